@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libattn: continual attention for live streams. It computes the output of each new frame from a state on the caller's
+ * memory; it knows nothing of sockets, threads, files (but for the model loader), logs or the environment.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Alignment, in bytes, that states and scratch memory must have. */
+#define ATTN_ALIGN 64
+
+/** Errors: name, value, text. Functions return 0 or one of these (negative). */
+#define ATTN_ERRORS(X) \
+    X(ATTN_E_OPTIONS, -1, "the options contradict each other or are out of range") \
+    X(ATTN_E_FRAME, -2, "the frame holds a NaN or an infinity") \
+    X(ATTN_E_MEMORY, -3, "no memory") \
+    X(ATTN_E_FILE, -4, "the file cannot be read") \
+    X(ATTN_E_MODEL, -5, "the file is not a valid model") \
+    X(ATTN_E_SUPPORT, -6, "not supported by this version")
+
+enum attn_error {
+#define X(name, value, text) name = value,
+    ATTN_ERRORS(X)
+#undef X
+};
+
+/** The text of an error; never NULL. Any thread. */
+const char *attn_error_text(int error);
+
+/** "0.1.0": the version of the library that runs. Any thread. */
+const char *attn_version(void);
+
+/** Why something was refused: one sentence with the number or the name at fault. Filled only on errors. */
+struct attn_reason {
+    char text[256];
+};
+
+enum attn_method { ATTN_EXACT, ATTN_NYSTROM };
+enum attn_landmark_policy { ATTN_LANDMARKS_MEANS, ATTN_LANDMARKS_FIXED };
+enum attn_refresh { ATTN_REFRESH_IMMEDIATE, ATTN_REFRESH_SPREAD };
+enum attn_inverse_scale { ATTN_INVERSE_MATRIX, ATTN_INVERSE_HEADS };
+
+/** What an attention computes; zero is a valid default of each option but heads, head_dim and window. */
+struct attn_options {
+    size_t size;                                /**< sizeof(struct attn_options), so that the struct can grow */
+    enum attn_method method;
+    uint32_t heads;                             /**< H */
+    uint32_t head_dim;                          /**< d, floats */
+    uint32_t window;                            /**< n, frames */
+    uint32_t landmarks;                         /**< m, 0 for the exact method */
+    enum attn_landmark_policy landmark_policy;
+    enum attn_refresh refresh;
+    enum attn_inverse_scale inverse_scale;
+    int retroactive;
+    const float *q_landmarks, *k_landmarks;     /**< [H][m][d] each, only for fixed landmarks; copied by attn_plan_new */
+};
+
+/** Everything of a computation that no frame changes: a raw attention, or a model with its weights. Immutable after its
+ *  making, so that any number of threads may use one plan at the same time. */
+struct attn_plan;
+
+/** The state of one stream: one block of attn_state_bytes(plan) on the caller's memory, used by one thread at a time. */
+struct attn_state;
+
+/** Makes the plan of a raw attention: a frame is q | k | v, [3][H][d] floats; an output is [H][d] floats.
+ *  *plan is the caller's, to be freed with attn_plan_free. `why` may be NULL.
+ *  Errors: ATTN_E_OPTIONS, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
+int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, struct attn_reason *why);
+
+/** Makes the plan of a model from a safetensors file (attnd-model(7)); nothing in the file is trusted.
+ *  Errors: ATTN_E_FILE, ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
+int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason *why);
+
+/** The same from the bytes of such a file, which are not needed afterwards. */
+int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes, struct attn_reason *why);
+
+/** Frees a plan; NULL is allowed. No state of it may be used afterwards. */
+void attn_plan_free(struct attn_plan *plan);
+
+/** Which of a model's vectors an output is; a raw attention has only ATTN_SCORES. */
+enum attn_output {
+    ATTN_SCORES,        /**< the head after softmax, sigmoid or identity */
+    ATTN_LOGITS,        /**< the head before it */
+    ATTN_EMBEDDING      /**< LN(y), what the head sees */
+};
+
+/** What a plan is, for those who describe it. Pointers live as long as the plan. */
+struct attn_info {
+    uint32_t input_dim;         /**< floats in a frame */
+    uint32_t model_dim;         /**< E */
+    uint32_t heads;             /**< H */
+    uint32_t window;            /**< n of the first layer, frames */
+    uint32_t layers;            /**< 1 for a raw attention */
+    uint32_t replay_frames;     /**< R: the state is a function of the last R applied frames (maths section 7) */
+    uint32_t warming_frames;    /**< outputs of positions below this are warming: the sum of (n_i − 1) */
+    size_t state_bytes;         /**< size of the state of one stream, a multiple of ATTN_ALIGN */
+    size_t scratch_bytes;       /**< size of the scratch memory of one push, a multiple of ATTN_ALIGN */
+    uint32_t n_labels;          /**< 0 where the model names none */
+    const char *const *labels;
+    const char *frontend;       /**< the model's front-end as JSON text, or NULL */
+    uint64_t hash;              /**< of configuration and weights (or options), for telling plans apart */
+};
+
+/** Fills *info. Any thread. */
+void attn_plan_info(const struct attn_plan *plan, struct attn_info *info);
+
+/** Floats in an output of this kind; 0 where the plan has no such output. Any thread. */
+uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind);
+
+/** Makes the empty state of a stream in `memory`: state_bytes long, aligned to ATTN_ALIGN, the caller's throughout.
+ *  Returns the state, which is the memory. Nothing else needs to be freed. */
+struct attn_state *attn_init(const struct attn_plan *plan, void *memory);
+
+/** Empties a state: the next frame is position 0 again, and nothing of the frames before remains. */
+void attn_reset(const struct attn_plan *plan, struct attn_state *state);
+
+/** Frames applied since init or reset; the newest has position t = attn_applied() − 1. */
+uint64_t attn_applied(const struct attn_state *state);
+
+/** Applies one frame [input_dim] and writes its output [attn_output_dim(plan, kind)]; output NULL advances the state
+ *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
+ *  before and after, one a thread is enough. Allocates nothing. A frame that holds a NaN or an infinity is refused with
+ *  ATTN_E_FRAME and changes nothing. Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
+int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
+              float *output, void *scratch);
+
+/** Index of the first float that is NaN or infinite, or n where all are finite. */
+size_t attn_first_not_finite(const float *x, size_t n);
+
+/** The same outputs recomputed from frames alone, in float32: the in-library reference of a raw attention.
+ *  `frames` is [n_frames][3][H][d], all frames since position 0; `output` [H][d] is that of the last one. Allocates its
+ *  own memory. Errors: ATTN_E_OPTIONS (not a raw attention, n_frames = 0), ATTN_E_MEMORY. */
+int attn_batch(const struct attn_plan *plan, const float *frames, size_t n_frames, float *output);
+
+#ifdef __cplusplus
+}
+#endif

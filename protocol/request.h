@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The parameters of requests: read and checked by the daemon. Strings point into the message and are not terminated. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/message.h"
+
+struct attnp_string {
+    const char *data;           /* NULL: absent */
+    size_t n;
+};
+
+struct attnp_hello {
+    struct attnp_string client;
+    bool speaks_version;        /* versions lists ATTNP_VERSION */
+};
+
+enum attnp_late { ATTNP_LATE_BLOCK, ATTNP_LATE_DROP_OLDEST, ATTNP_LATE_SKIP_OUTPUT };
+enum attnp_output_kind { ATTNP_OUTPUT_SCORES, ATTNP_OUTPUT_LOGITS, ATTNP_OUTPUT_EMBEDDING };
+
+/* `attention` of open, names already turned into numbers in the order in which maths.md lists them. */
+struct attnp_attention {
+    enum { ATTNP_METHOD_EXACT, ATTNP_METHOD_NYSTROM } method;
+    uint32_t window, landmarks, heads, head_dim;
+    enum { ATTNP_POLICY_MEANS, ATTNP_POLICY_FIXED } landmark_policy;
+    enum { ATTNP_REFRESH_IMMEDIATE, ATTNP_REFRESH_SPREAD } refresh;
+    enum { ATTNP_INVERSE_MATRIX, ATTNP_INVERSE_HEADS } inverse_scale;
+    bool retroactive;
+    const uint8_t *q_landmarks, *k_landmarks;   /* H·m·d float32 each, unaligned; NULL: absent */
+    size_t n_q_bytes, n_k_bytes;
+};
+
+struct attnp_open {
+    struct attnp_string model;  /* either this or attention */
+    bool has_attention;
+    struct attnp_attention attention;
+    struct attnp_string name;
+    enum attnp_late late;
+    enum attnp_output_kind output;
+    bool has_rate, has_deadline, has_replay;
+    double rate;                /* frames/s */
+    uint32_t deadline_ms;
+    uint64_t first_frame, position, answer_from;
+};
+
+/* reset, finish, close, info, export, kill: which stream (by number or by name, exactly one of them). */
+struct attnp_target {
+    bool by_name;
+    uint64_t stream;
+    struct attnp_string name;
+};
+
+/* Each: 0, or -1 and *error = bad_params naming the field, what it is and what it should be. Unknown keys are ignored. */
+int attnp_hello_read(struct attnp_hello *hello, const msgpack_object *params, struct attnp_error *error);
+int attnp_open_read(struct attnp_open *open, const msgpack_object *params, struct attnp_error *error);
+int attnp_target_read(struct attnp_target *target, const msgpack_object *params, struct attnp_error *error);

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Every header compiles alone, in C and, where it is installed, in C++.
+cd "$ATTN_SRCDIR" || exit 99
+count=0
+flags="-std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I. -Ilib -Iclients -I$ATTN_BUILDDIR"
+flags="$flags $(pkg-config --cflags libuv msgpack sndfile samplerate kissfft-float jansson inih openblas 2>/dev/null)"
+result() {
+    count=$((count + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
+}
+for header in $(find lib protocol daemon clients -name '*.h' | sort); do
+    printf '#include "%s"\n' "$header" | ${CC:-cc} $flags -x c - 1>&2
+    result $? "$header compiles alone"
+done
+for header in lib/attn/*.h clients/attnc/*.h; do
+    [ -e "$header" ] || continue
+    command -v g++ >/dev/null 2>&1 || break
+    printf '#include "%s"\n' "${header#*/}" | g++ -Wall -Wextra -Werror -fsyntax-only -Ilib -Iclients -x c++ - 1>&2
+    result $? "$header compiles in C++"
+done
+echo "1..$count"
