@@ -3,9 +3,7 @@
 
 #include "config.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
-EXPORT const char *attn_error_text(int error)
+const char *attn_error_text(int error)
 {
     switch (error) {
 #define X(name, value, text) \
@@ -20,7 +18,7 @@ EXPORT const char *attn_error_text(int error)
     }
 }
 
-EXPORT const char *attn_version(void)
+const char *attn_version(void)
 {
     return PACKAGE_VERSION;
 }

@@ -12,6 +12,13 @@
 extern "C" {
 #endif
 
+/* What the shared library shows to others. */
+#ifdef __GNUC__
+#define ATTN_API __attribute__((visibility("default")))
+#else
+#define ATTN_API
+#endif
+
 /** Alignment, in bytes, that states and scratch memory must have. */
 #define ATTN_ALIGN 64
 
@@ -31,10 +38,10 @@ enum attn_error {
 };
 
 /** The text of an error; never NULL. Any thread. */
-const char *attn_error_text(int error);
+ATTN_API const char *attn_error_text(int error);
 
 /** "0.1.0": the version of the library that runs. Any thread. */
-const char *attn_version(void);
+ATTN_API const char *attn_version(void);
 
 /** Why something was refused: one sentence with the number or the name at fault. Filled only on errors. */
 struct attn_reason {
@@ -71,17 +78,17 @@ struct attn_state;
 /** Makes the plan of a raw attention: a frame is q | k | v, [3][H][d] floats; an output is [H][d] floats.
  *  *plan is the caller's, to be freed with attn_plan_free. `why` may be NULL.
  *  Errors: ATTN_E_OPTIONS, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
-int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, struct attn_reason *why);
+ATTN_API int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, struct attn_reason *why);
 
 /** Makes the plan of a model from a safetensors file (attnd-model(7)); nothing in the file is trusted.
  *  Errors: ATTN_E_FILE, ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
-int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason *why);
+ATTN_API int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason *why);
 
 /** The same from the bytes of such a file, which are not needed afterwards. */
-int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes, struct attn_reason *why);
+ATTN_API int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes, struct attn_reason *why);
 
 /** Frees a plan; NULL is allowed. No state of it may be used afterwards. */
-void attn_plan_free(struct attn_plan *plan);
+ATTN_API void attn_plan_free(struct attn_plan *plan);
 
 /** Which of a model's vectors an output is; a raw attention has only ATTN_SCORES. */
 enum attn_output {
@@ -108,35 +115,35 @@ struct attn_info {
 };
 
 /** Fills *info. Any thread. */
-void attn_plan_info(const struct attn_plan *plan, struct attn_info *info);
+ATTN_API void attn_plan_info(const struct attn_plan *plan, struct attn_info *info);
 
 /** Floats in an output of this kind; 0 where the plan has no such output. Any thread. */
-uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind);
+ATTN_API uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind);
 
 /** Makes the empty state of a stream in `memory`: state_bytes long, aligned to ATTN_ALIGN, the caller's throughout.
  *  Returns the state, which is the memory. Nothing else needs to be freed. */
-struct attn_state *attn_init(const struct attn_plan *plan, void *memory);
+ATTN_API struct attn_state *attn_init(const struct attn_plan *plan, void *memory);
 
 /** Empties a state: the next frame is position 0 again, and nothing of the frames before remains. */
-void attn_reset(const struct attn_plan *plan, struct attn_state *state);
+ATTN_API void attn_reset(const struct attn_plan *plan, struct attn_state *state);
 
 /** Frames applied since init or reset; the newest has position t = attn_applied() − 1. */
-uint64_t attn_applied(const struct attn_state *state);
+ATTN_API uint64_t attn_applied(const struct attn_state *state);
 
 /** Applies one frame [input_dim] and writes its output [attn_output_dim(plan, kind)]; output NULL advances the state
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
  *  before and after, one a thread is enough. Allocates nothing. A frame that holds a NaN or an infinity is refused with
  *  ATTN_E_FRAME and changes nothing. Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
-int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
+ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);
 
 /** Index of the first float that is NaN or infinite, or n where all are finite. */
-size_t attn_first_not_finite(const float *x, size_t n);
+ATTN_API size_t attn_first_not_finite(const float *x, size_t n);
 
 /** The same outputs recomputed from frames alone, in float32: the in-library reference of a raw attention.
  *  `frames` is [n_frames][3][H][d], all frames since position 0; `output` [H][d] is that of the last one. Allocates its
  *  own memory. Errors: ATTN_E_OPTIONS (not a raw attention, n_frames = 0), ATTN_E_MEMORY. */
-int attn_batch(const struct attn_plan *plan, const float *frames, size_t n_frames, float *output);
+ATTN_API int attn_batch(const struct attn_plan *plan, const float *frames, size_t n_frames, float *output);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Every limit on what a model file may claim. They bound memory and time before anything is allocated; attnd-model(7) lists
+ * them. */
+#pragma once
+
+#define ATTN_MAX_HEADER_BYTES (1u << 20) /* of the safetensors header, configuration included */
+#define ATTN_MAX_NESTING      32         /* arrays and objects inside each other, in any JSON text of the file */
+#define ATTN_MAX_NAME_BYTES   128        /* of a tensor's name */
+#define ATTN_MAX_RANK         4          /* dimensions of a tensor */
+#define ATTN_MAX_WIDTH        65536      /* input_dim, model_dim, width of a feed-forward, outputs of a head */
+#define ATTN_MAX_HEADS        1024
+#define ATTN_MAX_WINDOW       (1u << 20) /* frames */
+#define ATTN_MAX_POSITIONS    (1u << 20) /* rows of pe.weight */
+#define ATTN_MAX_LANDMARKS    4096
+#define ATTN_MAX_LAYERS       64
+#define ATTN_MAX_LABEL_BYTES  255
+#define ATTN_MAX_HOPS         1024       /* of a frame of the vggish front-end, and its stride */
+#define ATTN_MAX_STATE_BYTES  (1u << 30) /* of one stream */

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The one way to say why something is refused. It knows nothing of what that is. */
+#pragma once
+
+#include "attn/attn.h"
+
+/* Writes the sentence into *why (NULL: nowhere) and returns `error`, so that `return attn_refuse(…)` reads well. Names out of
+ * a file may be in it: control characters become '?', and a cut at the end leaves whole UTF-8 characters. */
+int attn_refuse(struct attn_reason *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
