@@ -44,8 +44,8 @@ void attn_aggregates_copy(struct attn_aggregates to, struct attn_aggregates from
     memcpy(to.vector + first * d, from.vector + first * d, (end - first) * d * sizeof(float));
 }
 
-void attn_aggregates_extend(struct attn_aggregates to, struct attn_aggregates from, const float *logits, const float *value,
-                            size_t m, size_t d)
+void attn_aggregates_extend(struct attn_aggregates to, struct attn_aggregates from, const float *logits,
+                            const float *value, size_t m, size_t d)
 {
     for (size_t j = 0; j < m; j++) {
         float own = attn_ceil(logits[j]);

@@ -51,8 +51,10 @@ static int check_size(const struct attn_options *options, struct attn_reason *wh
     double most = (double)ATTN_MAX_STATE_BYTES / (1 << 20);
     if (mib <= most)
         return 0;
-    return attn_refuse(why, ATTN_E_OPTIONS, "the state of a stream would take %.0f MiB, and %.0f are allowed: "
-                       "make window, landmarks, heads or head_dim smaller", mib, most);
+    return attn_refuse(why, ATTN_E_OPTIONS,
+                       "the state of a stream would take %.0f MiB, and %.0f are allowed: "
+                       "make window, landmarks, heads or head_dim smaller",
+                       mib, most);
 }
 
 static int derive(struct attn_attention *attention)
@@ -113,7 +115,8 @@ size_t attn_attention_state_bytes(const struct attn_attention *attention)
 
 size_t attn_attention_scratch_bytes(const struct attn_attention *attention)
 {
-    return in_bytes(attention->exact ? attn_exact_scratch(&attention->shape) : attn_nystrom_scratch(&attention->nystrom));
+    return in_bytes(attention->exact ? attn_exact_scratch(&attention->shape)
+                                     : attn_nystrom_scratch(&attention->nystrom));
 }
 
 uint32_t attn_attention_replay_frames(const struct attn_attention *attention)
@@ -137,8 +140,8 @@ void attn_attention_reset(const struct attn_attention *attention, void *state)
         attn_nystrom_reset(&attention->nystrom, state);
 }
 
-void attn_attention_step(const struct attn_attention *attention, void *state, uint64_t t, const float *qkv, float *output,
-                         void *scratch)
+void attn_attention_step(const struct attn_attention *attention, void *state, uint64_t t, const float *qkv,
+                         float *output, void *scratch)
 {
     if (attention->exact)
         attn_exact_step(&attention->shape, state, t, qkv, output, scratch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The formulas of maths sections 2 to 4 on the frames themselves, in float32 and through BLAS: what the steps are compared with.
- * It shares g with them, and nothing else. Landmarks are in the order of their age here.
+ * The formulas of maths sections 2 to 4 on the frames themselves, in float32 and through BLAS: what the steps are
+ * compared with. It shares g with them, and nothing else. Landmarks are in the order of their age here.
  */
 #include <cblas.h>
 #include <math.h>
@@ -17,18 +17,18 @@ struct batch {
     const struct attn_options *options;
     const float *frames; /* [n_frames][3][H][d] */
     size_t n_frames;
-    size_t w;            /* |W_t| */
-    size_t c;            /* landmarks; 0: exact attention */
-    float *gamma;        /* [H][c][c] */
-    float *q_landmarks;  /* [H][c][d] */
-    float *k_landmarks;  /* [H][c][d] */
-    float *keys;         /* [w][d], of one head */
-    float *values;       /* [w][d] */
-    float *delta;        /* [c][w], or the weights of exact attention [w] */
-    float *delta_v;      /* [c][d] */
-    float *beta;         /* [c] */
-    float *weights;      /* [c] */
-    float *work;         /* of g */
+    size_t w;           /* |W_t| */
+    size_t c;           /* landmarks; 0: exact attention */
+    float *gamma;       /* [H][c][c] */
+    float *q_landmarks; /* [H][c][d] */
+    float *k_landmarks; /* [H][c][d] */
+    float *keys;        /* [w][d], of one head */
+    float *values;      /* [w][d] */
+    float *delta;       /* [c][w], or the weights of exact attention [w] */
+    float *delta_v;     /* [c][d] */
+    float *beta;        /* [c] */
+    float *weights;     /* [c] */
+    float *work;        /* of g */
 };
 
 enum part { Q, K, V };
@@ -40,17 +40,18 @@ static const float *vector_of(const struct batch *batch, size_t frame, enum part
 }
 
 /* C[r×c] = a · A[r×k] · B[c×k]ᵀ */
-static void product_transposed(float *c_matrix, float a, const float *left, const float *right, size_t r, size_t k, size_t c)
+static void product_transposed(float *c_matrix, float a, const float *left, const float *right, size_t r, size_t k,
+                               size_t c)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)r, (int)c, (int)k, a, left, (int)k, right, (int)k, 0.0f, c_matrix,
-                (int)c);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)r, (int)c, (int)k, a, left, (int)k, right, (int)k, 0.0f,
+                c_matrix, (int)c);
 }
 
 /* C[r×c] = A[r×k] · B[k×c] */
 static void product(float *c_matrix, const float *left, const float *right, size_t r, size_t k, size_t c)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)r, (int)c, (int)k, 1.0f, left, (int)k, right, (int)c, 0.0f,
-                c_matrix, (int)c);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)r, (int)c, (int)k, 1.0f, left, (int)k, right, (int)c,
+                0.0f, c_matrix, (int)c);
 }
 
 static void row_softmax(float *rows, size_t n_rows, size_t n)
@@ -103,8 +104,8 @@ static void invert(const struct batch *batch)
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
         float *gamma = batch->gamma + h * c * c;
-        product_transposed(gamma, 1.0f / sqrtf((float)d), batch->q_landmarks + h * c * d, batch->k_landmarks + h * c * d, c, d,
-                           c);
+        product_transposed(gamma, 1.0f / sqrtf((float)d), batch->q_landmarks + h * c * d,
+                           batch->k_landmarks + h * c * d, c, d, c);
         row_softmax(gamma, c, c);
         largest = attn_inverse_larger(largest, attn_inverse_norms(gamma, c, batch->work));
     }

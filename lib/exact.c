@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of a head is two rings, keys [n][d] and values [n][d]: position t is in row t mod n. The sums run over the rows in
- * the order of the slots, so that the output does not depend on when the stream began. */
+/* The state of a head is two rings, keys [n][d] and values [n][d]: position t is in row t mod n. The sums run over the
+ * rows in the order of the slots, so that the output does not depend on when the stream began. */
 #include "exact.h"
 
 #include <math.h>
@@ -23,8 +23,8 @@ size_t attn_exact_scratch(const struct attn_shape *shape)
     return shape->head_dim + shape->window;
 }
 
-void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows, size_t d,
-                       float *weights)
+void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows,
+                       size_t d, float *weights)
 {
     attn_kernel_logits(weights, scaled_q, keys, n_rows, d);
     attn_kernel_softmax(weights, n_rows);

@@ -20,10 +20,10 @@ float attn_exact_scale(size_t head_dim);
 size_t attn_exact_state(const struct attn_shape *shape);
 size_t attn_exact_scratch(const struct attn_shape *shape);
 
-/* The step of position t on a state that was zeros at position 0: qkv [3][H][d] → output [H][d] (NULL: not computed). */
+/* The step of position t on a state that was zeros at position 0: qkv [3][H][d], output [H][d] (NULL: not computed). */
 void attn_exact_step(const struct attn_shape *shape, float *state, uint64_t t, const float *qkv, float *output,
                      float *scratch);
 
 /* output[d] = softmax of (scaled q[d] · keys[R×d]) · values[R×d]; weights: scratch, R floats. */
-void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows, size_t d,
-                       float *weights);
+void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows,
+                       size_t d, float *weights);

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Below 2^this a weight counts as 0: beside a largest weight of at least ½ it is beyond float32 for any window, and no product
- * with a value becomes a slow denormal. */
+/* Below 2^this a weight counts as 0: beside a largest weight of at least ½ it is beyond float32 for any window, and no
+ * product with a value becomes a slow denormal. */
 #define ATTN_EXP2_LEAST (-100.0f)
 
 /* Adding and taking away 1.5·2^23 rounds a float below 2^22 to the nearest integer. */
@@ -22,8 +22,8 @@ static inline float attn_exp2_integer(float e)
     return power;
 }
 
-/* 2^x for x ≤ 0, relative error below 1.2e-7; 0 below ATTN_EXP2_LEAST. x = e + f, |f| ≤ ½, and 2^f by its series: the term
- * after the last, (f ln 2)^8/8!, is at most 5.2e-9. The coefficients are (ln 2)^k/k!. */
+/* 2^x for x ≤ 0, relative error below 1.2e-7; 0 below ATTN_EXP2_LEAST. x = e + f, |f| ≤ ½, and 2^f by its series: the
+ * term after the last, (f ln 2)^8/8!, is at most 5.2e-9. The coefficients are (ln 2)^k/k!. */
 static inline float attn_exp2(float x)
 {
     float bounded = x > -127.0f ? x : -127.0f;

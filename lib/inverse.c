@@ -5,9 +5,7 @@
 
 #include "kernel.h"
 
-enum {
-    STEPS = 6
-};
+enum { STEPS = 6 };
 
 struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
 {
@@ -26,7 +24,8 @@ struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
 
 struct attn_norms attn_inverse_larger(struct attn_norms a, struct attn_norms b)
 {
-    return (struct attn_norms){.column = a.column > b.column ? a.column : b.column, .row = a.row > b.row ? a.row : b.row};
+    return (struct attn_norms){.column = a.column > b.column ? a.column : b.column,
+                               .row = a.row > b.row ? a.row : b.row};
 }
 
 size_t attn_inverse_work(size_t m)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* g(Γ): the six-step iteration of [Ny] that takes the place of an inverse (maths section 4). It is a part of the model: nothing
- * better is to be put in its place. */
+/* g(Γ): the six-step iteration of [Ny] that takes the place of an inverse (maths section 4). It is a part of the model:
+ * nothing better is to be put in its place. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +23,6 @@ size_t attn_inverse_work(size_t m);
 /* gamma[m×m] = g(gamma[m×m]), scaled by these norms. */
 void attn_inverse(float *gamma, size_t m, struct attn_norms norms, float *work);
 
-/* The same for all heads of one stream, from logits in base 2: head h is gamma [m×m] at h · stride, and becomes g of its row
- * softmax. `shared`: each norm is the largest over the heads. */
+/* The same for all heads of one stream, from logits in base 2: head h is gamma [m×m] at h · stride, and becomes g of
+ * its row softmax. `shared`: each norm is the largest over the heads. */
 void attn_inverse_heads(float *gamma, size_t heads, size_t stride, size_t m, bool shared, float *work);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Written for the compiler's vectoriser without relaxed floating point: sums run over LANES independent lanes, which are then
- * added in pairs, so that the result depends on the shapes alone. Long sums go in blocks, which keeps the error of a window of
- * thousands near that of one of tens.
+ * Written for the compiler's vectoriser without relaxed floating point: sums run over LANES independent lanes, which
+ * are then added in pairs, so that the result depends on the shapes alone. Long sums go in blocks, which keeps the
+ * error of a window of thousands near that of one of tens.
  */
 #include "kernel.h"
 
@@ -87,21 +87,21 @@ void attn_kernel_softmax(float *x, size_t n)
 }
 
 /* y[WIDTH] = w[R] · rows[R×stride], the first WIDTH columns: kept in registers over the rows. */
-#define COMBINE(WIDTH) \
+#define COMBINE(WIDTH)                                                                                                 \
     static void combine_##WIDTH(float *restrict y, const float *restrict w, const float *restrict rows, size_t n_rows, \
-                                size_t stride) \
-    { \
-        float total[WIDTH] = {0}; \
-        for (size_t first = 0; first < n_rows; first += BLOCK) { \
-            size_t end = n_rows - first < BLOCK ? n_rows : first + BLOCK; \
-            float sum[WIDTH] = {0}; \
-            for (size_t r = first; r < end; r++) \
-                for (size_t c = 0; c < WIDTH; c++) \
-                    sum[c] += w[r] * rows[r * stride + c]; \
-            for (size_t c = 0; c < WIDTH; c++) \
-                total[c] += sum[c]; \
-        } \
-        memcpy(y, total, sizeof(total)); \
+                                size_t stride)                                                                         \
+    {                                                                                                                  \
+        float total[WIDTH] = {0};                                                                                      \
+        for (size_t first = 0; first < n_rows; first += BLOCK) {                                                       \
+            size_t end = n_rows - first < BLOCK ? n_rows : first + BLOCK;                                              \
+            float sum[WIDTH] = {0};                                                                                    \
+            for (size_t r = first; r < end; r++)                                                                       \
+                for (size_t c = 0; c < WIDTH; c++)                                                                     \
+                    sum[c] += w[r] * rows[r * stride + c];                                                             \
+            for (size_t c = 0; c < WIDTH; c++)                                                                         \
+                total[c] += sum[c];                                                                                    \
+        }                                                                                                              \
+        memcpy(y, total, sizeof(total));                                                                               \
     }
 
 COMBINE(16)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over floats that the layers are written in. Matrices are row-major and dense; nothing overlaps unless it is said.
- * They know nothing of windows and landmarks. The order of every sum is fixed by the shapes alone. */
+/* The loops over floats that the layers are written in. Matrices are row-major and dense; nothing overlaps unless it is
+ * said. They know nothing of windows and landmarks. The order of every sum is fixed by the shapes alone. */
 #pragma once
 
 #include <stddef.h>
 
-/* Logits stay within ± this, so that sums of a few never overflow; a NaN out of an overflowed product becomes the lower bound. */
+/* Logits stay within ± this, so that sums of a few never overflow; a NaN out of an overflowed product becomes the lower
+ * bound. */
 #define ATTN_LOGIT_LIMIT 0x1p100f
 
 /* y[n] = a · x[n]; y may be x. */
@@ -23,8 +24,8 @@ void attn_kernel_logits(float *logits, const float *x, const float *rows, size_t
 /* max over x[n], n > 0 */
 float attn_kernel_max(const float *x, size_t n);
 
-/* weights[n] = 2^(logits[n] − offset), and their sum; no logit is above the offset, and what is below 2^−100 is 0. weights may be
- * logits. */
+/* weights[n] = 2^(logits[n] − offset), and their sum; no logit is above the offset, and what is below 2^−100 is 0.
+ * weights may be logits. */
 float attn_kernel_weights(float *weights, const float *logits, float offset, size_t n);
 
 /* x[n] = 2^x[n] / Σ 2^x[n] */

@@ -10,7 +10,8 @@
 #include "attn/attn.h"
 #include "reason.h"
 
-/* Of a model file. The published models take 2 to 60 MB; the largest that the limits of a model allow is no use to anybody. */
+/* Of a model file. The published models take 2 to 60 MB; the largest that the limits of a model allow is no use to
+ * anybody. */
 #define MAX_FILE_BYTES (1u << 30)
 
 /* The file's size in bytes, or an error. */
@@ -22,8 +23,8 @@ static int measure(int fd, const char *path, size_t *n_bytes, struct attn_reason
     if (!S_ISREG(status.st_mode))
         return attn_refuse(why, ATTN_E_FILE, "%s is not a regular file", path);
     if (status.st_size > (off_t)MAX_FILE_BYTES)
-        return attn_refuse(why, ATTN_E_FILE, "%s has %lld bytes; a model file may have %u", path, (long long)status.st_size,
-                           MAX_FILE_BYTES);
+        return attn_refuse(why, ATTN_E_FILE, "%s has %lld bytes; a model file may have %u", path,
+                           (long long)status.st_size, MAX_FILE_BYTES);
     *n_bytes = (size_t)status.st_size;
     return 0;
 }
@@ -38,7 +39,8 @@ static int read_all(int fd, const char *path, unsigned char *bytes, size_t n_byt
         if (got < 0)
             return attn_refuse(why, ATTN_E_FILE, "%s: %s", path, strerror(errno));
         if (got == 0)
-            return attn_refuse(why, ATTN_E_FILE, "%s ended after %zu of %zu bytes: somebody is writing it", path, done, n_bytes);
+            return attn_refuse(why, ATTN_E_FILE, "%s ended after %zu of %zu bytes: somebody is writing it", path, done,
+                               n_bytes);
         done += (size_t)got;
     }
     return 0;

@@ -7,9 +7,9 @@
  *     when t closes a segment: a new landmark, its row of Δ over the window, and g(Γ) again;
  *     o_t = β · g(Γ) · (ΔV).
  *
- * Landmark j is that of segment j, and stands there in every array: they are in the order of their slots, not of their age, for
- * β g(Γ) ΔV does not depend on the order. ΔV is in stacks.c. Everything is tied to the slots, so that the state is a function of
- * the newest n + ⌈n/m⌉ − 1 frames and the position.
+ * Landmark j is that of segment j, and stands there in every array: they are in the order of their slots, not of their
+ * age, for β g(Γ) ΔV does not depend on the order. ΔV is in stacks.c. Everything is tied to the slots, so that the
+ * state is a function of the newest n + ⌈n/m⌉ − 1 frames and the position.
  */
 #include "nystrom.h"
 
@@ -151,7 +151,8 @@ size_t attn_nystrom_state(const struct attn_nystrom *nystrom)
     return nystrom->shape.heads * nystrom->layout.head;
 }
 
-/* The largest of: the scan's logits or β and the weights of the stacks; exact attention before the first landmark; g. */
+/* The largest of: the scan's logits or β and the weights of the stacks; exact attention before the first landmark; g.
+ */
 size_t attn_nystrom_scratch(const struct attn_nystrom *nystrom)
 {
     size_t m = nystrom->landmarks;
@@ -184,7 +185,8 @@ static void gather(float *sum, const float *x, bool first, size_t d)
 }
 
 /* The landmark of the segment that closes here, (q̃, k̃), and its row and column of Γ's logits. */
-static void close_segment(const struct attn_nystrom *nystrom, struct place place, const struct head *head, float *column)
+static void close_segment(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
+                          float *column)
 {
     size_t m = nystrom->landmarks, d = nystrom->shape.head_dim, j = place.segment;
     const struct attn_segments *segments = &nystrom->segments;
@@ -229,7 +231,8 @@ static void take_in(const struct attn_nystrom *nystrom, struct place place, cons
     }
     if (place.closes) {
         attn_stacks_flip(&nystrom->stacks, head->stacks, &source, place.segment, scratch);
-        attn_stacks_expand(&nystrom->stacks, head->stacks, &source, attn_segments_next(segments, place.segment), scratch);
+        attn_stacks_expand(&nystrom->stacks, head->stacks, &source, attn_segments_next(segments, place.segment),
+                           scratch);
     }
 }
 
@@ -253,8 +256,8 @@ static void attend(const struct attn_nystrom *nystrom, struct place place, const
 }
 
 /* Exact attention over W_t, for there is no landmark yet. */
-static void attend_exactly(const struct attn_nystrom *nystrom, struct place place, const struct head *head, const float *q,
-                           float *output, float *scratch)
+static void attend_exactly(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
+                           const float *q, float *output, float *scratch)
 {
     size_t d = nystrom->shape.head_dim;
     attn_kernel_scale(scratch, q, nystrom->shape.scale, d);

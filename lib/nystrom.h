@@ -36,8 +36,8 @@ struct attn_nystrom {
     float *inverse;     /* g(Γ) of the fixed landmarks, [H][m][m] */
 };
 
-/* Derives everything constant; q and k landmarks [H][m][d] are copied, or both NULL. Returns 0 or ATTN_E_MEMORY; in both cases
- * the caller calls done. */
+/* Derives everything constant; q and k landmarks [H][m][d] are copied, or both NULL. Returns 0 or ATTN_E_MEMORY; in
+ * both cases the caller calls done. */
 int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_shape *shape, size_t landmarks, bool share_norms,
                       const float *q_landmarks, const float *k_landmarks);
 void attn_nystrom_done(struct attn_nystrom *nystrom);

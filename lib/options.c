@@ -21,8 +21,10 @@ static int check_shape(const struct attn_options *options, struct attn_reason *w
 static int check_exact(const struct attn_options *options, struct attn_reason *why)
 {
     if (options->landmarks != 0)
-        return REFUSE("landmarks is %u; the exact method has none (0), or the method must be nystrom", options->landmarks);
-    if (options->landmark_policy != ATTN_LANDMARKS_MEANS || options->q_landmarks != NULL || options->k_landmarks != NULL)
+        return REFUSE("landmarks is %u; the exact method has none (0), or the method must be nystrom",
+                      options->landmarks);
+    if (options->landmark_policy != ATTN_LANDMARKS_MEANS || options->q_landmarks != NULL ||
+        options->k_landmarks != NULL)
         return REFUSE("fixed landmarks are given, but the exact method has no landmarks");
     if (options->refresh != ATTN_REFRESH_IMMEDIATE)
         return REFUSE("refresh is %d; the exact method has nothing to refresh (%d)", (int)options->refresh,
@@ -30,7 +32,8 @@ static int check_exact(const struct attn_options *options, struct attn_reason *w
     return 0;
 }
 
-static int check_finite(const struct attn_options *options, const float *landmarks, const char *name, struct attn_reason *why)
+static int check_finite(const struct attn_options *options, const float *landmarks, const char *name,
+                        struct attn_reason *why)
 {
     size_t n_floats = (size_t)options->heads * options->landmarks * options->head_dim;
     size_t at = attn_first_not_finite(landmarks, n_floats);
@@ -45,14 +48,16 @@ static int check_landmarks(const struct attn_options *options, struct attn_reaso
         return REFUSE("landmarks is %u; the nystrom method needs 1 to %u", options->landmarks, ATTN_MAX_LANDMARKS);
     if (options->landmark_policy == ATTN_LANDMARKS_MEANS) {
         if (options->q_landmarks != NULL || options->k_landmarks != NULL)
-            return REFUSE("landmarks are given, but landmark_policy is %d (means of segments)", (int)ATTN_LANDMARKS_MEANS);
+            return REFUSE("landmarks are given, but landmark_policy is %d (means of segments)",
+                          (int)ATTN_LANDMARKS_MEANS);
         return 0;
     }
     if (options->landmark_policy != ATTN_LANDMARKS_FIXED)
         return REFUSE("landmark_policy is %d; it must be %d (means) or %d (fixed)", (int)options->landmark_policy,
                       (int)ATTN_LANDMARKS_MEANS, (int)ATTN_LANDMARKS_FIXED);
     if (options->q_landmarks == NULL || options->k_landmarks == NULL)
-        return REFUSE("landmark_policy is fixed, but %s is missing", options->q_landmarks == NULL ? "q_landmarks" : "k_landmarks");
+        return REFUSE("landmark_policy is fixed, but %s is missing",
+                      options->q_landmarks == NULL ? "q_landmarks" : "k_landmarks");
     int error = check_finite(options, options->q_landmarks, "q_landmarks", why);
     return error != 0 ? error : check_finite(options, options->k_landmarks, "k_landmarks", why);
 }

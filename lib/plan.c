@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The public functions. A plan is a raw attention or an encoder; a state is a header and the block of the one or the other. */
+/* The public functions. A plan is a raw attention or an encoder; a state is a header and the block of the one or the
+ * other. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -32,8 +33,9 @@ static void *block_of(struct attn_state *state)
 static uint64_t hash_options(const struct attn_options *options)
 {
     const uint32_t fields[] = {
-        options->method,          options->heads,   options->head_dim,      options->window, options->landmarks,
-        options->landmark_policy, options->refresh, options->inverse_scale, options->retroactive != 0,
+        options->method,  options->heads,         options->head_dim,
+        options->window,  options->landmarks,     options->landmark_policy,
+        options->refresh, options->inverse_scale, options->retroactive != 0,
     };
     uint64_t hash = attn_hash(ATTN_HASH_START, fields, sizeof(fields));
     if (options->landmark_policy == ATTN_LANDMARKS_FIXED) {
@@ -62,7 +64,8 @@ static void describe(const struct attn_attention *attention, struct attn_info *i
     };
 }
 
-/* Gives the plan to the caller: of the one or the other of the two parts, which it owns from then on, also when this fails. */
+/* Gives the plan to the caller: of the one or the other of the two parts, which it owns from then on, also when this
+ * fails. */
 static int make(struct attn_plan **plan, struct attn_attention *attention, struct attn_encoder *encoder,
                 struct attn_reason *why)
 {

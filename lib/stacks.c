@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For each landmark j the softmax-weighted mean of the values over the window is kept as two stacks of (max, sum, vector):
+ * For each landmark j the softmax-weighted mean of the values over the window is kept as two stacks of (max, sum,
+ * vector):
  *
  *     back:  the frames since the landmark's flip, one aggregate that grows by a merge a frame;
  *     front: the older frames of the window, an aggregate for every suffix that will still be asked for.
  *
- * A landmark flips when a segment closes: then the window begins exactly at a segment, and one backward scan over it writes the
- * front at each segment boundary. The front at the slots inside the oldest segment is expanded, for all landmarks, when the
- * segment before it closes. At position t, in slot r of segment u, the front begins at slot r + 1 of u, for the slots up to r
- * hold new frames; when t closes u, that is the boundary of the next segment.
+ * A landmark flips when a segment closes: then the window begins exactly at a segment, and one backward scan over it
+ * writes the front at each segment boundary. The front at the slots inside the oldest segment is expanded, for all
+ * landmarks, when the segment before it closes. At position t, in slot r of segment u, the front begins at slot r + 1
+ * of u, for the slots up to r hold new frames; when t closes u, that is the boundary of the next segment.
  *
- * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that what came
- * before a window leaves no trace. Slots that hold no frame yet count as nothing.
+ * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that
+ * what came before a window leaves no trace. Slots that hold no frame yet count as nothing.
  *
- * Memory: one row of m aggregates for the back, one for each segment's boundary, and one for each slot but the first of the
- * longest segment.
+ * Memory: one row of m aggregates for the back, one for each segment's boundary, and one for each slot but the first of
+ * the longest segment.
  */
 #include "stacks.h"
 
@@ -95,16 +96,16 @@ static void extend(const struct attn_stacks *stacks, struct attn_aggregates to, 
     attn_aggregates_extend(to, from, logits, source->values + slot * d, m, d);
 }
 
-void attn_stacks_extend(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source, size_t slot,
-                        float *scratch)
+void attn_stacks_extend(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,
+                        size_t slot, float *scratch)
 {
     struct attn_aggregates back = attn_stacks_back(stacks, memory);
     extend(stacks, back, back, source, slot, scratch);
 }
 
 /* The backward scan of landmark j: from the segment that has just closed to the oldest. */
-static void scan(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source, size_t closed,
-                 size_t j, float *logits)
+static void scan(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,
+                 size_t closed, size_t j, float *logits)
 {
     const struct attn_segments *segments = &stacks->segments;
     size_t d = stacks->head_dim;
@@ -121,8 +122,8 @@ static void scan(const struct attn_stacks *stacks, float *memory, const struct a
     }
 }
 
-void attn_stacks_flip(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source, size_t closed,
-                      float *scratch)
+void attn_stacks_flip(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,
+                      size_t closed, float *scratch)
 {
     size_t first = first_landmark(stacks, closed), end = first_landmark(stacks, closed + 1);
     attn_aggregates_clear(attn_stacks_back(stacks, memory), first, end, stacks->head_dim);
@@ -130,8 +131,9 @@ void attn_stacks_flip(const struct attn_stacks *stacks, float *memory, const str
         scan(stacks, memory, source, closed, j, scratch);
 }
 
-/* The front behind the oldest segment. Of the landmarks that flip when it closes it is the last one: nothing comes after it, and
- * the boundary there, the start of their scan, has served. With one segment, all landmarks have just flipped. */
+/* The front behind the oldest segment. Of the landmarks that flip when it closes it is the last one: nothing comes
+ * after it, and the boundary there, the start of their scan, has served. With one segment, all landmarks have just
+ * flipped. */
 static struct attn_aggregates after_oldest(const struct attn_stacks *stacks, float *memory, size_t oldest)
 {
     if (stacks->segments.count == 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ΔV of one head over a sliding window: for each of m landmarks two stacks of aggregates (maths section 7). They know nothing of
- * where the landmarks come from, and nothing of β and Γ. */
+/* ΔV of one head over a sliding window: for each of m landmarks two stacks of aggregates (maths section 7). They know
+ * nothing of where the landmarks come from, and nothing of β and Γ. */
 #pragma once
 
 #include <stddef.h>
@@ -33,12 +33,12 @@ size_t attn_stacks_scratch(const struct attn_stacks *stacks);
 void attn_stacks_clear(const struct attn_stacks *stacks, float *memory);
 
 /* The frame in `slot` joins the back of each landmark. */
-void attn_stacks_extend(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source, size_t slot,
-                        float *scratch);
+void attn_stacks_extend(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,
+                        size_t slot, float *scratch);
 
 /* Segment `closed` has just closed: its landmarks get the whole window as their front and nothing as their back. */
-void attn_stacks_flip(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source, size_t closed,
-                      float *scratch);
+void attn_stacks_flip(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,
+                      size_t closed, float *scratch);
 
 /* `oldest`, the segment after the one that has just closed, gets a front at each of its slots. After the flip. */
 void attn_stacks_expand(const struct attn_stacks *stacks, float *memory, const struct attn_stacks_source *source,

@@ -2,6 +2,41 @@
 /*
  * libattn: continual attention for live streams. It computes the output of each new frame from a state on the caller's
  * memory; it knows nothing of sockets, threads, files (but for the model loader), logs or the environment.
+ *
+ *     #include <attn/attn.h>
+ *     #include <stdio.h>
+ *     #include <stdlib.h>
+ *
+ *     int main(void)
+ *     {
+ *         struct attn_options options = {
+ *             .size = sizeof(options), .method = ATTN_NYSTROM, .heads = 2, .head_dim = 4, .window = 12, .landmarks = 3,
+ *         };
+ *         struct attn_plan *plan;
+ *         struct attn_reason why;
+ *         if (attn_plan_new(&plan, &options, &why) != 0) {
+ *             fprintf(stderr, "%s\n", why.text);
+ *             return EXIT_FAILURE;
+ *         }
+ *         struct attn_info info;
+ *         attn_plan_info(plan, &info);
+ *         void *memory = aligned_alloc(ATTN_ALIGN, info.state_bytes);
+ *         void *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
+ *         if (memory == NULL || scratch == NULL)
+ *             return EXIT_FAILURE;
+ *         struct attn_state *state = attn_init(plan, memory);
+ *         for (int t = 0; t < 100; t++) {
+ *             float frame[3 * 2 * 4], output[2 * 4];       // q, k and v of each head in; one vector a head out
+ *             for (int i = 0; i < 3 * 2 * 4; i++)
+ *                 frame[i] = (float)((7 * t + i) % 10) / 10;
+ *             attn_push(plan, state, frame, ATTN_SCORES, output, scratch);
+ *             printf("%d %f\n", t, output[0]);
+ *         }
+ *         free(memory);
+ *         free(scratch);
+ *         attn_plan_free(plan);
+ *         return EXIT_SUCCESS;
+ *     }
  */
 #pragma once
 
@@ -133,7 +168,7 @@ ATTN_API uint64_t attn_applied(const struct attn_state *state);
 /** Applies one frame [input_dim] and writes its output [attn_output_dim(plan, kind)]; output NULL advances the state
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
  *  before and after, one a thread is enough. Allocates nothing. A frame that holds a NaN or an infinity is refused with
- *  ATTN_E_FRAME and changes nothing. Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
+ *  ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing. Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
 ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);
 

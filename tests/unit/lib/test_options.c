@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "../run.h"
+#include "stream.h"
+
+static float landmarks[2 * 3 * 4]; /* H = 2, m = 3, d = 4 */
+
+/* The plan is refused with this error, and the reason says this. */
+static void refused(const struct attn_options *options, int error, const char *text)
+{
+    struct attn_plan *plan = NULL;
+    struct attn_reason why = {""};
+    ck_assert_int_eq(attn_plan_new(&plan, options, &why), error);
+    ck_assert_ptr_null(plan);
+    ck_assert_msg(strstr(why.text, text) != NULL, "'%s' does not say '%s'", why.text, text);
+    ck_assert_int_eq(attn_plan_new(&plan, options, NULL), error);
+}
+
+static struct attn_options fixed_options(void)
+{
+    struct attn_options options = nystrom_options(2, 4, 12, 3);
+    options.landmark_policy = ATTN_LANDMARKS_FIXED;
+    options.q_landmarks = options.k_landmarks = landmarks;
+    return options;
+}
+
+/* Each case spoils one field of good options. */
+#define REFUSED(name, good, spoil, error, text) \
+    START_TEST(name) \
+    { \
+        struct attn_options options = good; \
+        spoil; \
+        refused(&options, error, text); \
+    } \
+    END_TEST
+
+REFUSED(size_of_another_version, exact_options(1, 4, 8), options.size = 8, ATTN_E_OPTIONS, "size is 8")
+REFUSED(unknown_method, exact_options(1, 4, 8), options.method = (enum attn_method)7, ATTN_E_OPTIONS, "method is 7")
+REFUSED(no_heads, exact_options(0, 4, 8), (void)0, ATTN_E_OPTIONS, "heads is 0")
+REFUSED(too_many_heads, exact_options(100000, 4, 8), (void)0, ATTN_E_OPTIONS, "heads is 100000")
+REFUSED(no_head_dim, exact_options(1, 0, 8), (void)0, ATTN_E_OPTIONS, "head_dim is 0")
+REFUSED(heads_too_wide, exact_options(64, 5000, 8), (void)0, ATTN_E_OPTIONS, "head_dim is 5000")
+REFUSED(no_window, exact_options(1, 4, 0), (void)0, ATTN_E_OPTIONS, "window is 0")
+REFUSED(window_too_long, exact_options(1, 4, 1u << 31), (void)0, ATTN_E_OPTIONS, "window is 2147483648")
+REFUSED(state_too_large, nystrom_options(4, 512, 1u << 20, 1024), (void)0, ATTN_E_OPTIONS, "MiB")
+REFUSED(exact_with_landmarks, exact_options(1, 4, 8), options.landmarks = 2, ATTN_E_OPTIONS, "landmarks is 2")
+REFUSED(exact_with_fixed, exact_options(1, 4, 8), options.landmark_policy = ATTN_LANDMARKS_FIXED, ATTN_E_OPTIONS,
+        "fixed landmarks")
+REFUSED(exact_with_spread, exact_options(1, 4, 8), options.refresh = ATTN_REFRESH_SPREAD, ATTN_E_OPTIONS, "refresh is 1")
+REFUSED(nystrom_without_landmarks, nystrom_options(1, 4, 8, 0), (void)0, ATTN_E_OPTIONS, "landmarks is 0")
+REFUSED(too_many_landmarks, nystrom_options(1, 4, 8, 99999), (void)0, ATTN_E_OPTIONS, "landmarks is 99999")
+REFUSED(unknown_policy, nystrom_options(1, 4, 8, 2), options.landmark_policy = (enum attn_landmark_policy)5,
+        ATTN_E_OPTIONS, "landmark_policy is 5")
+REFUSED(means_with_landmarks, nystrom_options(2, 4, 8, 3), options.q_landmarks = landmarks, ATTN_E_OPTIONS,
+        "landmark_policy is 0")
+REFUSED(fixed_without_q, fixed_options(), options.q_landmarks = NULL, ATTN_E_OPTIONS, "q_landmarks is missing")
+REFUSED(fixed_without_k, fixed_options(), options.k_landmarks = NULL, ATTN_E_OPTIONS, "k_landmarks is missing")
+REFUSED(unknown_refresh, nystrom_options(1, 4, 8, 2), options.refresh = (enum attn_refresh)9, ATTN_E_OPTIONS,
+        "refresh is 9")
+REFUSED(unknown_scale, nystrom_options(1, 4, 8, 2), options.inverse_scale = (enum attn_inverse_scale)3, ATTN_E_OPTIONS,
+        "inverse_scale is 3")
+REFUSED(spread_refresh, nystrom_options(1, 4, 8, 2), options.refresh = ATTN_REFRESH_SPREAD, ATTN_E_SUPPORT, "spread")
+REFUSED(retroactive_exact, exact_options(1, 4, 8), options.retroactive = 1, ATTN_E_SUPPORT, "retroactive")
+REFUSED(retroactive_nystrom, nystrom_options(1, 4, 8, 2), options.retroactive = 1, ATTN_E_SUPPORT, "retroactive")
+
+START_TEST(fixed_landmarks_that_are_not_finite)
+{
+    float spoilt[sizeof(landmarks) / sizeof(landmarks[0])] = {0};
+    struct attn_options options = fixed_options();
+    spoilt[17] = NAN;
+    options.k_landmarks = spoilt;
+    refused(&options, ATTN_E_OPTIONS, "k_landmarks holds a NaN or an infinity at index 17 of 24");
+}
+END_TEST
+
+START_TEST(info_says_what_the_plan_is)
+{
+    struct stream stream;
+    struct attn_options options = nystrom_options(2, 4, 13, 3);
+    stream_open(&stream, &options);
+    ck_assert_uint_eq(stream.info.input_dim, 24);
+    ck_assert_uint_eq(stream.info.model_dim, 8);
+    ck_assert_uint_eq(stream.info.heads, 2);
+    ck_assert_uint_eq(stream.info.window, 13);
+    ck_assert_uint_eq(stream.info.layers, 1);
+    ck_assert_uint_eq(stream.info.warming_frames, 12);
+    ck_assert_uint_eq(stream.info.replay_frames, 13 + 5 - 1);
+    ck_assert_uint_eq(stream.info.n_labels, 0);
+    ck_assert_ptr_null(stream.info.frontend);
+    ck_assert_uint_eq(attn_output_dim(stream.plan, ATTN_SCORES), 8);
+    ck_assert_uint_eq(attn_output_dim(stream.plan, ATTN_LOGITS), 0);
+    ck_assert_uint_eq(attn_output_dim(stream.plan, ATTN_EMBEDDING), 0);
+    stream_close(&stream);
+}
+END_TEST
+
+START_TEST(hashes_tell_plans_apart)
+{
+    struct attn_options options[] = {exact_options(2, 4, 12), exact_options(4, 2, 12), nystrom_options(2, 4, 12, 3),
+                                     nystrom_options(2, 4, 12, 4), fixed_options()};
+    enum { N = sizeof(options) / sizeof(options[0]) };
+    uint64_t hashes[N];
+    for (size_t i = 0; i < N; i++) {
+        struct stream stream;
+        stream_open(&stream, &options[i]);
+        hashes[i] = stream.info.hash;
+        stream_close(&stream);
+        stream_open(&stream, &options[i]);
+        ck_assert_uint_eq(stream.info.hash, hashes[i]);
+        stream_close(&stream);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_uint_ne(hashes[i], hashes[j]);
+    }
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *made = suite_create("options");
+    TCase *cases = tcase_create("options");
+    const TTest *const tests[] = {
+        size_of_another_version, unknown_method, no_heads, too_many_heads, no_head_dim, heads_too_wide, no_window,
+        window_too_long, state_too_large, exact_with_landmarks, exact_with_fixed, exact_with_spread,
+        nystrom_without_landmarks, too_many_landmarks, unknown_policy, means_with_landmarks, fixed_without_q,
+        fixed_without_k, unknown_refresh, unknown_scale, spread_refresh, retroactive_exact, retroactive_nystrom,
+        fixed_landmarks_that_are_not_finite, info_says_what_the_plan_is, hashes_tell_plans_apart,
+    };
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+        tcase_add_test(cases, tests[i]);
+    suite_add_tcase(made, cases);
+    return made;
+}
+
+RUN_SUITES(suite());
