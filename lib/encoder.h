@@ -9,7 +9,7 @@
 
 struct attn_encoder;  /* immutable after its making */
 
-/* Reads a model from the bytes of a safetensors file: see attn_plan_parse. Owner: the caller. (model.c) */
+/* Reads a model from the bytes of a safetensors file: see attn_plan_parse. Owner: the caller. */
 int attn_encoder_parse(struct attn_encoder **encoder, const void *bytes, size_t n_bytes, struct attn_reason *why);
 void attn_encoder_free(struct attn_encoder *encoder);
 
