@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* What holds of every step, whatever the model. That the numbers are right: tests/golden/encoder_vectors.c. */
+#include "draft.h"
+#include "lib/encoder.h"
+#include "tests/unit/run.h"
+
+#include <string.h>
+
+#define SHAPE(...) ((const uint64_t[]){__VA_ARGS__, 0})
+#define FRAMES     20
+
+/* The linker sends the allocations of the library here (Makefile.inc). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+static size_t n_allocations;
+
+void *__wrap_malloc(size_t size)
+{
+    n_allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    n_allocations++;
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    n_allocations++;
+    return __real_realloc(old, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    n_allocations++;
+    return __real_aligned_alloc(alignment, size);
+}
+
+/* Models that between them take every branch of a step. */
+static const struct {
+    const char *layer, *norm, *tap, *activation, *head;
+} kinds[] = {
+    {"\"method\": \"exact\"", "post", "newest", "gelu", "softmax"},
+    {"\"method\": \"exact\"", "pre", "oldest", "relu", "sigmoid"},
+    {"\"method\": \"nystrom\", \"landmarks\": 2", "post", "oldest", "gelu", "identity"},
+    {"\"method\": \"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", "pre", "newest", "gelu", "softmax"},
+    {"\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "post", "newest", "gelu", "softmax"},
+};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static struct attn_encoder *make(size_t kind)
+{
+    struct draft draft;
+    draft_init(&draft);
+    draft_replace(&draft, "\"method\": \"exact\"", kinds[kind].layer);
+    draft_replace(&draft, "post", kinds[kind].norm);
+    draft_replace(&draft, "newest", kinds[kind].tap);
+    draft_replace(&draft, "gelu", kinds[kind].activation);
+    draft_replace(&draft, "softmax", kinds[kind].head);
+    if (strstr(kinds[kind].layer, "fixed") != NULL) {
+        draft_add(&draft, "blocks.0.q_landmarks", SHAPE(2, 2, 2));
+        draft_add(&draft, "blocks.0.k_landmarks", SHAPE(2, 2, 2));
+    }
+    struct draft_file file = draft_write(&draft);
+    struct attn_encoder *encoder;
+    struct attn_reason why = {""};
+    ck_assert_msg(attn_encoder_parse(&encoder, file.bytes, file.n_bytes, &why) == 0, "refused: %s", why.text);
+    free(file.bytes);
+    draft_done(&draft);
+    return encoder;
+}
+
+struct stream {
+    const struct attn_encoder *encoder;
+    void *state, *scratch;
+    size_t state_bytes, scratch_bytes;
+    uint64_t t;
+};
+
+static struct stream open_stream(const struct attn_encoder *encoder)
+{
+    struct attn_info info;
+    attn_encoder_info(encoder, &info);
+    struct stream stream = {.encoder = encoder, .state_bytes = info.state_bytes, .scratch_bytes = info.scratch_bytes};
+    stream.state = aligned_alloc(ATTN_ALIGN, info.state_bytes);
+    stream.scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
+    memset(stream.state, 0xff, info.state_bytes); /* NaNs: what is read before it is written shows */
+    memset(stream.scratch, 0xff, info.scratch_bytes);
+    attn_encoder_reset(encoder, stream.state);
+    return stream;
+}
+
+static void close_stream(struct stream *stream)
+{
+    free(stream->state);
+    free(stream->scratch);
+}
+
+/* Frame number i of an endless sequence. */
+static void push(struct stream *stream, uint32_t i, enum attn_output kind, float *output)
+{
+    float frame[3];
+    for (uint32_t k = 0; k < 3; k++)
+        frame[k] = (float)((i * 3 + k) * 2654435761u >> 8) / (float)(1 << 22) - 2;
+    attn_encoder_step(stream->encoder, stream->state, stream->t++, frame, kind, output, stream->scratch);
+}
+
+START_TEST(an_output_not_wanted_changes_no_other)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream all = open_stream(encoder), some = open_stream(encoder);
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        float expected[2], output[2], embedding[4];
+        push(&all, i, ATTN_SCORES, expected);
+        push(&some, i, i % 4 == 2 ? ATTN_EMBEDDING : ATTN_SCORES, i % 4 == 3 ? output : i % 4 == 2 ? embedding : NULL);
+        if (i % 4 == 3)
+            ck_assert_msg(memcmp(output, expected, sizeof(output)) == 0, "frame %u differs", i);
+    }
+    close_stream(&all);
+    close_stream(&some);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+START_TEST(reset_equals_fresh)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream used = open_stream(encoder), fresh = open_stream(encoder);
+    for (uint32_t i = 0; i < 11; i++)
+        push(&used, 1000 + i, ATTN_SCORES, NULL);
+    attn_encoder_reset(encoder, used.state);
+    used.t = 0;
+    ck_assert_msg(memcmp(used.state, fresh.state, fresh.state_bytes) == 0, "something of the frames before is left");
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        float a[2], b[2];
+        push(&used, i, ATTN_SCORES, a);
+        push(&fresh, i, ATTN_SCORES, b);
+        ck_assert_msg(memcmp(a, b, sizeof(a)) == 0, "frame %u differs", i);
+    }
+    close_stream(&used);
+    close_stream(&fresh);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+/* A shared scratch memory, other streams between the frames, another place in memory: the same bits. */
+START_TEST(streams_do_not_see_each_other)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream alone = open_stream(encoder), mixed = open_stream(encoder), other = open_stream(encoder);
+    void *own_scratch = other.scratch;
+    other.scratch = mixed.scratch;
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        float a[2], b[2], c[2];
+        push(&alone, i, ATTN_SCORES, a);
+        push(&other, 500 + i, ATTN_SCORES, c);
+        push(&mixed, i, ATTN_SCORES, b);
+        ck_assert_msg(memcmp(a, b, sizeof(a)) == 0, "frame %u differs", i);
+        void *moved = aligned_alloc(ATTN_ALIGN, mixed.state_bytes);
+        memcpy(moved, mixed.state, mixed.state_bytes);
+        free(mixed.state);
+        mixed.state = moved;
+    }
+    other.scratch = own_scratch;
+    close_stream(&alone);
+    close_stream(&mixed);
+    close_stream(&other);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+START_TEST(a_step_allocates_nothing)
+{
+    n_allocations = 0;
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream stream = open_stream(encoder);
+    ck_assert_uint_gt(n_allocations, 0);
+    n_allocations = 0;
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        float output[4];
+        push(&stream, i, (enum attn_output)(i % 3), i % 5 == 0 ? NULL : output);
+    }
+    ck_assert_uint_eq(n_allocations, 0);
+    close_stream(&stream);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+START_TEST(the_kinds_of_output_agree)
+{
+    struct attn_encoder *encoder = make(0);
+    struct stream scores = open_stream(encoder), logits = open_stream(encoder);
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        float a[2], b[2];
+        push(&scores, i, ATTN_SCORES, a);
+        push(&logits, i, ATTN_LOGITS, b);
+        ck_assert_float_eq_tol(a[0] + a[1], 1, 1e-6f);
+        ck_assert_int_eq(a[0] > a[1], b[0] > b[1]);
+    }
+    close_stream(&scores);
+    close_stream(&logits);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+static Suite *encoder(void)
+{
+    Suite *suite = suite_create("encoder");
+    TCase *tcase = tcase_create("steps");
+    tcase_add_loop_test(tcase, an_output_not_wanted_changes_no_other, 0, N_KINDS);
+    tcase_add_loop_test(tcase, reset_equals_fresh, 0, N_KINDS);
+    tcase_add_loop_test(tcase, streams_do_not_see_each_other, 0, N_KINDS);
+    tcase_add_loop_test(tcase, a_step_allocates_nothing, 0, N_KINDS);
+    tcase_add_test(tcase, the_kinds_of_output_agree);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+RUN_SUITES(encoder());

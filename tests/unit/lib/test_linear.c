@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The small functions that layers are made of, against the same formulas in float64. */
+#include "lib/activation.h"
+#include "lib/linear.h"
+#include "lib/norm.h"
+#include "tests/unit/run.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Numbers in (−2, 2), the same in every run. */
+static void fill(float *x, size_t n, uint32_t seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)((int32_t)seed >> 8) / (float)(1 << 22);
+    }
+}
+
+static const uint32_t sizes[] = {1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 100};
+#define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+START_TEST(linear_equals_the_formula_at_every_size)
+{
+    uint32_t n_out = sizes[_i];
+    for (size_t s = 0; s < N_SIZES; s++) {
+        uint32_t n_in = sizes[s];
+        struct attn_linear linear;
+        char *file = malloc((size_t)n_out * n_in * sizeof(float) + 1);
+        float *weight = malloc((size_t)n_out * n_in * sizeof(float));
+        float bias[100], x[100], y[101];
+        fill(weight, (size_t)n_out * n_in, n_in);
+        fill(bias, n_out, 7);
+        fill(x, n_in, 8);
+        memcpy(file + 1, weight, (size_t)n_out * n_in * sizeof(float));
+        ck_assert_int_eq(attn_linear_init(&linear, n_out, n_in), 0);
+        uint32_t first = n_out / 3; /* in two parts, from bytes of any alignment */
+        attn_linear_set_rows(&linear, 0, first, file + 1, bias);
+        attn_linear_set_rows(&linear, first, n_out - first, file + 1 + (size_t)first * n_in * sizeof(float), bias + first);
+        y[n_out] = 12345;
+        attn_linear_apply(&linear, y, x);
+        ck_assert_float_eq(y[n_out], 12345);
+        for (uint32_t i = 0; i < n_out; i++) {
+            double sum = bias[i];
+            for (uint32_t k = 0; k < n_in; k++)
+                sum += (double)weight[i * n_in + k] * x[k];
+            ck_assert_double_eq_tol(y[i], sum, 1e-4);
+        }
+        attn_linear_done(&linear);
+        free(weight);
+        free(file);
+    }
+}
+END_TEST
+
+START_TEST(an_absent_linear_copies)
+{
+    struct attn_linear linear = {.n_in = 3};
+    float x[3] = {1, 2, 3}, y[4] = {0, 0, 0, 9};
+    attn_linear_apply(&linear, y, x);
+    ck_assert_float_eq(y[2], 3);
+    ck_assert_float_eq(y[3], 9);
+    attn_linear_done(&linear);
+}
+END_TEST
+
+/* An output's bits depend on its weights alone, not on how many outputs stand beside it. */
+START_TEST(the_same_bits_in_every_panel)
+{
+    enum { K = 77, N = 64 };
+    float row[K], x[K], first = 0;
+    fill(row, K, 1);
+    fill(x, K, 2);
+    for (uint32_t n_out = 1; n_out <= N; n_out++) {
+        struct attn_linear linear;
+        float bias = 0.25f, y[N];
+        ck_assert_int_eq(attn_linear_init(&linear, n_out, K), 0);
+        for (uint32_t i = 0; i < n_out; i++)
+            attn_linear_set_rows(&linear, i, 1, row, &bias);
+        attn_linear_apply(&linear, y, x);
+        first = n_out == 1 ? y[0] : first;
+        for (uint32_t i = 0; i < n_out; i++)
+            ck_assert_msg(memcmp(&y[i], &first, sizeof(float)) == 0, "output %u of %u differs", i, n_out);
+        attn_linear_done(&linear);
+    }
+}
+END_TEST
+
+START_TEST(norm_equals_the_formula)
+{
+    for (size_t s = 0; s < N_SIZES; s++) {
+        uint32_t n = sizes[s];
+        float x[100], weight[100], bias[100], y[100];
+        double mean = 0, variance = 0;
+        struct attn_norm norm;
+        fill(x, n, 3);
+        fill(weight, n, 4);
+        fill(bias, n, 5);
+        for (uint32_t i = 0; i < n; i++)
+            mean += x[i] / (double)n;
+        for (uint32_t i = 0; i < n; i++)
+            variance += (x[i] - mean) * (x[i] - mean) / n;
+        ck_assert_int_eq(attn_norm_init(&norm, n, weight, bias), 0);
+        attn_norm_apply(&norm, y, x);
+        for (uint32_t i = 0; i < n; i++)
+            ck_assert_double_eq_tol(y[i], (x[i] - mean) / sqrt(variance + 1e-5) * weight[i] + bias[i], 1e-6);
+        attn_norm_apply(&norm, x, x);
+        ck_assert_int_eq(memcmp(x, y, n * sizeof(float)), 0);
+        attn_norm_done(&norm);
+    }
+}
+END_TEST
+
+START_TEST(norm_takes_constants_and_giants)
+{
+    float weight[4] = {1, 1, 1, 1}, bias[4] = {0, 0, 0, 0}, y[4];
+    struct attn_norm norm;
+    ck_assert_int_eq(attn_norm_init(&norm, 4, weight, bias), 0);
+    attn_norm_apply(&norm, y, (float[]){5, 5, 5, 5});
+    ck_assert_float_eq(y[0], 0);
+    attn_norm_apply(&norm, y, (float[]){3e38f, -3e38f, 3e38f, -3e38f});
+    ck_assert_float_eq_tol(y[0], 1, 1e-6f);
+    ck_assert_float_eq_tol(y[1], -1, 1e-6f);
+    attn_norm_done(&norm);
+}
+END_TEST
+
+START_TEST(gelu_is_the_exact_one)
+{
+    enum { N = 4001 };
+    static float x[N];
+    for (int i = 0; i < N; i++)
+        x[i] = (float)(i - 2000) / 100;
+    attn_gelu(x, N);
+    for (int i = 0; i < N; i++) {
+        double v = (float)(i - 2000) / 100.0f;
+        ck_assert_double_eq_tol(x[i], 0.5 * v * erfc(-v * M_SQRT1_2), 4e-7 * fmax(1, fabs(v)));
+    }
+    float extremes[4] = {3e38f, -3e38f, 0, -0.0f};
+    attn_gelu(extremes, 4);
+    ck_assert_float_eq(extremes[0], 3e38f);
+    ck_assert_float_eq(extremes[1], 0);
+    ck_assert_float_eq(extremes[2], 0);
+}
+END_TEST
+
+START_TEST(relu_softmax_and_sigmoid)
+{
+    float x[3] = {-1, 0, 2};
+    attn_relu(x, 3);
+    ck_assert(x[0] == 0 && x[1] == 0 && x[2] == 2);
+
+    float logits[3] = {1000, 999, -1000};
+    attn_softmax(logits, 3);
+    ck_assert_double_eq_tol(logits[0], 1 / (1 + exp(-1)), 1e-6);
+    ck_assert_double_eq_tol(logits[1], 1 / (1 + exp(1)), 1e-6);
+    ck_assert_float_eq(logits[2], 0);
+
+    float s[4] = {0, 1000, -1000, -2};
+    attn_sigmoid(s, 4);
+    ck_assert(s[0] == 0.5f && s[1] == 1 && s[2] == 0);
+    ck_assert_double_eq_tol(s[3], 1 / (1 + exp(2)), 1e-7);
+}
+END_TEST
+
+static Suite *linear(void)
+{
+    Suite *suite = suite_create("linear");
+    TCase *tcase = tcase_create("functions");
+    tcase_add_loop_test(tcase, linear_equals_the_formula_at_every_size, 0, N_SIZES);
+    tcase_add_test(tcase, an_absent_linear_copies);
+    tcase_add_test(tcase, the_same_bits_in_every_panel);
+    tcase_add_test(tcase, norm_equals_the_formula);
+    tcase_add_test(tcase, norm_takes_constants_and_giants);
+    tcase_add_test(tcase, gelu_is_the_exact_one);
+    tcase_add_test(tcase, relu_softmax_and_sigmoid);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+RUN_SUITES(linear());
