@@ -12,6 +12,10 @@
 #include "attn/attn.h"
 
 #define PANEL 16u
+#define QUADS (PANEL / 4)
+
+/* Vectors by name, because a compiler that is left alone may turn the loops round and gather. */
+typedef float quad __attribute__((vector_size(16), may_alias));
 
 static size_t n_panels(const struct attn_linear *linear)
 {
@@ -53,31 +57,17 @@ void attn_linear_set_rows(struct attn_linear *linear, uint32_t first, uint32_t n
     }
 }
 
-/* y[2·16] = W[2·16 × n_in] · x[n_in] + b */
-static void two_panels(float *restrict y, const float *restrict panels, const float *restrict bias, const float *restrict x,
-                       size_t n_in)
+/* y[n_panels·16] = W[n_panels·16 × n_in] · x[n_in] + b, of which the first n_out are written; n_panels is 1 or 2. */
+static inline __attribute__((always_inline)) void panels(size_t n_panels, float *restrict y, const float *restrict weights,
+                                                         const float *restrict bias, const float *restrict x, size_t n_in,
+                                                         size_t n_out)
 {
-    const float *second = panels + n_in * PANEL;
-    float sum[2 * PANEL];
-    memcpy(sum, bias, sizeof(sum));
-    for (size_t k = 0; k < n_in; k++) {
-        for (size_t j = 0; j < PANEL; j++)
-            sum[j] += x[k] * panels[k * PANEL + j];
-        for (size_t j = 0; j < PANEL; j++)
-            sum[PANEL + j] += x[k] * second[k * PANEL + j];
-    }
-    memcpy(y, sum, sizeof(sum));
-}
-
-/* y[n_out ≤ 16] = W[16 × n_in] · x[n_in] + b */
-static void one_panel(float *restrict y, const float *restrict panel, const float *restrict bias, const float *restrict x,
-                      size_t n_in, size_t n_out)
-{
-    float sum[PANEL];
-    memcpy(sum, bias, sizeof(sum));
+    quad sum[2 * QUADS];
+    memcpy(sum, bias, n_panels * sizeof(sum) / 2);
     for (size_t k = 0; k < n_in; k++)
-        for (size_t j = 0; j < PANEL; j++)
-            sum[j] += x[k] * panel[k * PANEL + j];
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t j = 0; j < QUADS; j++)
+                sum[p * QUADS + j] += x[k] * ((const quad *)(weights + (p * n_in + k) * PANEL))[j];
     memcpy(y, sum, n_out * sizeof(float));
 }
 
@@ -87,8 +77,8 @@ void attn_linear_apply(const struct attn_linear *linear, float *restrict y, cons
     if (n_out == 0)
         memcpy(y, x, n_in * sizeof(float));
     for (; n_out - done >= 2 * PANEL; done += 2 * PANEL)
-        two_panels(y + done, linear->panels + done * n_in, linear->bias + done, x, n_in);
+        panels(2, y + done, linear->panels + done * n_in, linear->bias + done, x, n_in, 2 * PANEL);
     for (; done < n_out; done += PANEL)
-        one_panel(y + done, linear->panels + done * n_in, linear->bias + done, x, n_in,
-                  n_out - done < PANEL ? n_out - done : PANEL);
+        panels(1, y + done, linear->panels + done * n_in, linear->bias + done, x, n_in,
+               n_out - done < PANEL ? n_out - done : PANEL);
 }
