@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that is constant is found when the model is read: where each layer's attention and residual ring lie in the state,
- * and where the vectors of a step lie in the scratch memory. A step allocates nothing and writes nothing else.
+ * Everything that is constant is found when the model is read: where each layer's attention and residual ring lie in
+ * the state, and where the vectors of a step lie in the scratch memory. A step allocates nothing and writes nothing
+ * else.
  *
- * The state is, for each layer, the attention's own block and, with residual_tap "oldest", a ring of the last n inputs of the
- * layer: position t in row t mod n, so that history does not show in the layout.
+ * The state is, for each layer, the attention's own block and, with residual_tap "oldest", a ring of the last n inputs
+ * of the layer: position t in row t mod n, so that history does not show in the layout.
  */
 #include "encoder.h"
 
@@ -30,17 +31,17 @@ struct layout {
 
 /* The vectors of a step. */
 struct work {
-    float *x;           /* [E] the layer's input, and in the end its output */
-    float *y;           /* [E] */
-    float *sum;         /* [E] before a norm */
-    float *qkv;         /* [3][H][d] */
-    float *hidden;      /* [largest F] */
+    float *x;      /* [E] the layer's input, and in the end its output */
+    float *y;      /* [E] */
+    float *sum;    /* [E] before a norm */
+    float *qkv;    /* [3][H][d] */
+    float *hidden; /* [largest F] */
     void *attention;
 };
 
 struct attn_encoder {
     struct attn_model model;
-    struct place *places;           /* [n_layers] */
+    struct place *places; /* [n_layers] */
     size_t state_bytes;
     struct layout layout;
 };
@@ -67,8 +68,8 @@ static int plan_state(struct attn_encoder *encoder, struct attn_reason *why)
     for (uint32_t i = 0; i < config->n_layers; i++)
         needed += ring_bytes + attn_attention_state_bytes(encoder->model.layers[i].attention);
     if (needed > ATTN_MAX_STATE_BYTES)
-        return attn_refuse(why, ATTN_E_MODEL, "the state of a stream would have %" PRIu64 " bytes; the limit is %u", needed,
-                           ATTN_MAX_STATE_BYTES);
+        return attn_refuse(why, ATTN_E_MODEL, "the state of a stream would have %" PRIu64 " bytes; the limit is %u",
+                           needed, ATTN_MAX_STATE_BYTES);
     encoder->places = calloc(config->n_layers, sizeof(*encoder->places));
     if (encoder->places == NULL)
         return attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", config->n_layers);
@@ -181,7 +182,8 @@ static void add(float *restrict y, const float *restrict x, size_t n)
         y[i] += x[i];
 }
 
-/* x' of position t: x itself, or that of the oldest position of the window, max(0, t−n+1), after x has been put in the ring. */
+/* x' of position t: x itself, or that of the oldest position of the window, max(0, t−n+1), after x has been put in the
+ * ring. */
 static const float *residual(const struct attn_model_config *config, float *ring, uint64_t t, const float *x)
 {
     if (config->residual_tap == ATTN_TAP_NEWEST)
@@ -201,7 +203,8 @@ static void project(const struct attn_layer *layer, float *qkv, const float *x, 
 }
 
 /* y = W2 · act(W1 x + b1) + b2 */
-static void feed_forward(const struct attn_layer *layer, enum attn_activation activation, float *y, float *hidden, const float *x)
+static void feed_forward(const struct attn_layer *layer, enum attn_activation activation, float *y, float *hidden,
+                         const float *x)
 {
     attn_linear_apply(&layer->ff1, hidden, x);
     if (activation == ATTN_GELU)
@@ -211,9 +214,10 @@ static void feed_forward(const struct attn_layer *layer, enum attn_activation ac
     attn_linear_apply(&layer->ff2, y, hidden);
 }
 
-/* One layer at position t: work.x, its input, becomes its output, unless that is not `wanted`: then only the state advances. */
-static void step_layer(const struct attn_encoder *encoder, uint32_t index, void *state, uint64_t t, const struct work *work,
-                       bool wanted)
+/* One layer at position t: work.x, its input, becomes its output, unless that is not `wanted`: then only the state
+ * advances. */
+static void step_layer(const struct attn_encoder *encoder, uint32_t index, void *state, uint64_t t,
+                       const struct work *work, bool wanted)
 {
     const struct attn_model_config *config = &encoder->model.config;
     const struct attn_layer *layer = &encoder->model.layers[index];
@@ -248,7 +252,8 @@ static void step_layer(const struct attn_encoder *encoder, uint32_t index, void 
 }
 
 /* The output of that kind from y, the last layer's. */
-static void step_head(const struct attn_model *model, enum attn_output kind, float *output, float *normed, const float *y)
+static void step_head(const struct attn_model *model, enum attn_output kind, float *output, float *normed,
+                      const float *y)
 {
     attn_norm_apply(&model->norm, kind == ATTN_EMBEDDING ? output : normed, y);
     if (kind == ATTN_EMBEDDING)
@@ -262,8 +267,8 @@ static void step_head(const struct attn_model *model, enum attn_output kind, flo
         attn_sigmoid(output, model->head.n_out);
 }
 
-void attn_encoder_step(const struct attn_encoder *encoder, void *state, uint64_t t, const float *frame, enum attn_output kind,
-                       float *output, void *scratch)
+void attn_encoder_step(const struct attn_encoder *encoder, void *state, uint64_t t, const float *frame,
+                       enum attn_output kind, float *output, void *scratch)
 {
     const struct attn_model *model = &encoder->model;
     uint32_t model_dim = model->config.model_dim, n_layers = model->config.n_layers;

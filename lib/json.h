@@ -7,8 +7,9 @@
 
 #include "attn/attn.h"
 
-/* Reads one JSON object from n_bytes of text: no duplicate names, at most ATTN_MAX_NESTING deep, nothing after it. `what` names
- * the text in messages. Returns a new reference, or NULL with *error (ATTN_E_MODEL, ATTN_E_MEMORY) and *why filled. */
+/* Reads one JSON object from n_bytes of text: no duplicate names, at most ATTN_MAX_NESTING deep, nothing after it.
+ * `what` names the text in messages. Returns a new reference, or NULL with *error (ATTN_E_MODEL, ATTN_E_MEMORY) and
+ * *why filled. */
 json_t *attn_json_read(const char *text, size_t n_bytes, const char *what, int *error, struct attn_reason *why);
 
 /* The first member of the object whose name is not in the NULL-terminated list, or NULL. */

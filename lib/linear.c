@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A panel is 16 outputs: their weights for one k lie side by side, so that a vector of outputs is one broadcast of x[k] times
- * one load. No sum is split over k, so nothing is reassociated and vectors of any width give the same sums. Two panels are
- * worked on together, for otherwise each addition would wait for the one before.
+ * A panel is 16 outputs: their weights for one k lie side by side, so that a vector of outputs is one broadcast of x[k]
+ * times one load. No sum is split over k, so nothing is reassociated and vectors of any width give the same sums. Two
+ * panels are worked on together, for otherwise each addition would wait for the one before.
  */
 #include "linear.h"
 
@@ -46,7 +46,8 @@ void attn_linear_done(struct attn_linear *linear)
     memset(linear, 0, sizeof(*linear));
 }
 
-void attn_linear_set_rows(struct attn_linear *linear, uint32_t first, uint32_t n_rows, const void *weight, const void *bias)
+void attn_linear_set_rows(struct attn_linear *linear, uint32_t first, uint32_t n_rows, const void *weight,
+                          const void *bias)
 {
     const char *source = weight;
     memcpy(linear->bias + first, bias, n_rows * sizeof(float));
@@ -58,9 +59,9 @@ void attn_linear_set_rows(struct attn_linear *linear, uint32_t first, uint32_t n
 }
 
 /* y[n_panels·16] = W[n_panels·16 × n_in] · x[n_in] + b, of which the first n_out are written; n_panels is 1 or 2. */
-static inline __attribute__((always_inline)) void panels(size_t n_panels, float *restrict y, const float *restrict weights,
-                                                         const float *restrict bias, const float *restrict x, size_t n_in,
-                                                         size_t n_out)
+static inline __attribute__((always_inline)) void panels(size_t n_panels, float *restrict y,
+                                                         const float *restrict weights, const float *restrict bias,
+                                                         const float *restrict x, size_t n_in, size_t n_out)
 {
     quad sum[2 * QUADS];
     memcpy(sum, bias, n_panels * sizeof(sum) / 2);

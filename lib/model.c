@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each tensor that the configuration calls for is taken from the file by its name and its shape; what is left over afterwards is
- * an error, for a tensor that nothing reads means that the file is for another architecture.
+ * Each tensor that the configuration calls for is taken from the file by its name and its shape; what is left over
+ * afterwards is an error, for a tensor that nothing reads means that the file is for another architecture.
  */
 #include "model.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +16,13 @@
 #include "reason.h"
 #include "safetensors.h"
 
-#define NAME_BYTES 48 /* of the longest name that an architecture has: blocks.63.q_landmarks */
+#define NAME_BYTES 64 /* of the longest name that an architecture has, and more */
 #define ANY        0  /* a dimension that the tensor itself decides */
 
 struct loader {
     const struct attn_safetensors *file;
-    bool *taken;            /* [file->n_tensors] */
+    bool *taken;    /* [file->n_tensors] */
+    char where[24]; /* before the names of tensors: "blocks.3.", or nothing */
     struct attn_reason *why;
 };
 
@@ -41,7 +41,8 @@ static void print_shape(char *text, size_t n_bytes, const uint64_t *shape, uint3
         snprintf(text + used, n_bytes - used, "]");
 }
 
-static int check_shape(const struct loader *loader, const struct attn_tensor *tensor, const uint64_t *shape, uint32_t rank)
+static int check_shape(const struct loader *loader, const struct attn_tensor *tensor, const uint64_t *shape,
+                       uint32_t rank)
 {
     bool equal = tensor->rank == rank;
     for (uint32_t i = 0; equal && i < rank; i++)
@@ -51,19 +52,24 @@ static int check_shape(const struct loader *loader, const struct attn_tensor *te
     char found[100], needed[100];
     print_shape(found, sizeof(found), tensor->shape, tensor->rank);
     print_shape(needed, sizeof(needed), shape, rank);
-    return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s at offset %zu: its shape is %s, the configuration needs %s",
-                       tensor->name, tensor->offset, found, needed);
+    return attn_refuse(loader->why, ATTN_E_MODEL,
+                       "tensor %s at offset %zu: its shape is %s, the configuration needs %s", tensor->name,
+                       tensor->offset, found, needed);
 }
 
-static bool has(const struct loader *loader, const char *name)
+static bool has(const struct loader *loader, const char *part, const char *half)
 {
+    char name[NAME_BYTES];
+    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
     return attn_safetensors_find(loader->file, name) != NULL;
 }
 
 /* The tensor of that name and shape (rank dimensions, ANY where it decides). */
-static int take(const struct loader *loader, const struct attn_tensor **tensor, const char *name, uint32_t rank,
-                const uint64_t *shape)
+static int take(const struct loader *loader, const struct attn_tensor **tensor, const char *part, const char *half,
+                uint32_t rank, const uint64_t *shape)
 {
+    char name[NAME_BYTES];
+    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
     *tensor = attn_safetensors_find(loader->file, name);
     if (*tensor == NULL)
         return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s is missing; the configuration needs it", name);
@@ -71,50 +77,49 @@ static int take(const struct loader *loader, const struct attn_tensor **tensor, 
     return check_shape(loader, *tensor, shape, rank);
 }
 
-/* Both halves of a pair: prefix.weight (n_out or ANY, n_in) and prefix.bias (n_out); n_in 0: weight is (n_out) as a norm's is. */
-static int take_pair(const struct loader *loader, const struct attn_tensor *pair[2], const char *prefix, uint64_t n_out,
+/* Both halves of a pair: weight (n_out or ANY, n_in) and bias (n_out); n_in 0: weight is (n_out), as a norm's is. */
+static int take_pair(const struct loader *loader, const struct attn_tensor *pair[2], const char *part, uint64_t n_out,
                      uint64_t n_in)
 {
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s.weight", prefix);
-    int error = take(loader, &pair[0], name, n_in == 0 ? 1 : 2, (uint64_t[]){n_out, n_in});
-    if (error < 0)
-        return error;
-    snprintf(name, sizeof(name), "%s.bias", prefix);
-    return take(loader, &pair[1], name, 1, pair[0]->shape);
+    int error = take(loader, &pair[0], part, ".weight", n_in == 0 ? 1 : 2, (uint64_t[]){n_out, n_in});
+    return error < 0 ? error : take(loader, &pair[1], part, ".bias", 1, pair[0]->shape);
 }
 
-static int load_linear(const struct loader *loader, struct attn_linear *linear, const char *prefix, uint64_t n_out, uint32_t n_in)
+static int no_memory(const struct loader *loader, const char *part)
+{
+    return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the weights of %s%s", loader->where, part);
+}
+
+static int load_linear(const struct loader *loader, struct attn_linear *linear, const char *part, uint64_t n_out,
+                       uint32_t n_in)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, prefix, n_out, n_in);
+    int error = take_pair(loader, pair, part, n_out, n_in);
     if (error < 0)
         return error;
     if (attn_linear_init(linear, (uint32_t)pair[0]->shape[0], n_in) < 0)
-        return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for %s", prefix);
+        return no_memory(loader, part);
     attn_linear_set_rows(linear, 0, linear->n_out, pair[0]->values, pair[1]->values);
     return 0;
 }
 
 /* As load_linear, but where neither half is there the linear is absent: the identity. */
-static int load_optional(const struct loader *loader, struct attn_linear *linear, const char *prefix, uint64_t n_out, uint32_t n_in)
+static int load_optional(const struct loader *loader, struct attn_linear *linear, const char *part, uint64_t n_out,
+                         uint32_t n_in)
 {
-    char weight[NAME_BYTES], bias[NAME_BYTES];
-    snprintf(weight, sizeof(weight), "%s.weight", prefix);
-    snprintf(bias, sizeof(bias), "%s.bias", prefix);
     linear->n_in = n_in;
-    return has(loader, weight) || has(loader, bias) ? load_linear(loader, linear, prefix, n_out, n_in) : 0;
+    if (!has(loader, part, ".weight") && !has(loader, part, ".bias"))
+        return 0;
+    return load_linear(loader, linear, part, n_out, n_in);
 }
 
-static int load_norm(const struct loader *loader, struct attn_norm *norm, const char *prefix, uint32_t n)
+static int load_norm(const struct loader *loader, struct attn_norm *norm, const char *part, uint32_t n)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, prefix, n, 0);
+    int error = take_pair(loader, pair, part, n, 0);
     if (error < 0)
         return error;
-    if (attn_norm_init(norm, n, pair[0]->values, pair[1]->values) < 0)
-        return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for %s", prefix);
-    return 0;
+    return attn_norm_init(norm, n, pair[0]->values, pair[1]->values) < 0 ? no_memory(loader, part) : 0;
 }
 
 static float *copy_values(const struct attn_tensor *tensor)
@@ -126,24 +131,20 @@ static float *copy_values(const struct attn_tensor *tensor)
 }
 
 /* q, k and v as one product, or none of them. */
-static int load_projections(const struct loader *loader, struct attn_linear *qkv, uint32_t block, uint32_t model_dim)
+static int load_projections(const struct loader *loader, struct attn_linear *qkv, uint32_t model_dim)
 {
-    static const char *const halves[] = {"q.weight", "q.bias", "k.weight", "k.bias", "v.weight", "v.bias"};
-    char name[NAME_BYTES];
+    static const char *const parts[] = {"q", "k", "v"};
     bool any = false;
-    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
-        snprintf(name, sizeof(name), "blocks.%" PRIu32 ".%s", block, halves[i]);
-        any = any || has(loader, name);
-    }
+    for (size_t i = 0; i < 3; i++)
+        any = any || has(loader, parts[i], ".weight") || has(loader, parts[i], ".bias");
     qkv->n_in = model_dim;
     if (!any)
         return 0;
     if (attn_linear_init(qkv, 3 * model_dim, model_dim) < 0)
-        return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the projections of block %" PRIu32, block);
+        return no_memory(loader, "q, k and v");
     for (uint32_t i = 0; i < 3; i++) {
         const struct attn_tensor *pair[2];
-        snprintf(name, sizeof(name), "blocks.%" PRIu32 ".%c", block, "qkv"[i]);
-        int error = take_pair(loader, pair, name, model_dim, model_dim);
+        int error = take_pair(loader, pair, parts[i], model_dim, model_dim);
         if (error < 0)
             return error;
         attn_linear_set_rows(qkv, i * model_dim, model_dim, pair[0]->values, pair[1]->values);
@@ -151,11 +152,23 @@ static int load_projections(const struct loader *loader, struct attn_linear *qkv
     return 0;
 }
 
-/* The attention of a layer, with its landmarks where they are fixed. */
-static int load_attention(const struct loader *loader, struct attn_model *model, uint32_t block)
+static int make_attention(const struct loader *loader, struct attn_attention **attention,
+                          const struct attn_options *options)
 {
-    const struct attn_model_config *config = &model->config;
-    const struct attn_layer_config *layer = &config->layers[block];
+    struct attn_reason reason = {""};
+    int error = attn_attention_new(attention, options, &reason);
+    if (error == ATTN_E_OPTIONS)
+        error = ATTN_E_MODEL;
+    if (error < 0)
+        return attn_refuse(loader->why, error, "%.*s: %.220s", (int)strlen(loader->where) - 1, loader->where,
+                           reason.text);
+    return 0;
+}
+
+/* The attention of a layer, with its landmarks where they are fixed. */
+static int load_attention(const struct loader *loader, struct attn_attention **attention,
+                          const struct attn_model_config *config, const struct attn_layer_config *layer)
+{
     struct attn_options options = {
         .size = sizeof(options),
         .method = layer->method,
@@ -167,53 +180,47 @@ static int load_attention(const struct loader *loader, struct attn_model *model,
         .refresh = layer->refresh,
         .inverse_scale = layer->inverse_scale,
     };
-    float *landmarks[2] = {NULL, NULL};
-    int error = 0;
-    for (int i = 0; error == 0 && i < 2 && layer->landmark_policy == ATTN_LANDMARKS_FIXED; i++) {
-        const struct attn_tensor *tensor;
-        char name[NAME_BYTES];
-        snprintf(name, sizeof(name), "blocks.%" PRIu32 ".%c_landmarks", block, "qk"[i]);
-        error = take(loader, &tensor, name, 3, (uint64_t[]){options.heads, options.landmarks, options.head_dim});
-        if (error == 0 && (landmarks[i] = copy_values(tensor)) == NULL)
-            error = attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for %s", name);
-    }
-    options.q_landmarks = landmarks[0];
-    options.k_landmarks = landmarks[1];
-    struct attn_reason reason = {""};
-    if (error == 0) {
-        error = attn_attention_new(&model->layers[block].attention, &options, &reason);
-        if (error < 0)
-            error = attn_refuse(loader->why, error == ATTN_E_OPTIONS ? ATTN_E_MODEL : error, "layers[%" PRIu32 "]: %.220s", block,
-                                reason.text);
-    }
-    free(landmarks[0]);
-    free(landmarks[1]);
+    if (layer->landmark_policy != ATTN_LANDMARKS_FIXED)
+        return make_attention(loader, attention, &options);
+    const uint64_t shape[] = {options.heads, options.landmarks, options.head_dim};
+    const struct attn_tensor *q, *k;
+    int error = take(loader, &q, "q_landmarks", "", 3, shape);
+    if (error == 0)
+        error = take(loader, &k, "k_landmarks", "", 3, shape);
+    if (error < 0)
+        return error;
+    float *q_landmarks = copy_values(q), *k_landmarks = copy_values(k);
+    options.q_landmarks = q_landmarks;
+    options.k_landmarks = k_landmarks;
+    if (q_landmarks == NULL || k_landmarks == NULL)
+        error = no_memory(loader, "q_landmarks and k_landmarks");
+    else
+        error = make_attention(loader, attention, &options);
+    free(q_landmarks);
+    free(k_landmarks);
     return error;
 }
 
-static int load_layer(const struct loader *loader, struct attn_model *model, uint32_t block)
+static int load_layer(struct loader *loader, struct attn_model *model, uint32_t block)
 {
+    const struct attn_model_config *config = &model->config;
     struct attn_layer *layer = &model->layers[block];
-    uint32_t model_dim = model->config.model_dim;
-    char o[NAME_BYTES], norm1[NAME_BYTES], norm2[NAME_BYTES], ff1[NAME_BYTES], ff2[NAME_BYTES];
-    snprintf(o, sizeof(o), "blocks.%" PRIu32 ".o", block);
-    snprintf(norm1, sizeof(norm1), "blocks.%" PRIu32 ".norm1", block);
-    snprintf(norm2, sizeof(norm2), "blocks.%" PRIu32 ".norm2", block);
-    snprintf(ff1, sizeof(ff1), "blocks.%" PRIu32 ".ff1", block);
-    snprintf(ff2, sizeof(ff2), "blocks.%" PRIu32 ".ff2", block);
-    int error = load_projections(loader, &layer->qkv, block, model_dim);
+    uint32_t model_dim = config->model_dim;
+    snprintf(loader->where, sizeof(loader->where), "blocks.%" PRIu32 ".", block);
+    int error = load_projections(loader, &layer->qkv, model_dim);
     if (error == 0)
-        error = load_attention(loader, model, block);
+        error = load_attention(loader, &layer->attention, config, &config->layers[block]);
     if (error == 0)
-        error = load_optional(loader, &layer->o, o, model_dim, model_dim);
+        error = load_optional(loader, &layer->o, "o", model_dim, model_dim);
     if (error == 0)
-        error = load_norm(loader, &layer->norm1, norm1, model_dim);
+        error = load_norm(loader, &layer->norm1, "norm1", model_dim);
     if (error == 0)
-        error = load_norm(loader, &layer->norm2, norm2, model_dim);
+        error = load_norm(loader, &layer->norm2, "norm2", model_dim);
     if (error == 0)
-        error = load_linear(loader, &layer->ff1, ff1, ANY, model_dim);
+        error = load_linear(loader, &layer->ff1, "ff1", ANY, model_dim);
     if (error == 0)
-        error = load_linear(loader, &layer->ff2, ff2, model_dim, layer->ff1.n_out);
+        error = load_linear(loader, &layer->ff2, "ff2", model_dim, layer->ff1.n_out);
+    loader->where[0] = '\0';
     return error;
 }
 
@@ -224,16 +231,17 @@ static int load_input(const struct loader *loader, struct attn_model *model)
     if (error < 0)
         return error;
     if (model->embed.n_out == 0 && config->input_dim != config->model_dim)
-        return attn_refuse(loader->why, ATTN_E_MODEL,
-                           "tensor embed.weight is missing; only with input_dim = model_dim may it be, and they are %" PRIu32
-                           " and %" PRIu32,
-                           config->input_dim, config->model_dim);
+        return attn_refuse(
+            loader->why, ATTN_E_MODEL,
+            "tensor embed.weight is missing; only with input_dim = model_dim may it be, and they are %" PRIu32
+            " and %" PRIu32,
+            config->input_dim, config->model_dim);
     if (config->positions == 0)
         return 0;
     const struct attn_tensor *pe;
-    error = take(loader, &pe, "pe.weight", 2, (uint64_t[]){config->positions, config->model_dim});
+    error = take(loader, &pe, "pe", ".weight", 2, (uint64_t[]){config->positions, config->model_dim});
     if (error == 0 && (model->pe = copy_values(pe)) == NULL)
-        error = attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for pe.weight");
+        error = no_memory(loader, "pe");
     return error;
 }
 
@@ -246,15 +254,18 @@ static int load_head(const struct loader *loader, struct attn_model *model)
     if (error < 0)
         return error;
     if (model->head.n_out == 0 && (config->n_labels != 0 || config->head != ATTN_HEAD_IDENTITY))
-        return attn_refuse(loader->why, ATTN_E_MODEL,
-                           "tensor head.weight is missing; only a model without labels whose head is identity may lack it");
+        return attn_refuse(
+            loader->why, ATTN_E_MODEL,
+            "tensor head.weight is missing; only a model without labels whose head is identity may lack it");
     if (config->n_labels != 0 && config->n_labels != model->head.n_out)
-        return attn_refuse(loader->why, ATTN_E_MODEL, "configuration: there are %" PRIu32 " labels for the %" PRIu32
-                           " outputs of tensor head.weight", config->n_labels, model->head.n_out);
+        return attn_refuse(loader->why, ATTN_E_MODEL,
+                           "configuration: there are %" PRIu32 " labels for the %" PRIu32
+                           " outputs of tensor head.weight",
+                           config->n_labels, model->head.n_out);
     return 0;
 }
 
-static int load_tensors(const struct loader *loader, struct attn_model *model)
+static int load_tensors(struct loader *loader, struct attn_model *model)
 {
     int error = load_input(loader, model);
     for (uint32_t i = 0; error == 0 && i < model->config.n_layers; i++)
@@ -263,8 +274,9 @@ static int load_tensors(const struct loader *loader, struct attn_model *model)
         error = load_head(loader, model);
     for (size_t i = 0; error == 0 && i < loader->file->n_tensors; i++)
         if (!loader->taken[i])
-            error = attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s at offset %zu: the configuration has no use for it",
-                                loader->file->tensors[i].name, loader->file->tensors[i].offset);
+            error =
+                attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s at offset %zu: the configuration has no use for it",
+                            loader->file->tensors[i].name, loader->file->tensors[i].offset);
     return error;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fields that decide what is computed for the whole model must all be there, for a default that is wrong for a checkpoint gives
- * wrong outputs without a word. Within a layer the defaults are those of struct attn_options. A field that is not known is an
- * error: it may be one that a later version computes something else for.
+ * Fields that decide what is computed for the whole model must all be there, for a default that is wrong for a
+ * checkpoint gives wrong outputs without a word. Within a layer the defaults are those of struct attn_options. A field
+ * that is not known is an error: it may be one that a later version computes something else for.
  *
  * The fields are read through one cursor whose error sticks, so that they read as a list.
  */
@@ -24,8 +24,8 @@
 /* One object that is being read. */
 struct fields {
     json_t *object;
-    char where[24];         /* before the names of its fields in messages: "layers[3]." */
-    int error;              /* the first one */
+    char where[24]; /* before the names of its fields in messages: "layers[3]." */
+    int error;      /* the first one */
     struct attn_reason *why;
 };
 
@@ -51,15 +51,17 @@ static uint32_t read_number(struct fields *fields, const char *name, uint32_t le
     if (json == NULL) {
         fields->error = attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is missing", fields->where, name);
     } else if (!json_is_integer(json)) {
-        fields->error = attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is not an integer", fields->where, name);
+        fields->error =
+            attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is not an integer", fields->where, name);
     } else if (least == most && value != least) {
         fields->error = attn_refuse(fields->why, ATTN_E_MODEL,
-                                    "configuration: %s%s is %" JSON_INTEGER_FORMAT "; it must be %" PRIu32, fields->where, name,
-                                    value, least);
+                                    "configuration: %s%s is %" JSON_INTEGER_FORMAT "; it must be %" PRIu32,
+                                    fields->where, name, value, least);
     } else if (value < least || value > most) {
-        fields->error = attn_refuse(fields->why, ATTN_E_MODEL,
-                                    "configuration: %s%s is %" JSON_INTEGER_FORMAT "; it must be %" PRIu32 " to %" PRIu32,
-                                    fields->where, name, value, least, most);
+        fields->error =
+            attn_refuse(fields->why, ATTN_E_MODEL,
+                        "configuration: %s%s is %" JSON_INTEGER_FORMAT "; it must be %" PRIu32 " to %" PRIu32,
+                        fields->where, name, value, least, most);
     }
     return fields->error < 0 ? 0 : (uint32_t)value;
 }
@@ -77,10 +79,13 @@ static int read_choice(struct fields *fields, const char *name, const char *cons
         if (strcmp(text, choices[i]) == 0)
             return i;
     const char *third = choices[2] != NULL ? choices[2] : "";
-    fields->error = attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is %.40s; it must be \"%s\"%s\"%s\"%s%s%s",
-                                fields->where, name, text != NULL ? text : json == NULL ? "missing" : "not a string", choices[0],
-                                choices[2] != NULL ? ", " : " or ", choices[1], choices[2] != NULL ? " or \"" : "", third,
-                                choices[2] != NULL ? "\"" : "");
+    fields->error = attn_refuse(fields->why, ATTN_E_MODEL,
+                                "configuration: %s%s is %.40s; it must be \"%s\"%s\"%s\"%s%s%s", fields->where, name,
+                                text != NULL   ? text
+                                : json == NULL ? "missing"
+                                               : "not a string",
+                                choices[0], choices[2] != NULL ? ", " : " or ", choices[1],
+                                choices[2] != NULL ? " or \"" : "", third, choices[2] != NULL ? "\"" : "");
     return 0;
 }
 
@@ -88,8 +93,8 @@ static bool read_flag(struct fields *fields, const char *name)
 {
     json_t *json = json_object_get(fields->object, name);
     if (fields->error == 0 && json != NULL && !json_is_boolean(json))
-        fields->error =
-            attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is neither true nor false", fields->where, name);
+        fields->error = attn_refuse(fields->why, ATTN_E_MODEL, "configuration: %s%s is neither true nor false",
+                                    fields->where, name);
     return json_is_true(json);
 }
 
@@ -101,7 +106,8 @@ static int refuse_unsupported(struct fields *fields, uint32_t index, uint32_t n_
         return fields->error;
     if (raw && !retroactive)
         return attn_refuse(fields->why, ATTN_E_MODEL,
-                           "configuration: %shead_merge is raw, which only a retroactive layer can have", fields->where);
+                           "configuration: %shead_merge is raw, which only a retroactive layer can have",
+                           fields->where);
     if (retroactive && (index != 0 || n_layers != 2))
         return attn_refuse(fields->why, ATTN_E_MODEL,
                            "configuration: %sretroactive is true, which only the first layer of exactly two can be",
@@ -130,14 +136,16 @@ static int read_layer(struct attn_model_config *config, uint32_t index, json_t *
     open_fields(&fields, json, known, why);
     layer->method = (enum attn_method)read_choice(&fields, "method", methods, REQUIRED);
     bool exact = layer->method == ATTN_EXACT;
-    layer->landmarks = read_number(&fields, "landmarks", exact ? 0 : 1, exact ? 0 : ATTN_MAX_LANDMARKS, exact ? 0 : REQUIRED);
+    layer->landmarks =
+        read_number(&fields, "landmarks", exact ? 0 : 1, exact ? 0 : ATTN_MAX_LANDMARKS, exact ? 0 : REQUIRED);
     layer->landmark_policy = (enum attn_landmark_policy)read_choice(&fields, "landmark_policy", policies, 0);
     layer->refresh = (enum attn_refresh)read_choice(&fields, "refresh", refreshes, 0);
     layer->inverse_scale = (enum attn_inverse_scale)read_choice(&fields, "inverse_scale", scales, 0);
     bool raw = read_choice(&fields, "head_merge", merges, 0) == 1;
     if (fields.error == 0 && exact && layer->landmark_policy == ATTN_LANDMARKS_FIXED)
         return attn_refuse(why, ATTN_E_MODEL,
-                           "configuration: %slandmark_policy is fixed, but the exact method has no landmarks", fields.where);
+                           "configuration: %slandmark_policy is fixed, but the exact method has no landmarks",
+                           fields.where);
     return refuse_unsupported(&fields, index, config->n_layers, raw);
 }
 
@@ -187,7 +195,8 @@ static int read_labels(struct attn_model_config *config, struct attn_reason *why
         return 0;
     size_t n_labels = json_array_size(labels);
     if (!json_is_array(labels) || n_labels > ATTN_MAX_WIDTH)
-        return attn_refuse(why, ATTN_E_MODEL, "configuration: labels is not a list of at most %d strings", ATTN_MAX_WIDTH);
+        return attn_refuse(why, ATTN_E_MODEL, "configuration: labels is not a list of at most %d strings",
+                           ATTN_MAX_WIDTH);
     if (n_labels == 0)
         return 0;
     config->labels = calloc(n_labels, sizeof(*config->labels));
@@ -196,7 +205,8 @@ static int read_labels(struct attn_model_config *config, struct attn_reason *why
     config->n_labels = (uint32_t)n_labels;
     for (size_t i = 0; i < n_labels; i++) {
         json_t *label = json_array_get(labels, i);
-        if (!json_is_string(label) || json_string_length(label) == 0 || json_string_length(label) > ATTN_MAX_LABEL_BYTES)
+        if (!json_is_string(label) || json_string_length(label) == 0 ||
+            json_string_length(label) > ATTN_MAX_LABEL_BYTES)
             return attn_refuse(why, ATTN_E_MODEL, "configuration: labels[%zu] is not a string of 1 to %d bytes", i,
                                ATTN_MAX_LABEL_BYTES);
         config->labels[i] = json_string_value(label);
@@ -225,7 +235,8 @@ static int read_frontend(struct attn_model_config *config, struct attn_reason *w
         return fields.error;
     if (config->input_dim != LOG_MELS * hops)
         return attn_refuse(why, ATTN_E_MODEL,
-                           "configuration: frontend gives frames of %d * %" PRIu32 " = %" PRIu32 " values, but input_dim is %" PRIu32,
+                           "configuration: frontend gives frames of %d * %" PRIu32 " = %" PRIu32
+                           " values, but input_dim is %" PRIu32,
                            LOG_MELS, hops, LOG_MELS * hops, config->input_dim);
     config->frontend = json_dumps(frontend, JSON_COMPACT);
     return config->frontend != NULL ? 0 : attn_refuse(why, ATTN_E_MEMORY, "no memory for the front-end");
@@ -233,9 +244,9 @@ static int read_frontend(struct attn_model_config *config, struct attn_reason *w
 
 static int read_model(struct attn_model_config *config, struct attn_reason *why)
 {
-    static const char *const known[] = {"version", "input_dim",  "model_dim", "heads",  "window", "positions", "residual_tap",
-                                        "norm",    "activation", "head",      "layers", "labels", "frontend",  "training",
-                                        NULL};
+    static const char *const known[] = {"version",   "input_dim",    "model_dim", "heads",      "window",
+                                        "positions", "residual_tap", "norm",      "activation", "head",
+                                        "layers",    "labels",       "frontend",  "training",   NULL};
     static const char *const taps[3] = {"newest", "oldest"};
     static const char *const norms[3] = {"post", "pre"};
     static const char *const activations[3] = {"gelu", "relu"};
@@ -255,7 +266,8 @@ static int read_model(struct attn_model_config *config, struct attn_reason *why)
     if (fields.error < 0)
         return fields.error;
     if (config->model_dim % config->heads != 0)
-        return attn_refuse(why, ATTN_E_MODEL, "configuration: model_dim %" PRIu32 " is not a multiple of heads %" PRIu32,
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "configuration: model_dim %" PRIu32 " is not a multiple of heads %" PRIu32,
                            config->model_dim, config->heads);
     json_t *training = json_object_get(config->json, "training");
     if (training != NULL && !json_is_null(training) && !json_is_object(training))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The format (https://huggingface.co/docs/safetensors): 8 bytes, little-endian: length of the header; the header, a JSON object
- * {name: {dtype, shape, data_offsets: [begin, end]}} with an optional `__metadata__` of strings; the data, in which the offsets
- * count. Here the data must be filled to the last byte and no byte may be in two tensors, so that two readers cannot see
- * different things in one file.
+ * The format (https://huggingface.co/docs/safetensors): 8 bytes, little-endian: length of the header; the header, a
+ * JSON object {name: {dtype, shape, data_offsets: [begin, end]}} with an optional `__metadata__` of strings; the data,
+ * in which the offsets count. Here the data must be filled to the last byte and no byte may be in two tensors, so that
+ * two readers cannot see different things in one file.
  *
  * Offsets in messages count from the start of the file, so that a hex dump shows the place.
  */
@@ -38,8 +38,8 @@ static int read_size(json_t *json, size_t *size)
 static int read_shape(const struct reader *reader, struct attn_tensor *tensor, json_t *shape)
 {
     if (!json_is_array(shape) || json_array_size(shape) > ATTN_MAX_RANK)
-        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: shape is not a list of at most %d numbers", tensor->name,
-                           ATTN_MAX_RANK);
+        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: shape is not a list of at most %d numbers",
+                           tensor->name, ATTN_MAX_RANK);
     tensor->rank = (uint32_t)json_array_size(shape);
     tensor->n_values = 1;
     for (uint32_t i = 0; i < tensor->rank; i++) {
@@ -48,8 +48,10 @@ static int read_shape(const struct reader *reader, struct attn_tensor *tensor, j
             return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: shape[%" PRIu32 "] is not a positive integer",
                                tensor->name, i);
         tensor->shape[i] = dim;
-        if (__builtin_mul_overflow(tensor->n_values, dim, &tensor->n_values) || tensor->n_values > SIZE_MAX / sizeof(float))
-            return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: the product of its shape overflows", tensor->name);
+        if (__builtin_mul_overflow(tensor->n_values, dim, &tensor->n_values) ||
+            tensor->n_values > SIZE_MAX / sizeof(float))
+            return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: the product of its shape overflows",
+                               tensor->name);
     }
     return 0;
 }
@@ -59,16 +61,19 @@ static int read_span(const struct reader *reader, struct attn_tensor *tensor, js
     size_t begin, end;
     if (!json_is_array(span) || json_array_size(span) != 2 || read_size(json_array_get(span, 0), &begin) < 0 ||
         read_size(json_array_get(span, 1), &end) < 0)
-        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: data_offsets is not a list of two sizes", tensor->name);
+        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: data_offsets is not a list of two sizes",
+                           tensor->name);
     if (begin > end || end > reader->data_bytes)
-        return attn_refuse(reader->why, ATTN_E_MODEL,
-                           "tensor %s: data_offsets [%zu, %zu] are not in the data, which has %zu bytes and begins at offset %zu",
-                           tensor->name, begin, end, reader->data_bytes, reader->data_offset);
+        return attn_refuse(
+            reader->why, ATTN_E_MODEL,
+            "tensor %s: data_offsets [%zu, %zu] are not in the data, which has %zu bytes and begins at offset %zu",
+            tensor->name, begin, end, reader->data_bytes, reader->data_offset);
     tensor->offset = reader->data_offset + begin;
     tensor->values = reader->data + begin;
     if (end - begin != tensor->n_values * sizeof(float))
-        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s at offset %zu: it has %zu bytes, but its shape needs %zu",
-                           tensor->name, tensor->offset, end - begin, tensor->n_values * sizeof(float));
+        return attn_refuse(reader->why, ATTN_E_MODEL,
+                           "tensor %s at offset %zu: it has %zu bytes, but its shape needs %zu", tensor->name,
+                           tensor->offset, end - begin, tensor->n_values * sizeof(float));
     return 0;
 }
 
@@ -87,8 +92,8 @@ static int read_tensor(const struct reader *reader, struct attn_tensor *tensor, 
     if (dtype == NULL)
         return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: dtype is absent or not a string", name);
     if (strcmp(dtype, "F32") != 0)
-        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: dtype is %.40s; only F32 is supported: convert it", name,
-                           dtype);
+        return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s: dtype is %.40s; only F32 is supported: convert it",
+                           name, dtype);
     tensor->name = name;
     int error = read_shape(reader, tensor, json_object_get(json, "shape"));
     return error < 0 ? error : read_span(reader, tensor, json_object_get(json, "data_offsets"));
@@ -98,11 +103,13 @@ static int read_metadata(struct attn_safetensors *file, json_t *metadata, struct
 {
     static const char *const known[] = {"attnd", NULL};
     if (metadata == NULL)
-        return attn_refuse(why, ATTN_E_MODEL,
-                           "the file has no __metadata__, so it is no model of attnd: write one as attnd-model(7) shows");
+        return attn_refuse(
+            why, ATTN_E_MODEL,
+            "the file has no __metadata__, so it is no model of attnd: write one as attnd-model(7) shows");
     const char *unknown = json_is_object(metadata) ? attn_json_unknown(metadata, known) : NULL;
     if (unknown != NULL)
-        return attn_refuse(why, ATTN_E_MODEL, "__metadata__: unknown key %.40s; attnd is the only one allowed", unknown);
+        return attn_refuse(why, ATTN_E_MODEL, "__metadata__: unknown key %.40s; attnd is the only one allowed",
+                           unknown);
     file->configuration = json_string_value(json_object_get(metadata, "attnd"));
     if (file->configuration == NULL)
         return attn_refuse(why, ATTN_E_MODEL, "__metadata__ has no key attnd whose value is a string");
@@ -123,17 +130,19 @@ static int check_cover(const struct reader *reader, const struct attn_safetensor
     for (size_t i = 0; i < file->n_tensors; i++) {
         const struct attn_tensor *tensor = &file->tensors[i];
         if (tensor->offset < end)
-            return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s at offset %zu overlaps tensor %s, which ends at %zu",
-                               tensor->name, tensor->offset, before, end);
+            return attn_refuse(reader->why, ATTN_E_MODEL,
+                               "tensor %s at offset %zu overlaps tensor %s, which ends at %zu", tensor->name,
+                               tensor->offset, before, end);
         if (tensor->offset > end)
-            return attn_refuse(reader->why, ATTN_E_MODEL, "tensor %s at offset %zu: %zu bytes before it belong to no tensor",
-                               tensor->name, tensor->offset, tensor->offset - end);
+            return attn_refuse(reader->why, ATTN_E_MODEL,
+                               "tensor %s at offset %zu: %zu bytes before it belong to no tensor", tensor->name,
+                               tensor->offset, tensor->offset - end);
         end = tensor->offset + tensor->n_values * sizeof(float);
         before = tensor->name;
     }
     if (end != file_end)
-        return attn_refuse(reader->why, ATTN_E_MODEL, "%zu bytes at offset %zu, after %s, belong to no tensor", file_end - end,
-                           end, before);
+        return attn_refuse(reader->why, ATTN_E_MODEL, "%zu bytes at offset %zu, after %s, belong to no tensor",
+                           file_end - end, end, before);
     return 0;
 }
 
@@ -144,8 +153,8 @@ static int check_finite(const struct attn_tensor *tensor, struct attn_reason *wh
         uint32_t bits;
         memcpy(&bits, tensor->values + i * sizeof(bits), sizeof(bits));
         if ((bits & 0x7f800000u) == 0x7f800000u)
-            return attn_refuse(why, ATTN_E_MODEL, "tensor %s: value %zu, at offset %zu, is NaN or infinite", tensor->name, i,
-                               tensor->offset + i * sizeof(bits));
+            return attn_refuse(why, ATTN_E_MODEL, "tensor %s: value %zu, at offset %zu, is NaN or infinite",
+                               tensor->name, i, tensor->offset + i * sizeof(bits));
     }
     return 0;
 }
@@ -178,16 +187,19 @@ int attn_safetensors_init(struct attn_safetensors *file, const void *bytes, size
     memset(file, 0, sizeof(*file));
     uint64_t length;
     if (n_bytes < LENGTH_BYTES)
-        return attn_refuse(why, ATTN_E_MODEL, "the file has %zu bytes; a safetensors file begins with %d bytes of length", n_bytes,
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "the file has %zu bytes; a safetensors file begins with %d bytes of length", n_bytes,
                            LENGTH_BYTES);
     memcpy(&length, bytes, LENGTH_BYTES);
     if (length > ATTN_MAX_HEADER_BYTES)
         return attn_refuse(why, ATTN_E_MODEL,
-                           "the header would have %" PRIu64 " bytes, the limit is %u: this is no safetensors file, or not a model",
+                           "the header would have %" PRIu64
+                           " bytes, the limit is %u: this is no safetensors file, or not a model",
                            length, ATTN_MAX_HEADER_BYTES);
     if (length > n_bytes - LENGTH_BYTES)
-        return attn_refuse(why, ATTN_E_MODEL, "the header would have %" PRIu64 " bytes, but only %zu follow: the file is cut off",
-                           length, n_bytes - LENGTH_BYTES);
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "the header would have %" PRIu64 " bytes, but only %zu follow: the file is cut off", length,
+                           n_bytes - LENGTH_BYTES);
     const char *header = (const char *)bytes + LENGTH_BYTES;
     if (length == 0 || header[0] != '{')
         return attn_refuse(why, ATTN_E_MODEL, "the header does not begin with '{' at offset %d", LENGTH_BYTES);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the bytes of a safetensors file and trusts none of them. It knows nothing of models: any tensors will do, as long as they
- * are finite float32 and fill the file without hole or overlap. */
+/* Reads the bytes of a safetensors file and trusts none of them. It knows nothing of models: any tensors will do, as
+ * long as they are finite float32 and fill the file without hole or overlap. */
 #pragma once
 
 #include <stddef.h>
@@ -15,16 +15,16 @@ struct attn_tensor {
     const char *name;
     uint32_t rank;
     uint64_t shape[ATTN_MAX_RANK];
-    size_t n_values;                /* product of the shape */
-    size_t offset;                  /* of the first value, bytes from the start of the file */
-    const unsigned char *values;    /* float32, little-endian, in the file's bytes: not aligned */
+    size_t n_values;             /* product of the shape */
+    size_t offset;               /* of the first value, bytes from the start of the file */
+    const unsigned char *values; /* float32, little-endian, in the file's bytes: not aligned */
 };
 
 struct attn_safetensors {
-    struct json_t *header;          /* owns every name and the configuration */
-    const char *configuration;      /* the value of `attnd` in __metadata__: JSON text */
+    struct json_t *header;     /* owns every name and the configuration */
+    const char *configuration; /* the value of `attnd` in __metadata__: JSON text */
     size_t n_tensors;
-    struct attn_tensor *tensors;    /* by offset */
+    struct attn_tensor *tensors; /* by offset */
 };
 
 /* Reads a whole file. *file is the caller's, to be emptied with done also after an error; it points into `bytes`.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The encoder against float64 vectors that another program computed from the papers' formulas (make_encoder.py): at every
- * frame, those of the warm-up included, no output is further off than 1e-5 of the largest output of its case. The worst of each
- * case is printed as a TAP comment.
+ * The encoder against float64 vectors that another program computed from the papers' formulas (make_encoder.py): at
+ * every frame, those of the warm-up included, no output is further off than 1e-5 of the largest output of its case. The
+ * worst of each case is printed as a TAP comment.
  */
 #include "lib/encoder.h"
 #include "npy.h"
@@ -15,10 +15,25 @@
 #define TOLERANCE 1e-5
 
 static const char *const cases[] = {
-    "exact-post",       "exact-pre",      "exact-post-2",           "exact-pre-2",           "exact-post-oldest-2",
-    "exact-pre-oldest", "exact-bare",     "exact-bare-pre",         "exact-wide",            "exact-window-1",
-    "nystrom-post",     "nystrom-uneven", "nystrom-old-checkpoint", "nystrom-new-checkpoint", "nystrom-2",
-    "nystrom-exact",    "nystrom-many",   "fixed-post",             "fixed-pre-2",
+    "exact-post",
+    "exact-pre",
+    "exact-post-2",
+    "exact-pre-2",
+    "exact-post-oldest-2",
+    "exact-pre-oldest",
+    "exact-bare",
+    "exact-bare-pre",
+    "exact-wide",
+    "exact-window-1",
+    "nystrom-post",
+    "nystrom-uneven",
+    "nystrom-old-checkpoint",
+    "nystrom-new-checkpoint",
+    "nystrom-2",
+    "nystrom-exact",
+    "nystrom-many",
+    "fixed-post",
+    "fixed-pre-2",
 };
 
 static void path_of(char path[512], const char *name, const char *what)
@@ -79,7 +94,9 @@ START_TEST(equals_the_vectors)
         const char *what;
         enum attn_output kind;
     } kinds[] = {
-        {"scores.npy", ATTN_SCORES}, {"logits.npy", ATTN_LOGITS}, {"embedding.npy", ATTN_EMBEDDING},
+        {"scores.npy", ATTN_SCORES},
+        {"logits.npy", ATTN_LOGITS},
+        {"embedding.npy", ATTN_EMBEDDING},
     };
     const char *name = cases[_i];
     char path[512];

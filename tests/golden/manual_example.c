@@ -43,7 +43,8 @@ static void run_one_frame(const struct attn_plan *plan)
     ck_assert_uint_eq(attn_output_dim(plan, ATTN_SCORES), 3);
     ck_assert_str_eq(info.labels[1], "music");
     ck_assert_str_eq(info.frontend, "{\"type\":\"vggish\",\"hops\":2,\"stride\":2}");
-    void *memory = aligned_alloc(ATTN_ALIGN, info.state_bytes), *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
+    void *memory = aligned_alloc(ATTN_ALIGN, info.state_bytes),
+         *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
     struct attn_state *state = attn_init(plan, memory);
     float frame[128], scores[3];
     for (size_t i = 0; i < 128; i++)

@@ -6,7 +6,7 @@
 
 struct npy {
     size_t rows, columns;
-    double *values;     /* [rows][columns] */
+    double *values; /* [rows][columns] */
 };
 
 /* Reads a whole file; free values afterwards. Returns 0, or −1 when it is not such a file. */

@@ -28,7 +28,7 @@ struct draft_file {
     unsigned char *bytes;
 };
 
-/* A valid model: input 3, E 4, H 2, n 3, F 5, P 2, two outputs, one exact layer, everything there that may be absent. */
+/* A valid model: input 3, E 4, H 2, n 3, F 5, P 2, two outputs, one exact layer, and all that may be absent. */
 void draft_init(struct draft *draft);
 void draft_done(struct draft *draft);
 

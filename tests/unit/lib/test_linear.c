@@ -36,7 +36,8 @@ START_TEST(linear_equals_the_formula_at_every_size)
         ck_assert_int_eq(attn_linear_init(&linear, n_out, n_in), 0);
         uint32_t first = n_out / 3; /* in two parts, from bytes of any alignment */
         attn_linear_set_rows(&linear, 0, first, file + 1, bias);
-        attn_linear_set_rows(&linear, first, n_out - first, file + 1 + (size_t)first * n_in * sizeof(float), bias + first);
+        attn_linear_set_rows(&linear, first, n_out - first, file + 1 + (size_t)first * n_in * sizeof(float),
+                             bias + first);
         y[n_out] = 12345;
         attn_linear_apply(&linear, y, x);
         ck_assert_float_eq(y[n_out], 12345);

@@ -23,7 +23,8 @@ static void refuse(const struct draft *draft, int expected, const char *says)
     struct attn_encoder *encoder;
     struct attn_reason why;
     int error = parse(draft, &encoder, &why);
-    ck_assert_msg(error == expected, "error %d and not %d: %s", error, expected, error == 0 ? "it was accepted" : why.text);
+    ck_assert_msg(error == expected, "error %d and not %d: %s", error, expected,
+                  error == 0 ? "it was accepted" : why.text);
     ck_assert_msg(strstr(why.text, says) != NULL, "the message is: %s", why.text);
 }
 
@@ -79,11 +80,13 @@ static const struct {
     {"\"exact\"", "\"exact\", \"window\": 3", "unknown field layers[0].window"},
     {"\"exact\"", "\"exact\", \"landmarks\": 0", NULL},
     {"\"exact\"", "\"exact\", \"landmarks\": 2", "layers[0].landmarks is 2; it must be 0"},
-    {"\"exact\"", "\"exact\", \"landmark_policy\": \"fixed\"", "landmark_policy is fixed, but the exact method has no landmarks"},
+    {"\"exact\"", "\"exact\", \"landmark_policy\": \"fixed\"",
+     "landmark_policy is fixed, but the exact method has no landmarks"},
     {"\"exact\"", "\"nystrom\"", "layers[0].landmarks is missing"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 0", "layers[0].landmarks is 0; it must be 1 to 4096"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"cur\"", "layers[0].landmark_policy is cur"},
-    {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "tensor blocks.0.q_landmarks is missing"},
+    {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"",
+     "tensor blocks.0.q_landmarks is missing"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"batch\"", "layers[0].inverse_scale is batch"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", NULL},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2", NULL},
@@ -91,7 +94,8 @@ static const struct {
     {"\"exact\"", "\"exact\", \"retroactive\": true", "only the first layer of exactly two"},
     {"\"exact\"", "\"exact\", \"retroactive\": false, \"head_merge\": \"concat\", \"refresh\": \"immediate\"", NULL},
     {"\"exact\"", "\"exact\", \"head_merge\": \"raw\"", "layers[0].head_merge is raw, which only a retroactive layer"},
-    {"{\"method\": \"exact\"}", "{\"method\": \"exact\"}, {\"method\": \"exact\"}", "tensor blocks.1.norm1.weight is missing"},
+    {"{\"method\": \"exact\"}", "{\"method\": \"exact\"}, {\"method\": \"exact\"}",
+     "tensor blocks.1.norm1.weight is missing"},
     {", \"labels\": [\"yes\", \"no\"]", "", NULL},
     {"[\"yes\", \"no\"]", "null", NULL},
     {"[\"yes\", \"no\"]", "[\"yes\"]", "there are 1 labels for the 2 outputs of tensor head.weight"},
@@ -108,7 +112,8 @@ static const struct {
     {"\"labels\"", "\"frontend\": {\"type\": \"mfcc\"}, \"labels\"", "frontend.type is mfcc; it must be \"vggish\""},
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"stride\": 1}, \"labels\"", "frontend.hops is missing"},
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 1}, \"labels\"", "frontend.stride is missing"},
-    {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 1, \"stride\": 0}, \"labels\"", "frontend.stride is 0"},
+    {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 1, \"stride\": 0}, \"labels\"",
+     "frontend.stride is 0"},
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 1, \"stride\": 1, \"rate\": 1}, \"labels\"",
      "unknown field frontend.rate"},
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 2, \"stride\": 1}, \"labels\"",
@@ -132,13 +137,14 @@ START_TEST(refuses_what_it_cannot_compute_yet)
 {
     struct draft draft;
     draft_init(&draft);
-    draft_replace(&draft, "{\"method\": \"exact\"}", "{\"method\": \"exact\", \"retroactive\": true, \"head_merge\": \"raw\"}, "
-                                                    "{\"method\": \"exact\"}");
+    draft_replace(&draft, "{\"method\": \"exact\"}",
+                  "{\"method\": \"exact\", \"retroactive\": true, \"head_merge\": \"raw\"}, "
+                  "{\"method\": \"exact\"}");
     refuse(&draft, ATTN_E_SUPPORT, "layers[0].retroactive is true; this version computes single-output layers only");
     draft_done(&draft);
     draft_init(&draft);
     draft_replace(&draft, "\"exact\"", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"");
-    refuse(&draft, ATTN_E_SUPPORT, "layers[0]");
+    refuse(&draft, ATTN_E_SUPPORT, "blocks.0: ");
     draft_done(&draft);
 }
 END_TEST
@@ -244,7 +250,8 @@ START_TEST(accepts_what_may_be_absent)
     draft_replace(&draft, "\"positions\": 2", "\"positions\": 0");
     accept(&draft);
     remove_pair(&draft, "embed");
-    refuse(&draft, ATTN_E_MODEL, "tensor embed.weight is missing; only with input_dim = model_dim may it be, and they are 3 and 4");
+    refuse(&draft, ATTN_E_MODEL,
+           "tensor embed.weight is missing; only with input_dim = model_dim may it be, and they are 3 and 4");
     draft_replace(&draft, "\"input_dim\": 3", "\"input_dim\": 4");
     accept(&draft);
     remove_pair(&draft, "head");

@@ -27,34 +27,46 @@ static const struct {
     {"{\"__metadata__\":{\"attnd\":\"{}\",\"attnd\":\"{}\"}}", 0, "duplicate object key"},
     {"{" METADATA "," METADATA "}", 0, "duplicate object key"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-     "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "duplicate object key"},
+     "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+     8, "duplicate object key"},
     {"{" METADATA ",\"a\":7}", 0, "tensor a: its description is not an object"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4, "tensor a: unknown field x"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4,
+     "tensor a: unknown field x"},
     {"{" METADATA ",\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "tensor a: dtype is absent"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "tensor a: dtype is F16; only F32"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+     "tensor a: dtype is F16; only F32"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "tensor a: shape is not a list"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "list of at most 4"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1,-1],\"data_offsets\":[0,4]}}", 4, "tensor a: shape[1] is not"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1,-1],\"data_offsets\":[0,4]}}", 4,
+     "tensor a: shape[1] is not"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", 4, "tensor a: shape[0] is not"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "tensor a: shape[0] is not"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4,
      "tensor a: the product of its shape overflows"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0,
      "tensor a: the product of its shape overflows"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[9999999999999999999],\"data_offsets\":[0,4]}}", 4, "not valid JSON"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[9999999999999999999],\"data_offsets\":[0,4]}}", 4,
+     "not valid JSON"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "tensor a: data_offsets is not a list of two"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, "tensor a: data_offsets is not"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4, "tensor a: data_offsets is not"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "tensor a: data_offsets [4, 0] are not"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, "has 7 bytes and begins at offset 92"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "it has 4 bytes, but its shape needs 8"},
-    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "1 bytes at offset 96, after a,"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4,
+     "tensor a: data_offsets is not"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4,
+     "tensor a: data_offsets [4, 0] are not"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7,
+     "has 7 bytes and begins at offset 92"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+     "it has 4 bytes, but its shape needs 8"},
+    {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5,
+     "1 bytes at offset 96, after a,"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8,
      "tensor a at offset 96: 4 bytes before it belong to no tensor"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-     "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12, "tensor b at offset 154: 4 bytes before it"},
+     "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}",
+     12, "tensor b at offset 154: 4 bytes before it"},
     {"{" METADATA ",\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-     "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "tensor b at offset 149 overlaps tensor a, which ends at 153"},
+     "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+     8, "tensor b at offset 149 overlaps tensor a, which ends at 153"},
     {"{" METADATA ",\"evil\\n\\u001b[31m\":7}", 0, "tensor evil??[31m: its description"},
 };
 
@@ -74,14 +86,16 @@ END_TEST
 START_TEST(reads_tensors_in_any_order_and_alignment)
 {
     struct attn_safetensors safetensors;
-    struct draft_file file = draft_raw("{\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[24,28]},"
-                                       "\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]}," METADATA "}  \n",
-                                       28);
+    struct draft_file file =
+        draft_raw("{\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[24,28]},"
+                  "\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]}," METADATA "}  \n",
+                  28);
     float values[7] = {0, 1, 2, 3, 4, 5, 6};
     memcpy(file.bytes + file.n_bytes - 28, values, 28);
     ck_assert_int_eq(attn_safetensors_init(&safetensors, file.bytes, file.n_bytes, NULL), 0);
     ck_assert_str_eq(safetensors.configuration, "{}");
-    const struct attn_tensor *a = attn_safetensors_find(&safetensors, "a"), *b = attn_safetensors_find(&safetensors, "b");
+    const struct attn_tensor *a = attn_safetensors_find(&safetensors, "a"),
+                             *b = attn_safetensors_find(&safetensors, "b");
     ck_assert(a != NULL && b != NULL && attn_safetensors_find(&safetensors, "c") == NULL);
     ck_assert_uint_eq(a->rank, 2);
     ck_assert_uint_eq(a->shape[0], 3);
@@ -162,7 +176,8 @@ START_TEST(names_the_value_that_is_not_finite)
         draft_find(&draft, "blocks.0.k.weight")->values[9] = values[i];
         struct draft_file file = draft_write(&draft);
         ck_assert_int_eq(attn_safetensors_init(&safetensors, file.bytes, file.n_bytes, &why), ATTN_E_MODEL);
-        ck_assert_msg(strstr(why.text, "tensor blocks.0.k.weight: value 9, at offset ") != NULL, "the message is: %s", why.text);
+        ck_assert_msg(strstr(why.text, "tensor blocks.0.k.weight: value 9, at offset ") != NULL, "the message is: %s",
+                      why.text);
         attn_safetensors_done(&safetensors);
         free(file.bytes);
         draft_done(&draft);
@@ -180,7 +195,8 @@ START_TEST(refuses_every_truncation)
         struct attn_reason why = {""};
         unsigned char *bytes = malloc(n + (n == 0));
         memcpy(bytes, file.bytes, n);
-        ck_assert_msg(attn_encoder_parse(&encoder, bytes, n, &why) == ATTN_E_MODEL, "the first %zu bytes were accepted", n);
+        ck_assert_msg(attn_encoder_parse(&encoder, bytes, n, &why) == ATTN_E_MODEL, "the first %zu bytes were accepted",
+                      n);
         ck_assert_ptr_null(encoder);
         ck_assert_str_ne(why.text, "");
         free(bytes);
