@@ -14,6 +14,6 @@ struct attn_norm {
 int attn_norm_init(struct attn_norm *norm, uint32_t n, const void *weight, const void *bias);
 void attn_norm_done(struct attn_norm *norm);
 
-/* y[n] = (x − mean x) / √(var x + 1e-5) · weight + bias, var over n; y may be x. Source: Ba et al., arXiv 1607.06450.
- */
+/* y[n] = (x − mean x) / √(var x + 1e-5) · weight + bias, var over n; y may be x.
+ * Source: Ba et al., arXiv 1607.06450. */
 void attn_norm_apply(const struct attn_norm *norm, float *y, const float *x);
