@@ -133,7 +133,8 @@ static void invert_all(struct problem *problem)
     }
 }
 
-/* Lists the closed segments by cutting every lap anew, as first and last position; the newest m of them are landmarks. */
+/* Lists the closed segments by cutting every lap anew, as first and last position; the newest m of them are landmarks.
+ */
 static size_t list_closed(const struct problem *problem, size_t (*bounds)[2])
 {
     size_t n = problem->options->window, m = problem->options->landmarks, found = 0, first = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Nothing is allocated per frame. The linker sends every call of the allocator from here and from the library through the
- * counters below. */
+/* Nothing is allocated per frame. The linker sends every call of the allocator from here and from the library through
+ * the counters below. */
 #include <stdlib.h>
 
 #include "../run.h"

@@ -5,14 +5,12 @@
 #include "../run.h"
 #include "stream.h"
 
-/* Relative to max|v| of the window, which is around 3 here. The error of Γ grows in g(Γ); what is allowed is what float32
- * recomputation was seen to need for these shapes, with a margin. */
+/* Relative to max|v| of the window, which is around 3 here. The error of Γ grows in g(Γ); what is allowed is what
+ * float32 recomputation was seen to need for these shapes, with a margin. */
 #define TOLERANCE_EXACT   4e-6
 #define TOLERANCE_NYSTROM 1e-4
 
-enum {
-    LAPS = 4
-};
+enum { LAPS = 4 };
 
 /* Pushes the frames and compares each output, also that of the batch form, with the formulas. */
 static void compare(const struct attn_options *options, const float *frames, size_t n_frames, double tolerance)

@@ -27,13 +27,13 @@ static struct attn_options fixed_options(void)
 }
 
 /* Each case spoils one field of good options. */
-#define REFUSED(name, good, spoil, error, text) \
-    START_TEST(name) \
-    { \
-        struct attn_options options = good; \
-        spoil; \
-        refused(&options, error, text); \
-    } \
+#define REFUSED(name, good, spoil, error, text)                                                                        \
+    START_TEST(name)                                                                                                   \
+    {                                                                                                                  \
+        struct attn_options options = good;                                                                            \
+        spoil;                                                                                                         \
+        refused(&options, error, text);                                                                                \
+    }                                                                                                                  \
     END_TEST
 
 REFUSED(size_of_another_version, exact_options(1, 4, 8), options.size = 8, ATTN_E_OPTIONS, "size is 8")
@@ -48,7 +48,8 @@ REFUSED(state_too_large, nystrom_options(4, 512, 1u << 20, 1024), (void)0, ATTN_
 REFUSED(exact_with_landmarks, exact_options(1, 4, 8), options.landmarks = 2, ATTN_E_OPTIONS, "landmarks is 2")
 REFUSED(exact_with_fixed, exact_options(1, 4, 8), options.landmark_policy = ATTN_LANDMARKS_FIXED, ATTN_E_OPTIONS,
         "fixed landmarks")
-REFUSED(exact_with_spread, exact_options(1, 4, 8), options.refresh = ATTN_REFRESH_SPREAD, ATTN_E_OPTIONS, "refresh is 1")
+REFUSED(exact_with_spread, exact_options(1, 4, 8), options.refresh = ATTN_REFRESH_SPREAD, ATTN_E_OPTIONS,
+        "refresh is 1")
 REFUSED(nystrom_without_landmarks, nystrom_options(1, 4, 8, 0), (void)0, ATTN_E_OPTIONS, "landmarks is 0")
 REFUSED(too_many_landmarks, nystrom_options(1, 4, 8, 99999), (void)0, ATTN_E_OPTIONS, "landmarks is 99999")
 REFUSED(unknown_policy, nystrom_options(1, 4, 8, 2), options.landmark_policy = (enum attn_landmark_policy)5,
@@ -121,11 +122,32 @@ static Suite *suite(void)
     Suite *made = suite_create("options");
     TCase *cases = tcase_create("options");
     const TTest *const tests[] = {
-        size_of_another_version, unknown_method, no_heads, too_many_heads, no_head_dim, heads_too_wide, no_window,
-        window_too_long, state_too_large, exact_with_landmarks, exact_with_fixed, exact_with_spread,
-        nystrom_without_landmarks, too_many_landmarks, unknown_policy, means_with_landmarks, fixed_without_q,
-        fixed_without_k, unknown_refresh, unknown_scale, spread_refresh, retroactive_exact, retroactive_nystrom,
-        fixed_landmarks_that_are_not_finite, info_says_what_the_plan_is, hashes_tell_plans_apart,
+        size_of_another_version,
+        unknown_method,
+        no_heads,
+        too_many_heads,
+        no_head_dim,
+        heads_too_wide,
+        no_window,
+        window_too_long,
+        state_too_large,
+        exact_with_landmarks,
+        exact_with_fixed,
+        exact_with_spread,
+        nystrom_without_landmarks,
+        too_many_landmarks,
+        unknown_policy,
+        means_with_landmarks,
+        fixed_without_q,
+        fixed_without_k,
+        unknown_refresh,
+        unknown_scale,
+        spread_refresh,
+        retroactive_exact,
+        retroactive_nystrom,
+        fixed_landmarks_that_are_not_finite,
+        info_says_what_the_plan_is,
+        hashes_tell_plans_apart,
     };
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
         tcase_add_test(cases, tests[i]);

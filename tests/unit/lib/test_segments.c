@@ -3,9 +3,7 @@
 
 #include "../run.h"
 
-enum {
-    MOST = 70
-};
+enum { MOST = 70 };
 
 /* Lengths are as the definition has them, and every function agrees with them. */
 static void check_cut(size_t n, size_t m)

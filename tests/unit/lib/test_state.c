@@ -4,15 +4,10 @@
 #include <string.h>
 
 #include "../run.h"
+#include "attention.h"
 #include "stream.h"
 
-enum {
-    HEADS = 2,
-    DIM = 5,
-    MODEL_DIM = HEADS * DIM,
-    FRAME = 3 * MODEL_DIM,
-    MOST_LANDMARKS = 16
-};
+enum { HEADS = 2, DIM = 5, MODEL_DIM = HEADS * DIM, FRAME = 3 * MODEL_DIM, MOST_LANDMARKS = 16 };
 
 struct variant {
     enum attn_method method;
@@ -27,9 +22,7 @@ static const struct variant variants[] = {
     {ATTN_NYSTROM, ATTN_LANDMARKS_FIXED, 13, 5}, {ATTN_NYSTROM, ATTN_LANDMARKS_FIXED, 5, 12},
 };
 
-enum {
-    N_VARIANTS = sizeof(variants) / sizeof(variants[0])
-};
+enum { N_VARIANTS = sizeof(variants) / sizeof(variants[0]) };
 
 static float *fixed_landmarks;
 
@@ -43,13 +36,19 @@ static void teardown(void)
     free(fixed_landmarks);
 }
 
-static void open_variant(struct stream *stream, int i)
+static struct attn_options options_of(int i)
 {
     struct attn_options options = nystrom_options(HEADS, DIM, variants[i].window, variants[i].landmarks);
     options.method = variants[i].method;
     options.landmark_policy = variants[i].policy;
     if (options.landmark_policy == ATTN_LANDMARKS_FIXED)
         options.q_landmarks = options.k_landmarks = fixed_landmarks;
+    return options;
+}
+
+static void open_variant(struct stream *stream, int i)
+{
+    struct attn_options options = options_of(i);
     stream_open(stream, &options);
 }
 
@@ -58,8 +57,8 @@ static void same_bits(const float *a, const float *b, size_t t)
     ck_assert_msg(memcmp(a, b, MODEL_DIM * sizeof(float)) == 0, "outputs of frame %zu differ", t);
 }
 
-/* Two streams whose frames differ at first, and are the same for R positions: from then on so are their outputs, bit for bit.
- * _i: the variant. The difference begins at each phase of the segments in turn. */
+/* Two streams whose frames differ at first, and are the same for R positions: from then on so are their outputs, bit
+ * for bit. _i: the variant. The difference begins at each phase of the segments in turn. */
 START_TEST(history_does_not_show)
 {
     size_t n = variants[_i].window;
@@ -84,7 +83,8 @@ START_TEST(history_does_not_show)
 }
 END_TEST
 
-/* With one frame less in common the landmarks from segments still show it somewhere: R is not larger than it has to be. */
+/* With one frame less in common the landmarks from segments still show it somewhere: R is not larger than it has to be.
+ */
 START_TEST(replay_length_is_tight)
 {
     size_t n = variants[_i].window, differences = 0;
@@ -106,6 +106,36 @@ START_TEST(replay_length_is_tight)
         free(others);
     }
     ck_assert_uint_gt(differences, 0);
+}
+END_TEST
+
+/* An empty state that is given the frames from position `first` on, each at its position, answers from the R-th of them
+ * on with the bits of the stream that had them all. */
+START_TEST(replayed_frames_give_the_same_bits)
+{
+    struct attn_options options = options_of(_i);
+    struct attn_attention *attention;
+    ck_assert_int_eq(attn_attention_new(&attention, &options, NULL), 0);
+    size_t n = options.window, n_frames = 6 * n, replay = attn_attention_replay_frames(attention);
+    float *frames = noise(1, n_frames * FRAME, 1), *outputs = malloc(n_frames * MODEL_DIM * sizeof(float));
+    float *state = aligned_alloc(ATTN_ALIGN, attn_attention_state_bytes(attention)), output[MODEL_DIM];
+    float *scratch = aligned_alloc(ATTN_ALIGN, attn_attention_scratch_bytes(attention));
+    attn_attention_reset(attention, state);
+    for (size_t t = 0; t < n_frames; t++)
+        attn_attention_step(attention, state, t, frames + t * FRAME, outputs + t * MODEL_DIM, scratch);
+    for (size_t first = 1; first < 3 * n; first++) {
+        attn_attention_reset(attention, state);
+        for (size_t t = first; t < n_frames; t++) {
+            attn_attention_step(attention, state, t, frames + t * FRAME, output, scratch);
+            if (t + 1 >= first + replay)
+                same_bits(output, outputs + t * MODEL_DIM, t);
+        }
+    }
+    attn_attention_free(attention);
+    free(frames);
+    free(outputs);
+    free(state);
+    free(scratch);
 }
 END_TEST
 
@@ -234,15 +264,16 @@ END_TEST
 /* 4H(2nd + m²d + ⌈n/m⌉md + 5md + 3m²) bytes, and a quarter. */
 START_TEST(states_are_no_larger_than_promised)
 {
-    const uint32_t shapes[][4] = {{120, 16, 192, 1}, {120, 16, 12, 16}, {120, 7, 64, 4}, {64, 1, 64, 1}, {512, 32, 64, 4}};
+    const uint32_t shapes[][4] = {
+        {120, 16, 192, 1}, {120, 16, 12, 16}, {120, 7, 64, 4}, {64, 1, 64, 1}, {512, 32, 64, 4}};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         double n = shapes[i][0], m = shapes[i][1], d = shapes[i][2], heads = shapes[i][3];
         struct attn_options options = nystrom_options(shapes[i][3], shapes[i][2], shapes[i][0], shapes[i][1]);
         struct stream stream;
         stream_open(&stream, &options);
         double promised = 4 * heads * (2 * n * d + m * m * d + ceil(n / m) * m * d + 5 * m * d + 3 * m * m);
-        ck_assert_msg((double)stream.info.state_bytes <= 1.25 * promised, "n %g m %g d %g H %g: %zu bytes, not %g", n, m,
-                      d, heads, stream.info.state_bytes, promised);
+        ck_assert_msg((double)stream.info.state_bytes <= 1.25 * promised, "n %g m %g d %g H %g: %zu bytes, not %g", n,
+                      m, d, heads, stream.info.state_bytes, promised);
         stream_close(&stream);
     }
 }
@@ -256,6 +287,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, history_does_not_show, 0, N_VARIANTS);
     tcase_add_loop_test(cases, replay_length_is_tight, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, replayed_frames_give_the_same_bits, 0, N_VARIANTS);
     tcase_add_loop_test(cases, reset_equals_fresh, 0, N_VARIANTS);
     tcase_add_loop_test(cases, memory_need_not_be_clean, 0, N_VARIANTS);
     tcase_add_loop_test(cases, frames_without_output_advance_the_state_equally, 0, N_VARIANTS);
