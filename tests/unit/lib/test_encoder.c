@@ -195,6 +195,36 @@ START_TEST(a_step_allocates_nothing)
 }
 END_TEST
 
+/* What came before the newest R frames does not show in the bits, be it so large that the layers overflow. */
+START_TEST(forgets_all_but_the_replay_frames)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct attn_info info;
+    attn_encoder_info(encoder, &info);
+    struct stream plain = open_stream(encoder), other = open_stream(encoder), giant = open_stream(encoder);
+    uint32_t before = 8, n = before + info.replay_frames + 6;
+    for (uint32_t i = 0; i < n; i++) {
+        float a[2], b[2], c[2];
+        push(&plain, i, ATTN_SCORES, a);
+        push(&other, i < before ? 700 + i : i, ATTN_SCORES, b);
+        if (i < before) {
+            float frame[3] = {3e38f, -3e38f, 3e38f};
+            attn_encoder_step(encoder, giant.state, giant.t++, frame, ATTN_SCORES, c, giant.scratch);
+        } else {
+            push(&giant, i, ATTN_SCORES, c);
+        }
+        if (i + 1 < before + info.replay_frames)
+            continue;
+        ck_assert_msg(memcmp(a, b, sizeof(a)) == 0, "frame %u still knows another frame from before", i);
+        ck_assert_msg(memcmp(a, c, sizeof(a)) == 0, "frame %u still knows a giant frame from before", i);
+    }
+    close_stream(&plain);
+    close_stream(&other);
+    close_stream(&giant);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
 START_TEST(the_kinds_of_output_agree)
 {
     struct attn_encoder *encoder = make(0);
@@ -220,6 +250,7 @@ static Suite *encoder(void)
     tcase_add_loop_test(tcase, reset_equals_fresh, 0, N_KINDS);
     tcase_add_loop_test(tcase, streams_do_not_see_each_other, 0, N_KINDS);
     tcase_add_loop_test(tcase, a_step_allocates_nothing, 0, N_KINDS);
+    tcase_add_loop_test(tcase, forgets_all_but_the_replay_frames, 0, N_KINDS);
     tcase_add_test(tcase, the_kinds_of_output_agree);
     suite_add_tcase(suite, tcase);
     return suite;
