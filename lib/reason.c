@@ -3,21 +3,17 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-/* Takes away the bytes of a last character that the end of the buffer cut through. */
-static void drop_cut_character(char *text)
+/* Bytes of the UTF-8 character that begins here, or 0 where none does, or one that controls a terminal. */
+static size_t character_bytes(const unsigned char *at)
 {
-    size_t end = strlen(text);
-    size_t lead = end;
-    while (lead > 0 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
-        lead--;
-    if (lead == 0)
-        return;
-    unsigned char first = (unsigned char)text[lead - 1];
-    size_t needed = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
-    if (end - (lead - 1) < needed)
-        text[lead - 1] = '\0';
+    if (at[0] < 0x80)
+        return at[0] >= 0x20 && at[0] != 0x7f;
+    size_t n_bytes = at[0] >= 0xf5 ? 0 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc2 ? 2 : 0;
+    for (size_t i = 1; i < n_bytes; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return at[0] == 0xc2 && at[1] < 0xa0 ? 0 : n_bytes;
 }
 
 int attn_refuse(struct attn_reason *why, int error, const char *format, ...)
@@ -28,9 +24,11 @@ int attn_refuse(struct attn_reason *why, int error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(why->text, sizeof(why->text), format, arguments);
     va_end(arguments);
-    drop_cut_character(why->text);
-    for (unsigned char *c = (unsigned char *)why->text; *c != '\0'; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    for (unsigned char *at = (unsigned char *)why->text; *at != '\0';) {
+        size_t n_bytes = character_bytes(at);
+        if (n_bytes == 0)
+            *at++ = '?';
+        at += n_bytes;
+    }
     return error;
 }

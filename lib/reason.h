@@ -4,6 +4,6 @@
 
 #include "attn/attn.h"
 
-/* Writes the sentence into *why (NULL: nowhere) and returns `error`, so that `return attn_refuse(…)` reads well. Names out of
- * a file may be in it: control characters become '?', and a cut at the end leaves whole UTF-8 characters. */
+/* Writes the sentence into *why (NULL: nowhere) and returns `error`, so that `return attn_refuse(…)` reads well. Names
+ * out of a file may be in it: control characters, and bytes that are no UTF-8 or were cut, become '?'. */
 int attn_refuse(struct attn_reason *why, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

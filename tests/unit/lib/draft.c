@@ -103,6 +103,22 @@ void draft_remove(struct draft *draft, const char *name)
     *tensor = draft->tensors[--draft->n_tensors];
 }
 
+void draft_add_block(struct draft *draft, const char *layer)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "}, %s], \"labels\"", layer);
+    draft_replace(draft, "}], \"labels\"", text);
+    for (size_t i = 0, n = draft->n_tensors; i < n; i++) {
+        const struct draft_tensor *first = &draft->tensors[i];
+        if (strncmp(first->name, "blocks.0.", 9) != 0)
+            continue;
+        snprintf(text, sizeof(text), "blocks.1.%s", first->name + 9);
+        uint64_t shape[5] = {0};
+        memcpy(shape, first->shape, first->rank * sizeof(shape[0]));
+        draft_add(draft, text, shape);
+    }
+}
+
 static size_t n_bytes_of(const struct draft_tensor *tensor)
 {
     size_t n_bytes = sizeof(float);

@@ -7,7 +7,7 @@
 
 #include "attn/attn.h"
 
-#define DRAFT_TENSORS 40
+#define DRAFT_TENSORS 48
 
 struct draft_tensor {
     char name[160];
@@ -31,6 +31,9 @@ struct draft_file {
 /* A valid model: input 3, E 4, H 2, n 3, F 5, P 2, two outputs, one exact layer, and all that may be absent. */
 void draft_init(struct draft *draft);
 void draft_done(struct draft *draft);
+
+/* Adds the tensors of block 1, which are those of block 0, and a layer to the configuration. */
+void draft_add_block(struct draft *draft, const char *layer);
 
 /* Replaces text in the configuration, which must be there. */
 void draft_replace(struct draft *draft, const char *from, const char *to);

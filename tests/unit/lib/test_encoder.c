@@ -47,13 +47,16 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 
 /* Models that between them take every branch of a step. */
 static const struct {
-    const char *layer, *norm, *tap, *activation, *head;
+    const char *layer, *norm, *tap, *activation, *head, *second;
 } kinds[] = {
-    {"\"method\": \"exact\"", "post", "newest", "gelu", "softmax"},
-    {"\"method\": \"exact\"", "pre", "oldest", "relu", "sigmoid"},
-    {"\"method\": \"nystrom\", \"landmarks\": 2", "post", "oldest", "gelu", "identity"},
-    {"\"method\": \"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", "pre", "newest", "gelu", "softmax"},
-    {"\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "post", "newest", "gelu", "softmax"},
+    {"\"method\": \"exact\"", "post", "newest", "gelu", "softmax", NULL},
+    {"\"method\": \"exact\"", "pre", "oldest", "relu", "sigmoid", NULL},
+    {"\"method\": \"nystrom\", \"landmarks\": 2", "post", "oldest", "gelu", "identity", NULL},
+    {"\"method\": \"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", "pre", "newest", "gelu", "softmax",
+     NULL},
+    {"\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "post", "newest", "gelu", "softmax",
+     NULL},
+    {"\"method\": \"exact\"", "pre", "oldest", "gelu", "softmax", "{\"method\": \"nystrom\", \"landmarks\": 2}"},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -70,6 +73,8 @@ static struct attn_encoder *make(size_t kind)
         draft_add(&draft, "blocks.0.q_landmarks", SHAPE(2, 2, 2));
         draft_add(&draft, "blocks.0.k_landmarks", SHAPE(2, 2, 2));
     }
+    if (kinds[kind].second != NULL)
+        draft_add_block(&draft, kinds[kind].second);
     struct draft_file file = draft_write(&draft);
     struct attn_encoder *encoder;
     struct attn_reason why = {""};

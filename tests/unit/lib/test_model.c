@@ -333,6 +333,27 @@ START_TEST(describes_the_model)
 }
 END_TEST
 
+START_TEST(describes_a_stack)
+{
+    struct draft draft;
+    struct attn_encoder *encoder;
+    struct attn_reason why;
+    struct attn_info info;
+    draft_init(&draft);
+    draft_replace(&draft, "\"window\": 3", "\"window\": 7");
+    draft_add_block(&draft, "{\"method\": \"nystrom\", \"landmarks\": 3}");
+    ck_assert_msg(parse(&draft, &encoder, &why) == 0, "refused: %s", why.text);
+    attn_encoder_info(encoder, &info);
+    ck_assert_uint_eq(info.layers, 2);
+    ck_assert_uint_eq(info.warming_frames, 6 + 6);
+    ck_assert_uint_eq(info.replay_frames, 1 + (7 - 1) + (7 + 3 - 1 - 1)); /* n, and n + ⌈n/m⌉ − 1 */
+    attn_encoder_free(encoder);
+    draft_remove(&draft, "blocks.1.ff2.bias");
+    refuse(&draft, ATTN_E_MODEL, "tensor blocks.1.ff2.bias is missing");
+    draft_done(&draft);
+}
+END_TEST
+
 START_TEST(the_hash_tells_models_apart)
 {
     uint64_t hashes[3];
@@ -370,6 +391,7 @@ static Suite *model(void)
     tcase_add_test(tcase, takes_fixed_landmarks);
     tcase_add_test(tcase, refuses_a_state_beyond_the_limit);
     tcase_add_test(tcase, describes_the_model);
+    tcase_add_test(tcase, describes_a_stack);
     tcase_add_test(tcase, the_hash_tells_models_apart);
     suite_add_tcase(suite, tcase);
     return suite;
