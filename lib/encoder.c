@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "activation.h"
-#include "limits.h"
+#include "bounds.h"
 #include "model.h"
 #include "reason.h"
 

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "reason.h"
 
 /* How deep arrays and objects nest in the text, whether or not it is well-formed: the parser recurses as deep. */

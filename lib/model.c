@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "hash.h"
-#include "limits.h"
+#include "bounds.h"
 #include "reason.h"
 #include "safetensors.h"
 

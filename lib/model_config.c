@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "reason.h"
 
 #define CONFIGURATION_VERSION 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
-#include "limits.h"
+#include "bounds.h"
 #include "reason.h"
 
 #define REFUSE(...) attn_refuse(why, ATTN_E_OPTIONS, __VA_ARGS__)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "attn/attn.h"
-#include "limits.h"
+#include "bounds.h"
 
 struct json_t;
 
