@@ -33,7 +33,7 @@ static void print_shape(char *text, size_t n_bytes, const uint64_t *shape, uint3
     for (uint32_t i = 0; i < rank && used < n_bytes; i++) {
         const char *comma = i == 0 ? "" : ", ";
         if (shape[i] == ANY)
-            used += (size_t)snprintf(text + used, n_bytes - used, "%sany", comma);
+            used += (size_t)snprintf(text + used, n_bytes - used, "%s1..%d", comma, ATTN_MAX_WIDTH);
         else
             used += (size_t)snprintf(text + used, n_bytes - used, "%s%" PRIu64, comma, shape[i]);
     }
