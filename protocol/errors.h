@@ -60,7 +60,11 @@ const char *attnp_error_name(enum attnp_code code);
 const char *attnp_error_general_text(enum attnp_code code);
 enum attnp_ends attnp_error_ends(enum attnp_code code);
 
-/* Fills *error (may be NULL) with the code and a formatted text, all optional fields absent. Returns -1, so that a reader
- * can say `return attnp_fail(error, ...)`. */
+/* Fills *error (may be NULL) with the code and a formatted text, all optional fields absent. Returns -1, so that a
+ * reader can say `return attnp_fail(error, ...)`. */
 __attribute__((format(printf, 3, 4)))
 int attnp_fail(struct attnp_error *error, enum attnp_code code, const char *format, ...);
+
+/* The same for an error at a byte of a message. */
+__attribute__((format(printf, 4, 5)))
+int attnp_fail_at(struct attnp_error *error, enum attnp_code code, uint64_t offset, const char *format, ...);

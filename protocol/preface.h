@@ -13,8 +13,8 @@ struct attnp_preface {
     uint8_t key[ATTNP_MAX_KEY];
 };
 
-/* Reads a preface from the first n_bytes that have arrived. Returns its length; 0 where more bytes are needed (it fails as
- * early as a byte is wrong, so that HTTP is answered at its first byte); -1 and *error (bad_preface, bad_version). */
+/* Reads a preface from the first n_bytes that have arrived. Returns its length; 0 where more bytes are needed (it fails
+ * as early as a byte is wrong, so that HTTP is answered at its first byte); -1 and *error (bad_preface, bad_version). */
 int attnp_preface_read(struct attnp_preface *preface, const uint8_t *bytes, size_t n_bytes, struct attnp_error *error);
 
 /* Writes a preface (at most ATTNP_MAX_PREFACE bytes) and returns its length. */

@@ -22,13 +22,15 @@ struct attnp_push {
     struct attnp_time time;
 };
 
-/* Reads a push body. 0, or -1 and *error (bad_message with offset). */
+/* Reads a push body. 0, or -1 and *error (bad_message or limit_exceeded, with offset). Everything points into the body.
+ * Allocates nothing. Any thread. */
 int attnp_push_read(struct attnp_push *push, const uint8_t *body, size_t n_body, struct attnp_error *error);
 
 /* Bytes that attnp_push_write needs, length header included. */
 size_t attnp_push_bytes(const struct attnp_push *push);
 
-/* Writes the whole message with its length header, the frames copied in; returns its length. */
+/* Writes the whole message with its length header, the frames copied in, into attnp_push_bytes(push) bytes of the
+ * caller; returns its length. */
 size_t attnp_push_write(uint8_t *bytes, const struct attnp_push *push);
 
 struct attnp_output {
@@ -42,9 +44,12 @@ struct attnp_output {
     struct attnp_time time;
 };
 
+/* As attnp_push_read. What the map does not say is 0. */
 int attnp_output_read(struct attnp_output *output, const uint8_t *body, size_t n_body, struct attnp_error *error);
+
+/* Bytes that attnp_output_write needs, length header included. */
 size_t attnp_output_bytes(const struct attnp_output *output);
 
-/* Writes the whole message; where output->outputs is NULL the n_bytes are left for the caller and *gap (if not NULL) is set
- * to their offset. Returns the length. */
+/* Writes the whole message; where output->outputs is NULL the n_bytes are left for the caller and *gap (if not NULL) is
+ * set to their offset from the start of the message. Returns the length. */
 size_t attnp_output_write(uint8_t *bytes, const struct attnp_output *output, size_t *gap);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The order of a stream's frames (attnd-protocol(7), "Order"): which number is taken, answered again, ignored or refused. A pure
- * state machine: it holds numbers only, neither frames nor answers, and knows no socket. Frames settle in order of number. */
+/* The order of a stream's frames (attnd-protocol(7), "Order"): which number is taken, answered again, ignored or
+ * refused. A pure state machine: it holds numbers only, neither frames nor answers, and knows no socket. Frames settle
+ * in order of number. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,16 +28,19 @@ enum attnp_verdict {
 
 void attnp_sequence_init(struct attnp_sequence *sequence, uint64_t first, uint32_t credit);
 
-/* A push begins with `number`: false where it is to be ignored whole and silently. */
+/* A push begins with `number`: false where it is to be ignored whole and silently. To be asked once for each push,
+ * before its frames; a push whose bin is bad is asked as well, and reported only where the answer is true. */
 bool attnp_sequence_begin(struct attnp_sequence *sequence, uint64_t number);
 
-/* The verdict on the next frame of a push that began; after REFUSE_GAP and REFUSE_CREDIT the rest of the push is dropped. */
+/* The verdict on the next frame of a push that began; after REFUSE_GAP and REFUSE_CREDIT the rest of the push is
+ * dropped. A frame with a NaN is taken like any other, and settled by its refusal when its turn comes. */
 enum attnp_verdict attnp_sequence_frame(struct attnp_sequence *sequence, uint64_t number);
 
 /* The bin was empty or no whole number of frames: ignoring from here on. */
 void attnp_sequence_bad_bin(struct attnp_sequence *sequence);
 
-/* The oldest waiting frame is settled (by an output, an event or an error). Returns its number. Requires that one waits. */
+/* The oldest waiting frame is settled (by an output, an event or an error). Returns its number. Requires that one
+ * waits. */
 uint64_t attnp_sequence_settle(struct attnp_sequence *sequence);
 
 uint32_t attnp_sequence_waiting(const struct attnp_sequence *sequence);

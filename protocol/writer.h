@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing every message that is not hot: a growing buffer with a sticky error, and one line a field. Used by both sides. */
+/* Writing every message that is not hot: a growing buffer with a sticky error, and one line a field. Used by both
+ * sides. */
 #pragma once
 
 #include <msgpack.h>
@@ -11,21 +12,23 @@
 #include "protocol/message.h"
 #include "protocol/request.h"
 
+/* Stays where it was initialized: it is not to be copied. One thread at a time. */
 struct attnp_writer {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
-    bool failed;                /* no memory: everything after it does nothing */
+    bool failed;                /* no memory: the rest of the message is not written */
 };
 
 void attnp_writer_init(struct attnp_writer *writer);
 void attnp_writer_done(struct attnp_writer *writer);
 
-/* Starts a message (the length header is filled in by attnp_write_end). The params or result is written next: exactly one value. */
+/* Starts a message and forgets what was written before (the length header is filled in by attnp_write_end). The params
+ * or result is written next: exactly one value. */
 void attnp_write_request(struct attnp_writer *writer, uint32_t id, enum attnp_method method);
 void attnp_write_response(struct attnp_writer *writer, uint32_t id);     /* error nil, then the result */
 void attnp_write_notification(struct attnp_writer *writer, enum attnp_method method);
 
-/* Whole messages. */
+/* Whole messages, but for attnp_write_end. An error without text gets the general one of its code. */
 void attnp_write_error_response(struct attnp_writer *writer, uint32_t id, const struct attnp_error *error);
 void attnp_write_error_notification(struct attnp_writer *writer, const struct attnp_error *error);
 
@@ -42,6 +45,6 @@ void attnp_put_string(struct attnp_writer *writer, const char *key, const char *
 void attnp_put_bin(struct attnp_writer *writer, const char *key, const void *data, size_t n);
 void attnp_put_nil(struct attnp_writer *writer, const char *key);
 
-/* Ends the message: fills in its length. *bytes stays the writer's, valid until its next use. 0, or -1 (no memory, or the
- * message is longer than max_message). The writer is then ready for the next message. */
+/* Ends the message: fills in its length. *bytes stays the writer's, valid until its next use. 0, or -1 (no memory, or
+ * the message is longer than max_message). The writer is then ready for the next message; its memory is kept for it. */
 int attnp_write_end(struct attnp_writer *writer, size_t max_message, const uint8_t **bytes, size_t *n_bytes);
