@@ -40,7 +40,7 @@ static void describe(const msgpack_object *object, char text[64])
         snprintf(text, 64, "the float %g", object->via.f64);
         break;
     case MSGPACK_OBJECT_STR:
-        snprintf(text, 64, "\"%.*s\"%s", object->via.str.size > 40 ? 40 : (int)object->via.str.size,
+        snprintf(text, 64, "\"%.*s%s\"", object->via.str.size > 40 ? 40 : (int)object->via.str.size,
                  object->via.str.ptr, object->via.str.size > 40 ? "…" : "");
         break;
     case MSGPACK_OBJECT_BIN:
