@@ -33,7 +33,8 @@ enum attnp_type {
 /* The head of one value: everything but the bytes of a string or bin and the values within an array or map. */
 struct attnp_head {
     enum attnp_type type;
-    uint64_t n;                 /* the integer (two's complement), 0 or 1, the float's bits, or the length: bytes, values, pairs */
+    uint64_t n;                 /* the integer (two's complement), the boolean, the float's bits; or how many bytes, values or
+                                   pairs follow */
     size_t at;                  /* offset of the value */
 };
 

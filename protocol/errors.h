@@ -50,9 +50,9 @@ struct attnp_error {
     char text[ATTNP_ERROR_TEXT + 1];    /* what is wrong, with the number, and what to do */
     bool has_stream, has_frame, has_expected, has_offset;
     uint64_t stream;                    /* which stream */
-    uint64_t frame;                     /* the frame number that is refused (and settled, for bad_frame and too_old) */
+    uint64_t frame;                     /* the frame number that is refused (bad_frame and too_old settle it) */
     uint64_t expected;                  /* the frame number that a push has to begin with */
-    uint64_t offset;                    /* byte offset in the message */
+    uint64_t offset;                    /* byte of the message, behind its length header, or of the preface */
 };
 
 /* Name ("bad_frame"), general text and consequence of a code; "unknown" for a code not in the table. Any thread. */
@@ -60,8 +60,9 @@ const char *attnp_error_name(enum attnp_code code);
 const char *attnp_error_general_text(enum attnp_code code);
 enum attnp_ends attnp_error_ends(enum attnp_code code);
 
-/* Fills *error (may be NULL) with the code and a formatted text, all optional fields absent. Returns -1, so that a
- * reader can say `return attnp_fail(error, ...)`. */
+/* Fills *error (may be NULL) with the code and a formatted text, all optional fields absent; the text is made one line
+ * of clean UTF-8 and cut where it is too long. Any thread. Returns -1, so that a reader can say `return
+ * attnp_fail(error, ...)`. */
 __attribute__((format(printf, 3, 4)))
 int attnp_fail(struct attnp_error *error, enum attnp_code code, const char *format, ...);
 

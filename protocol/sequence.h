@@ -26,6 +26,8 @@ enum attnp_verdict {
     ATTNP_REFUSE_CREDIT         /* credit_exceeded: error once, then ignoring */
 };
 
+/* A fresh stream whose first frame will have the number `first`; credit is at least 1. Memory, here and below: the
+ * caller's, used by one thread at a time. */
 void attnp_sequence_init(struct attnp_sequence *sequence, uint64_t first, uint32_t credit);
 
 /* A push begins with `number`: false where it is to be ignored whole and silently. To be asked once for each push,

@@ -7,6 +7,7 @@
 
 #include "protocol/message.h"
 #include "protocol/push.h"
+#include "protocol/sequence.h"
 #include "tests/unit/protocol/bytes.h"
 #include "tests/unit/protocol/samples.h"
 #include "tests/unit/run.h"
@@ -250,6 +251,33 @@ START_TEST(test_samples_pass)
 }
 END_TEST
 
+/* What a push and its output cost: everything of protocol/ that they go through. */
+START_TEST(test_hot_path_allocates_nothing)
+{
+    static const float frame[3] = {1, 2, 3};
+    const struct attnp_push push = {.stream = 1, .frames = (const uint8_t *)frame, .n_bytes = 12, .time = {1, {5}}};
+    struct attnp_error error;
+    struct attnp_push pushed;
+    struct attnp_output output = {.stream = 1, .outputs = (const uint8_t *)frame, .n_bytes = 4, .time = {1, {5}}}, back;
+    struct attnp_sequence sequence;
+    uint8_t in[128], out[128];
+    const uint8_t *body;
+    size_t n_body;
+    attnp_sequence_init(&sequence, 0, 2);
+    n_calls = 0;
+    size_t n_in = attnp_push_write(in, &push), n_out = attnp_output_write(out, &output, NULL);
+    int found = attnp_message_find(in, n_in, ATTNP_MAX_MESSAGE, &body, &n_body, &error);
+    int read = attnp_is_push(body, n_body) ? attnp_push_read(&pushed, body, n_body, &error) : -1;
+    bool begun = attnp_sequence_begin(&sequence, pushed.first);
+    enum attnp_verdict verdict = attnp_sequence_frame(&sequence, pushed.first);
+    uint64_t settled = attnp_sequence_settle(&sequence);
+    int answered = attnp_output_read(&back, out + ATTNP_LENGTH_BYTES, n_out - ATTNP_LENGTH_BYTES, &error);
+    int calls = n_calls;
+    ck_assert_int_eq(calls, 0);
+    ck_assert(found == 1 && read == 0 && begun && verdict == ATTNP_TAKE && settled == 0 && answered == 0);
+}
+END_TEST
+
 /* msgpack-c, shown only what passed, is asked for no more than the limits allow. */
 START_TEST(test_largest_message_is_read)
 {
@@ -278,6 +306,7 @@ static Suite *scan_suite(void)
     tcase_add_test(tests, test_element_limit);
     tcase_add_test(tests, test_string_limit);
     tcase_add_loop_test(tests, test_samples_pass, 0, N_SAMPLES);
+    tcase_add_test(tests, test_hot_path_allocates_nothing);
     tcase_add_test(tests, test_largest_message_is_read);
     suite_add_tcase(suite, tests);
     return suite;
