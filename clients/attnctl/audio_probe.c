@@ -5,15 +5,17 @@
 #include <stdbool.h>
 #include <string.h>
 
+static const char NPY[] = "a .npy file";
+
 /* What files begin with, longest first where one begins another. */
 static const struct {
     const char *bytes;
     size_t n_bytes;
     const char *kind;
 } magics[] = {
-    {"RIFF", 4, "a WAV file"},  {"RF64", 4, "a WAV file"},       {"RIFX", 4, "a WAV file"}, {"FORM", 4, "an AIFF file"},
-    {"fLaC", 4, "a FLAC file"}, {"OggS", 4, "an Ogg file"},      {"ID3", 3, "an MP3 file"}, {"caff", 4, "a CAF file"},
-    {".snd", 4, "an AU file"},  {"\x93NUMPY", 6, "a .npy file"},
+    {"RIFF", 4, "a WAV file"},  {"RF64", 4, "a WAV file"},  {"RIFX", 4, "a WAV file"}, {"FORM", 4, "an AIFF file"},
+    {"fLaC", 4, "a FLAC file"}, {"OggS", 4, "an Ogg file"}, {"ID3", 3, "an MP3 file"}, {"caff", 4, "a CAF file"},
+    {".snd", 4, "an AU file"},  {"\x93NUMPY", 6, NPY},
 };
 
 static const char *kind_of(const uint8_t *bytes, size_t n)
@@ -33,6 +35,12 @@ static bool is_text(const uint8_t *bytes, size_t n)
             return false;
     }
     return n > 0;
+}
+
+static int refuse_npy(const struct input *input, struct problem *problem)
+{
+    return problem_set(problem, "%s is a .npy file: give features with -f npy, or in a file whose name ends in .npy",
+                       input->name);
 }
 
 int audio_probe_raw(struct input *input, enum pcm_format format, struct problem *problem)
@@ -63,6 +71,8 @@ int audio_probe_refuse(struct input *input, const char *reason, struct problem *
     if (n == 0)
         return problem_set(problem, "%s is empty: there is no audio in it", input->name);
     kind = kind_of(bytes, (size_t)n);
+    if (kind == NPY)
+        return refuse_npy(input, problem);
     if (kind != NULL)
         return problem_set(problem, "%s is %s that cannot be read as audio: %s", input->name, kind, reason);
     if (is_text(bytes, (size_t)n))

@@ -17,7 +17,7 @@ struct input {
     int fd;
     const char *name;    /* for messages: the path, or "standard input" */
     int64_t size;        /* bytes of a regular file from where it began, -1 of a pipe, which never rewinds */
-    off_t origin;        /* where a regular file began: standard input may stand anywhere in one */
+    int64_t origin;      /* where a regular file began: standard input may stand anywhere in one */
     size_t n_peeked, at; /* bytes looked at, and how many of them were read since */
     uint8_t peeked[INPUT_MOST_PEEK];
 };
