@@ -75,7 +75,7 @@ void view_live(struct view *view, double time_s, const float *scores, bool warmi
 
     if (view->is_drawn && now - view->drawn_us < view->interval_us)
         return;
-    room = columns - TIME_COLUMNS - (warming || !view->terminal.escapes ? (int)strlen(WARMING) : 0);
+    room = columns - TIME_COLUMNS - (int)strlen(WARMING);
     cell = 2 + view->label_columns + 1 + LEAST_BAR_COLUMNS + 1 + 5;
     n_cells = room / cell < MOST_CELLS ? room / cell : MOST_CELLS;
     n_cells = find_top(view, scores, top, n_cells > 0 ? n_cells : 0);
