@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every limit on what a model file may claim. They bound memory and time before anything is allocated; attnd-model(7) lists
- * them. */
+/* Every limit on what a model file may claim. They bound memory and time before anything is allocated; attnd-model(7)
+ * lists them. (Not named after <limits.h>, which a file of that name would hide: this folder is on the include path.)
+ */
 #pragma once
 
 #define ATTN_MAX_HEADER_BYTES (1u << 20) /* of the safetensors header, configuration included */

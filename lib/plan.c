@@ -64,7 +64,7 @@ static void describe(const struct attn_attention *attention, struct attn_info *i
     };
 }
 
-/* Gives the plan to the caller: of the one or the other of the two parts, which it owns from then on, also when this
+/* Makes *plan of one of the two parts, the other being NULL. The part is owned from here on, also when this
  * fails. */
 static int make(struct attn_plan **plan, struct attn_attention *attention, struct attn_encoder *encoder,
                 struct attn_reason *why)

@@ -54,7 +54,8 @@ START_TEST(exact_attention_is_right)
 }
 END_TEST
 
-static const uint32_t cuts[][2] = {{2, 1}, {8, 1}, {8, 2}, {12, 4}, {13, 4}, {10, 7}, {10, 9}, {30, 7}, {8, 8}, {5, 9}};
+static const uint32_t cuts[][2] = {{1, 1},  {1, 3},  {2, 1},  {2, 5},  {8, 1}, {8, 2}, {12, 4},
+                                   {13, 4}, {10, 7}, {10, 9}, {30, 7}, {8, 8}, {5, 9}};
 
 /* _i: the cut into segments. */
 START_TEST(landmarks_from_segments_are_right)
