@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libuv, at the descriptor limit, accepts and closes: the client sees a bare end of file. So the daemon accepts by itself, keeps
+ * its connections below the limit, and holds one descriptor in reserve, which it gives up to accept, answer and close where the
+ * limit is met all the same.
+ */
+#include "daemon/accept.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+/* Connections taken in one go, before signals and the like are looked at again. */
+#define MOST_AT_ONCE 256
+
+/* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side. */
+static void turn_away(int fd, const struct attnp_error *error)
+{
+    struct attnp_writer writer;
+    const uint8_t *bytes;
+    size_t n_bytes;
+    char discarded[4096];
+    attnp_writer_init(&writer);
+    attnp_write_error_notification(&writer, error);
+    if (attnp_write_end(&writer, ATTNP_MAX_MESSAGE, &bytes, &n_bytes) == 0)
+        (void)!send(fd, bytes, n_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    attnp_writer_done(&writer);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) > 0)
+        ;
+    close(fd);
+}
+
+static struct shard *shard_with_room(const struct server *server)
+{
+    struct shard *best = &server->shared.shards[0];
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < server->shared.n_shards; i++) {
+        const struct counters *counters = &server->shared.shards[i].counters;
+        uint64_t load = counters_get(&counters->streams) * 1000 + counters_get(&counters->connections);
+        if (load < least) {
+            least = load;
+            best = &server->shared.shards[i];
+        }
+    }
+    return best;
+}
+
+static void hand_out(struct server *server, int fd)
+{
+    struct attnp_error error;
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t n_peer = sizeof(peer);
+    struct mail *mail = mail_new(MAIL_CONNECTION, 0);
+    if (mail == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
+        attnp_fail(&error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
+        turn_away(fd, &error);
+        free(mail);
+        return;
+    }
+    mail->fd = fd;
+    mail->uid = peer.uid;
+    mail->pid = peer.pid;
+    mail->connection = ++server->last_connection;
+    atomic_fetch_add(&server->shared.n_connections, 1);
+    shard_post(shard_with_room(server), mail);
+}
+
+static void take(struct server *server, int fd)
+{
+    uint64_t n = atomic_load(&server->shared.n_connections);
+    struct attnp_error error;
+    if (n < server->most_connections) {
+        hand_out(server, fd);
+        return;
+    }
+    attnp_fail(&error, ATTNP_SERVER_FULL,
+               "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the descriptor limit",
+               (uintmax_t)n);
+    turn_away(fd, &error);
+}
+
+static int accept_one(const struct server *server)
+{
+    return accept4(server->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* False where nothing could be done, so that trying again at once is of no use. */
+static bool accept_on_reserve(struct server *server)
+{
+    struct attnp_error error;
+    if (server->reserve_fd < 0)
+        return false;
+    close(server->reserve_fd);
+    int fd = accept_one(server);
+    if (fd >= 0) {
+        attnp_fail(&error, ATTNP_SERVER_FULL, "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
+        turn_away(fd, &error);
+    }
+    server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+void accept_ready(uv_poll_t *poll, int status, int events)
+{
+    struct server *server = poll->data;
+    (void)status, (void)events;
+    for (int i = 0; i < MOST_AT_ONCE; i++) {
+        int fd = accept_one(server);
+        if (fd >= 0)
+            take(server, fd);
+        else if (errno == EMFILE || errno == ENFILE) {
+            if (!accept_on_reserve(server))
+                return;
+        } else if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading: bytes arrive in the shard's one buffer and whole messages are handled there, in place. Only an unfinished message is
+ * kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never by what a length
+ * header claims. So an idle connection has no buffer, and a busy one allocates nothing any more.
+ *
+ * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
+ * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send is
+ * bounded by its credit, so nothing grows. A client that then reads nothing for timeouts.send_ms is ended (slow_consumer).
+ *
+ * Ending: streams are freed only from here (read, flush, look), never below a function that uses one; a message that cannot be
+ * kept therefore only marks its connection as failed.
+ */
+#include "daemon/connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+static uint64_t setting(const struct connection *connection, enum config_key key)
+{
+    return config_number(connection->shard->shared->config, key);
+}
+
+static void mark_dirty(struct connection *connection)
+{
+    if (!connection->is_dirty && connection->phase != CONNECTION_CLOSED)
+        TAILQ_INSERT_TAIL(&connection->shard->dirty, connection, dirty);
+    connection->is_dirty = connection->phase != CONNECTION_CLOSED;
+}
+
+uint8_t *connection_add(struct connection *connection, size_t n_bytes)
+{
+    size_t most = 4 * setting(connection, CONFIG_limits_unsent_bytes) + 8 * setting(connection, CONFIG_limits_message_bytes);
+    uint8_t *place = NULL;
+    if (connection->failed != ATTNP_OK || connection->phase != CONNECTION_OPEN)
+        return NULL;
+    if (outbox_bytes(&connection->outbox) + n_bytes > most && !connection->is_told)
+        connection->failed = ATTNP_SLOW_CONSUMER;
+    else if ((place = outbox_add(&connection->outbox, n_bytes)) == NULL)
+        connection->failed = ATTNP_NO_MEMORY;
+    mark_dirty(connection);
+    return place;
+}
+
+void connection_added(struct connection *connection, size_t n_bytes)
+{
+    outbox_added(&connection->outbox, n_bytes);
+    counters_add(&connection->shard->counters.bytes_out, n_bytes);
+}
+
+void connection_send(struct connection *connection)
+{
+    const uint8_t *bytes;
+    size_t n_bytes;
+    if (attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes, &n_bytes) != 0) {
+        connection->failed = ATTNP_NO_MEMORY;
+        mark_dirty(connection);
+        return;
+    }
+    uint8_t *place = connection_add(connection, n_bytes);
+    if (place != NULL) {
+        memcpy(place, bytes, n_bytes);
+        connection_added(connection, n_bytes);
+    }
+}
+
+bool connection_is_full(const struct connection *connection)
+{
+    return outbox_bytes(&connection->outbox) >= setting(connection, CONFIG_limits_unsent_bytes);
+}
+
+static void closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+    struct shared *shared = connection->shard->shared;
+    outbox_done(&connection->outbox);
+    free(connection->partial);
+    free(connection->streams);
+    free(connection);
+    atomic_fetch_sub(&shared->n_connections, 1);
+}
+
+static void close_now(struct connection *connection)
+{
+    if (connection->is_dirty)
+        TAILQ_REMOVE(&connection->shard->dirty, connection, dirty);
+    connection->is_dirty = false;
+    connection->phase = CONNECTION_CLOSED;
+    TAILQ_REMOVE(&connection->shard->connections, connection, all);
+    counters_add(&connection->shard->counters.connections, (uint64_t)-1);
+    uv_close((uv_handle_t *)&connection->pipe, closed);
+}
+
+void connection_break(struct connection *connection)
+{
+    if (connection->phase == CONNECTION_OPEN)
+        connection->shard->handler->ended(connection, NULL);
+    if (connection->phase != CONNECTION_CLOSED)
+        close_now(connection);
+}
+
+static void start_reading(struct connection *connection);
+
+void connection_end(struct connection *connection, const struct attnp_error *why)
+{
+    if (connection->phase != CONNECTION_OPEN)
+        return;
+    bool was_told = connection->is_told;
+    connection->failed = ATTNP_OK;
+    connection->is_told = true;
+    connection->shard->handler->ended(connection, why);
+    if (why != NULL) {
+        log_debug("connection %ju (uid %u, pid %d) ends: %s: %s", (uintmax_t)connection->id, (unsigned)connection->uid,
+                  (int)connection->pid, attnp_error_name(why->code), why->text);
+    }
+    if (why != NULL && !was_told) {
+        counters_add(&connection->shard->counters.errors, 1);
+        attnp_write_error_notification(&connection->shard->writer, why);
+        connection_send(connection);
+    }
+    attnp_session_end(&connection->session);
+    connection->phase = CONNECTION_ENDING;
+    connection->since_us = shard_now_us();
+    mark_dirty(connection);
+    start_reading(connection);      /* what still comes is discarded: a close with bytes unread would look like a reset */
+}
+
+/* One message, or the preface. Returns its bytes; 0 where it is not whole yet, or the connection ends. */
+static size_t consume_one(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
+{
+    struct attnp_error error;
+    struct attnp_preface preface;
+    const uint8_t *body;
+    size_t n_body;
+    if (connection->session.state == ATTNP_AWAIT_PREFACE) {
+        int n = attnp_preface_read(&preface, bytes, n_bytes, &error);
+        if (n > 0)
+            attnp_session_preface(&connection->session);
+        else if (n < 0)
+            connection_end(connection, &error);
+        return n > 0 ? (size_t)n : 0;
+    }
+    int whole = attnp_message_find(bytes, n_bytes, setting(connection, CONFIG_limits_message_bytes), &body, &n_body, &error);
+    if (whole == 0)
+        return 0;
+    if (whole < 0 || connection->shard->handler->message(connection, body, n_body, &error) != 0) {
+        connection_end(connection, &error);
+        return 0;
+    }
+    return ATTNP_LENGTH_BYTES + n_body;
+}
+
+/* Handles all whole messages; returns how many bytes of n_bytes are done with. */
+static size_t consume(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
+{
+    size_t n_done = 0;
+    while (connection->phase == CONNECTION_OPEN && n_done < n_bytes) {
+        if (connection_is_full(connection)) {
+            connection->is_held = true;
+            break;
+        }
+        size_t n = consume_one(connection, bytes + n_done, n_bytes - n_done);
+        if (n == 0)
+            break;
+        n_done += n;
+    }
+    return connection->phase == CONNECTION_OPEN ? n_done : n_bytes;
+}
+
+/* The buffer of the unfinished message gets room for more than it has; doubling, so that nothing is made for a mere claim. */
+static int grow_partial(struct connection *connection, size_t n_needed)
+{
+    size_t room = connection->partial_room;
+    if (n_needed <= room)
+        return 0;
+    if (room == 0)
+        room = SHARD_INPUT_BYTES;
+    while (room < n_needed)
+        room *= 2;
+    uint8_t *larger = realloc(connection->partial, room);
+    if (larger == NULL)
+        return -1;
+    connection->partial = larger;
+    connection->partial_room = room;
+    return 0;
+}
+
+static void offer_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct connection *connection = handle->data;
+    (void)suggested;
+    if (connection->phase != CONNECTION_OPEN || connection->n_partial == 0)
+        *buffer = uv_buf_init((char *)connection->shard->input, SHARD_INPUT_BYTES);
+    else if (grow_partial(connection, connection->n_partial + 1) == 0)
+        *buffer = uv_buf_init((char *)connection->partial + connection->n_partial,
+                              (unsigned)(connection->partial_room - connection->n_partial));
+    else
+        *buffer = uv_buf_init(NULL, 0);     /* libuv then reports UV_ENOBUFS */
+}
+
+/* Keeps the bytes from `rest` on, which are in the shard's buffer or in the connection's own. */
+static void keep_rest(struct connection *connection, const uint8_t *rest, size_t n_rest)
+{
+    if (n_rest > 0 && grow_partial(connection, n_rest) != 0) {
+        connection->failed = ATTNP_NO_MEMORY;
+        mark_dirty(connection);
+        n_rest = 0;
+    }
+    if (n_rest > 0)
+        memmove(connection->partial, rest, n_rest);
+    connection->n_partial = n_rest;
+}
+
+static void handle_bytes(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
+{
+    size_t n_done = consume(connection, bytes, n_bytes);
+    if (connection->phase == CONNECTION_OPEN)
+        keep_rest(connection, bytes + n_done, n_bytes - n_done);
+    if (connection->is_held)
+        connection_stop_reading(connection);
+}
+
+static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
+{
+    struct connection *connection = stream->data;
+    if (n_read == 0)
+        return;
+    if (n_read < 0) {
+        connection_break(connection);
+        return;
+    }
+    counters_add(&connection->shard->counters.bytes_in, (uint64_t)n_read);
+    if (connection->phase != CONNECTION_OPEN)
+        return;
+    if (connection->n_partial == 0)
+        handle_bytes(connection, (const uint8_t *)buffer->base, (size_t)n_read);
+    else
+        handle_bytes(connection, connection->partial, connection->n_partial + (size_t)n_read);
+}
+
+static void start_reading(struct connection *connection)
+{
+    if (!connection->is_reading)
+        uv_read_start((uv_stream_t *)&connection->pipe, offer_buffer, bytes_came);
+    connection->is_reading = true;
+}
+
+void connection_stop_reading(struct connection *connection)
+{
+    if (connection->is_reading)
+        uv_read_stop((uv_stream_t *)&connection->pipe);
+    connection->is_reading = false;
+}
+
+/* What was held back goes on: first what had arrived, then reading, then the frames. */
+static void relieve(struct connection *connection)
+{
+    if (!connection->is_held || connection->phase != CONNECTION_OPEN || connection->failed != ATTNP_OK ||
+        outbox_bytes(&connection->outbox) > setting(connection, CONFIG_limits_unsent_bytes) / 2)
+        return;
+    connection->is_held = false;
+    if (!connection->is_drained) {
+        if (connection->n_partial > 0)
+            handle_bytes(connection, connection->partial, connection->n_partial);
+        if (!connection->is_held)
+            start_reading(connection);
+    }
+    if (connection->phase == CONNECTION_OPEN)
+        connection->shard->handler->relieved(connection);
+}
+
+static void flush(struct connection *connection)
+{
+    if (connection->failed != ATTNP_OK) {
+        struct attnp_error error;
+        attnp_fail(&error, connection->failed, connection->failed == ATTNP_SLOW_CONSUMER
+                   ? "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a connection"
+                   : "no memory for a message after %zu unsent bytes; try again later",
+                   outbox_bytes(&connection->outbox));
+        connection_end(connection, &error);
+    }
+    if (outbox_flush(&connection->outbox) != 0) {
+        connection_break(connection);
+        return;
+    }
+    if (connection->phase == CONNECTION_ENDING && outbox_bytes(&connection->outbox) == 0)
+        close_now(connection);
+    else
+        relieve(connection);
+}
+
+void connection_flush_all(struct shard *shard)
+{
+    while (!TAILQ_EMPTY(&shard->dirty)) {
+        struct connection *connection = TAILQ_FIRST(&shard->dirty);
+        TAILQ_REMOVE(&shard->dirty, connection, dirty);
+        connection->is_dirty = false;
+        flush(connection);
+    }
+}
+
+static void outbox_sent(struct outbox *outbox, int status)
+{
+    struct connection *connection = outbox->to->data;
+    if (connection->phase == CONNECTION_CLOSED)
+        return;
+    if (status != 0)
+        connection_break(connection);
+    else
+        mark_dirty(connection);
+}
+
+void connection_look(struct connection *connection, uint64_t now_us)
+{
+    struct attnp_error error;
+    size_t unsent = outbox_bytes(&connection->outbox);
+    uint64_t send_ms = setting(connection, CONFIG_timeouts_send_ms), hello_ms = setting(connection, CONFIG_timeouts_hello_ms);
+    if (unsent == 0 || unsent < connection->unsent_seen)
+        connection->progress_us = now_us;
+    connection->unsent_seen = unsent;
+    if (connection->phase == CONNECTION_ENDING && now_us - connection->since_us > send_ms * 1000) {
+        connection_break(connection);
+    } else if (connection->phase == CONNECTION_OPEN && now_us - connection->progress_us > send_ms * 1000) {
+        attnp_fail(&error, ATTNP_SLOW_CONSUMER, "%zu bytes wait and nothing was read for %ju ms; read outputs while pushing",
+                   unsent, (uintmax_t)send_ms);
+        connection_end(connection, &error);
+    } else if (connection->phase == CONNECTION_OPEN && connection->session.state != ATTNP_READY &&
+               now_us - connection->since_us > hello_ms * 1000) {
+        attnp_fail(&error, ATTNP_BAD_ORDER, "no hello came within %ju ms; send the preface and hello first", (uintmax_t)hello_ms);
+        connection_end(connection, &error);
+    }
+}
+
+int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t pid)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL) {
+        close(fd);
+        return -1;
+    }
+    connection->shard = shard;
+    connection->id = id;
+    connection->uid = uid;
+    connection->pid = pid;
+    connection->since_us = connection->progress_us = shard_now_us();
+    attnp_session_init(&connection->session);
+    uv_pipe_init(&shard->loop, &connection->pipe, 0);
+    connection->pipe.data = connection;
+    outbox_init(&connection->outbox, (uv_stream_t *)&connection->pipe, outbox_sent);
+    TAILQ_INSERT_TAIL(&shard->connections, connection, all);
+    counters_add(&shard->counters.connections, 1);
+    if (uv_pipe_open(&connection->pipe, fd) != 0) {
+        close(fd);
+        connection_break(connection);
+        return 0;
+    }
+    start_reading(connection);
+    return 0;
+}
+
+bool connection_is_operator(const struct connection *connection)
+{
+    return connection->uid == 0 || connection->uid == connection->shard->shared->uid;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* One client's socket: bytes in, whole messages up; messages down, bytes out; and the streams it holds. It knows no method.
+ * All functions: the shard's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "daemon/outbox.h"
+#include "daemon/shard.h"
+#include "protocol/preface.h"
+#include "protocol/session.h"
+
+enum connection_phase {
+    CONNECTION_OPEN,
+    CONNECTION_ENDING,      /* told why; closed once that is sent */
+    CONNECTION_CLOSED       /* waits for libuv to let go of the handle */
+};
+
+struct connection {
+    uv_pipe_t pipe;
+    struct shard *shard;
+    uint64_t id;
+    uid_t uid;
+    pid_t pid;
+    enum connection_phase phase;
+    struct attnp_session session;
+    struct outbox outbox;
+    uint8_t *partial;               /* what arrived of an unfinished message; made when first needed */
+    size_t n_partial, partial_room;
+    struct stream **streams;        /* held, by rising number */
+    size_t n_streams, streams_room;
+    bool is_dirty, is_reading;
+    bool is_held;                   /* something waits until the client reads: bytes unread, or frames not computed */
+    bool is_told;                   /* why it ends, by a response or by the notification */
+    bool is_drained;                /* was told that the daemon stops */
+    enum attnp_code failed;         /* a message could not be kept for it: it ends at the next flush */
+    uint64_t since_us;              /* opened, or in this phase since */
+    uint64_t progress_us;           /* when the client last read something, or nothing waited */
+    size_t unsent_seen;
+    TAILQ_ENTRY(connection) all, dirty;
+};
+
+/* Upwards, to whoever gives the messages a meaning. */
+struct connection_handler {
+    /* A whole message. 0, or -1 and *error, which ends the connection. */
+    int (*message)(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error);
+    /* The connection ends: give up its streams; with a reason the client is still there to be told about them. */
+    void (*ended)(struct connection *connection, const struct attnp_error *why);
+    /* The client has read: what was held back because of it may go on. */
+    void (*relieved)(struct connection *connection);
+};
+
+/* Takes a connected socket. 0, or -1: no memory; the descriptor is closed then. */
+int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t pid);
+
+/* Tells the client why (NULL: nothing to tell; not again where it is_told), gives up the streams, and closes once all is sent or the patience is over. Frees
+ * streams: not to be called while one of them is in use. */
+void connection_end(struct connection *connection, const struct attnp_error *why);
+
+/* Closes at once. The same holds. */
+void connection_break(struct connection *connection);
+
+/* Room for a message of n_bytes, which counts once connection_added was called; NULL where it cannot be kept (the connection
+ * then ends at the next flush). It is sent after the loop's poll. */
+uint8_t *connection_add(struct connection *connection, size_t n_bytes);
+void connection_added(struct connection *connection, size_t n_bytes);
+
+/* Ends the message in the shard's writer and appends it. */
+void connection_send(struct connection *connection);
+
+/* So much waits for the client that it is not served until it reads; what is held back is to be marked by is_held. */
+bool connection_is_full(const struct connection *connection);
+
+/* Stops taking bytes, for good. */
+void connection_stop_reading(struct connection *connection);
+
+/* Sends what waits on all dirty connections, and ends those that failed. */
+void connection_flush_all(struct shard *shard);
+
+/* The timer's look at one connection: a client that says no hello, or reads nothing. */
+void connection_look(struct connection *connection, uint64_t now_us);
+
+/* An operator may look at and act on everybody's streams: root, and the daemon's own user. */
+bool connection_is_operator(const struct connection *connection);
+
+/* The stream of this number that the connection holds; NULL: none. */
+struct stream *connection_stream(const struct connection *connection, uint64_t number);
+
+/* Room for one stream more; 0 or -1 (no memory). After it connection_hold cannot fail. */
+int connection_reserve_stream(struct connection *connection);
+void connection_hold(struct connection *connection, struct stream *stream);
+void connection_release(struct connection *connection, struct stream *stream);

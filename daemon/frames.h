@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The hot path between messages and streams: a push's frames into their queue, answers into messages. Nothing here allocates once
+ * a connection's buffers have their size. The shard's thread. */
+#pragma once
+
+#include "daemon/connection.h"
+
+/* A push body. 0, or -1 and *error where the message itself is wrong, which ends the connection. */
+int frames_push(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error);
+
+/* Sends an answer (an output, or the refusal of a frame) to the stream's holder. */
+void frames_answer(struct stream *stream, const struct answer *answer);
+
+/* Bytes of the longest message that carries one frame, or one output, of so many bytes. */
+size_t frames_push_bytes(size_t frame_bytes);
+size_t frames_output_bytes(size_t output_bytes);

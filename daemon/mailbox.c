@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/mailbox.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void mailbox_init(struct mailbox *mailbox)
+{
+    pthread_mutex_init(&mailbox->mutex, NULL);
+    STAILQ_INIT(&mailbox->mails);
+}
+
+void mailbox_done(struct mailbox *mailbox)
+{
+    while (!STAILQ_EMPTY(&mailbox->mails)) {
+        struct mail *mail = STAILQ_FIRST(&mailbox->mails);
+        STAILQ_REMOVE_HEAD(&mailbox->mails, link);
+        if (mail->kind == MAIL_CONNECTION)
+            close(mail->fd);
+        free(mail);
+    }
+    pthread_mutex_destroy(&mailbox->mutex);
+}
+
+struct mail *mail_new(enum mail_kind kind, size_t n_bytes)
+{
+    struct mail *mail = calloc(1, sizeof(*mail) + n_bytes);
+    if (mail != NULL) {
+        mail->kind = kind;
+        mail->n_bytes = n_bytes;
+    }
+    return mail;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct mail *mail)
+{
+    pthread_mutex_lock(&mailbox->mutex);
+    STAILQ_INSERT_TAIL(&mailbox->mails, mail, link);
+    pthread_mutex_unlock(&mailbox->mutex);
+}
+
+void mailbox_take(struct mailbox *mailbox, struct mails *mails)
+{
+    STAILQ_INIT(mails);
+    pthread_mutex_lock(&mailbox->mutex);
+    STAILQ_CONCAT(mails, &mailbox->mails);
+    pthread_mutex_unlock(&mailbox->mutex);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What other threads want of a shard, in order. It knows no loop: whoever posts wakes the shard afterwards. */
+#pragma once
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "daemon/stream.h"
+
+enum mail_kind {
+    MAIL_CONNECTION,    /* a new connection for this shard */
+    MAIL_RESET,         /* somebody on another shard asks this of a stream here */
+    MAIL_CLOSE,
+    MAIL_RESPONSE       /* a finished message for a connection here */
+};
+
+struct mail {
+    STAILQ_ENTRY(mail) link;
+    enum mail_kind kind;
+    int fd;                     /* CONNECTION: owned */
+    uid_t uid;
+    pid_t pid;
+    uint64_t connection;        /* CONNECTION, RESPONSE: its id */
+    uint64_t stream;            /* RESET, CLOSE: its number */
+    struct asker asker;
+    size_t n_bytes;             /* RESPONSE */
+    uint8_t bytes[];
+};
+
+STAILQ_HEAD(mails, mail);
+
+struct mailbox {
+    pthread_mutex_t mutex;
+    struct mails mails;
+};
+
+void mailbox_init(struct mailbox *mailbox);
+void mailbox_done(struct mailbox *mailbox);     /* frees what was never taken, descriptors included */
+
+/* A mail on the heap with room for n_bytes; NULL: no memory. Freed by the taker with free(). */
+struct mail *mail_new(enum mail_kind kind, size_t n_bytes);
+
+/* Any thread. The mail is the mailbox's from here on. */
+void mailbox_post(struct mailbox *mailbox, struct mail *mail);
+
+/* Moves all mails to *mails. */
+void mailbox_take(struct mailbox *mailbox, struct mails *mails);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* attnd: a list of steps, and one ladder back. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/server.h"
+
+/* OpenBLAS reads its settings when it is loaded, which is before main(), and would start a thread a processor by then. The
+ * daemon has threads of its own, and the path of a frame calls no BLAS; so where the service manager has not set the variable,
+ * the program starts itself again with it. Same process, same descriptors; where /proc is missing the threads stay, idle. */
+static void have_one_blas_thread(char **argv)
+{
+    if (getenv("OPENBLAS_NUM_THREADS") == NULL && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
+        execv("/proc/self/exe", argv);
+}
+
+/* The budget of all streams' states; 0 in the configuration means half of the machine's memory. */
+static uint64_t state_budget(const struct config *config)
+{
+    uint64_t bytes = config_number(config, CONFIG_limits_state_bytes);
+    return bytes != 0 ? bytes : (uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int main(int argc, char **argv)
+{
+    static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
+    have_one_blas_thread(argv);
+    int status = options_read(&server.options, &server.config, argc, argv);
+    if (status != 0)
+        return status - 1;
+    if (server.options.check) {
+        config_print(&server.config, stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    status = EXIT_FAILURE;
+    log_start(config_number(&server.config, CONFIG_daemon_log_level));
+    server.shared.registry = registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
+    if (server.shared.registry == NULL)
+        goto end;
+    if (listener_open(&server.listener, &server.config) != 0)
+        goto free_registry;
+    if (models_load(&server.models, &server.config) != 0)
+        goto close_listener;
+    if (server_start_loop(&server) != 0)
+        goto free_models;
+    if (server_start_shards(&server) != 0)
+        goto stop_loop;
+    if (server_start_serving(&server) != 0)
+        goto stop_shards;
+    server_run(&server);
+    status = EXIT_SUCCESS;
+stop_shards:
+    server_stop_shards(&server);
+stop_loop:
+    server_stop_loop(&server);
+free_models:
+    models_free(&server.models);
+close_listener:
+    listener_close(&server.listener);
+free_registry:
+    registry_free(server.shared.registry);
+end:
+    return status;
+}

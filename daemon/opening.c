@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/opening.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/frames.h"
+#include "daemon/reply.h"
+
+/* A stream that is being opened: what is known so far. */
+struct opening {
+    struct attnp_open request;
+    const struct model *model;      /* NULL: a raw attention */
+    struct plan *own_plan;          /* of a raw attention, until the stream owns it */
+    const struct plan *plan;
+    uint32_t credit;
+};
+
+static int refuse_unsupported(const struct attnp_open *request, struct attnp_error *error)
+{
+    const char *what = NULL;
+    if (request->has_replay)
+        what = "a replay (position, answer_from)";
+    else if (request->late != ATTNP_LATE_BLOCK)
+        what = "'late' other than block";
+    else if (request->has_deadline)
+        what = "a deadline (deadline_ms)";
+    else if (request->has_rate)
+        what = "a rate";
+    if (what != NULL)
+        return attnp_fail(error, ATTNP_NOT_SUPPORTED, "%s is not supported by this version; open without it", what);
+    return 0;
+}
+
+static int find_plan(struct opening *opening, const struct models *models, struct attnp_error *error)
+{
+    const struct attnp_string *name = &opening->request.model;
+    if (opening->request.has_attention) {
+        if (plan_of_attention(&opening->own_plan, &opening->request.attention, error) != 0)
+            return -1;
+        opening->plan = opening->own_plan;
+        return 0;
+    }
+    opening->model = models_find(models, name->data, name->n);
+    if (opening->model == NULL)
+        return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no model is called '%.*s'; `models` lists the %zu that are served",
+                          (int)(name->n < 64 ? name->n : 64), name->data, models->n);
+    opening->plan = opening->model->plan;
+    return 0;
+}
+
+static int check_sizes(struct opening *opening, uint64_t most, struct attnp_error *error)
+{
+    uint64_t input_dim = plan_facts(opening->plan)->input_dim;
+    uint64_t output_dim = plan_output_dim(opening->plan, opening->request.output);
+    if (output_dim == 0)
+        return attnp_fail(error, ATTNP_BAD_PARAMS, "there is no such output here; a raw attention has 'scores' only");
+    if (input_dim * sizeof(float) > most || frames_push_bytes(input_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+        return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
+                          "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
+                          (uintmax_t)input_dim, (uintmax_t)most);
+    if (output_dim * sizeof(float) > most || frames_output_bytes(output_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+        return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
+                          "an output of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
+                          (uintmax_t)output_dim, (uintmax_t)most);
+    opening->credit = attnp_credit(input_dim * sizeof(float), output_dim * sizeof(float));
+    if (stream_block_bytes(opening->plan, opening->request.output, opening->credit) == 0)
+        return attnp_fail(error, ATTNP_OVER_CAPACITY, "the state is larger than any memory; use a smaller window");
+    return 0;
+}
+
+static void fill_card(struct card *card, const struct opening *opening, const struct connection *connection)
+{
+    const struct attnp_string *name = &opening->request.name;
+    if (name->data != NULL)
+        memcpy(card->name, name->data, name->n);        /* at most ATTNP_MAX_NAME, checked by its reader */
+    if (opening->model != NULL)
+        strcpy(card->model, opening->model->name);
+    card->uid = connection->uid;
+    card->shard = connection->shard->index;
+    card->connection = connection->id;
+    card->opened_us = shard_now_us();
+    counters_set(&card->next_frame, opening->request.first_frame);
+    counters_set(&card->settled, opening->request.first_frame);
+}
+
+/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its connection. */
+static int provide(struct connection *connection, struct stream *stream)
+{
+    uint64_t most = config_number(connection->shard->shared->config, CONFIG_limits_unsent_bytes);
+    size_t outbox_bytes = frames_output_bytes(stream->output_bytes);
+    for (size_t i = 0; i < connection->n_streams && outbox_bytes < most; i++)
+        outbox_bytes += frames_output_bytes(connection->streams[i]->output_bytes);
+    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0 ||
+        outbox_reserve(&connection->outbox, outbox_bytes < most ? outbox_bytes : most) != 0 ||
+        getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
+        return -1;
+    return stream_start(stream);
+}
+
+static struct stream *make_stream(struct connection *connection, struct opening *opening, struct attnp_error *error)
+{
+    struct registry *registry = connection->shard->shared->registry;
+    struct stream *stream = stream_new(opening->plan, opening->own_plan, opening->request.output, opening->credit);
+    if (stream == NULL || connection_reserve_stream(connection) != 0)
+        goto no_memory;
+    opening->own_plan = NULL;
+    attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
+    fill_card(&stream->card, opening, connection);
+    if (registry_add(registry, &stream->card, error) != 0) {
+        stream_free(stream);
+        return NULL;
+    }
+    if (provide(connection, stream) == 0)
+        return stream;
+    registry_remove(registry, &stream->card);
+no_memory:
+    attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",
+               stream_block_bytes(opening->plan, opening->request.output, opening->credit));
+    if (stream != NULL && opening->own_plan != NULL)
+        stream->own_plan = NULL;    /* freed by the caller */
+    stream_free(stream);
+    return NULL;
+}
+
+static void put_labels(struct attnp_writer *writer, const struct plan_facts *facts, uint32_t output_dim)
+{
+    uint32_t n = facts->n_labels == output_dim ? facts->n_labels : 0;
+    attnp_write_key(writer, "labels");
+    attnp_write_array(writer, n);
+    for (uint32_t i = 0; i < n; i++)
+        attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
+}
+
+static void answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
+{
+    const struct plan_facts *facts = plan_facts(stream->plan);
+    struct attnp_writer *writer = reply_begin(connection->shard, asker);
+    attnp_write_map(writer, 13);
+    attnp_put_uint(writer, "stream", stream->card.number);
+    attnp_put_bin(writer, "token", stream->token, sizeof(stream->token));
+    attnp_put_uint(writer, "input_dim", facts->input_dim);
+    attnp_put_uint(writer, "output_dim", stream->card.output_dim);
+    put_labels(writer, facts, stream->card.output_dim);
+    attnp_put_uint(writer, "credit", stream->card.credit);
+    attnp_put_uint(writer, "next_frame", stream->sequence.next);
+    attnp_put_uint(writer, "position", 0);
+    attnp_put_uint(writer, "replay_frames", facts->replay_frames);
+    attnp_put_uint(writer, "state_bytes", stream->card.bytes);
+    attnp_put_uint(writer, "window", facts->window);
+    attnp_put_uint(writer, "warming_frames", facts->warming_frames);
+    if (facts->frontend != NULL)
+        attnp_put_string(writer, "frontend", facts->frontend);
+    else
+        attnp_put_nil(writer, "frontend");
+    reply_send(connection->shard, asker);
+}
+
+int opening_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                    struct attnp_error *error)
+{
+    struct opening opening = {.model = NULL};
+    const struct shared *shared = connection->shard->shared;
+    struct stream *stream = NULL;
+    if (attnp_open_read(&opening.request, params, error) != 0 || refuse_unsupported(&opening.request, error) != 0)
+        return -1;
+    if (connection->n_streams >= config_number(shared->config, CONFIG_limits_streams_per_connection))
+        return attnp_fail(error, ATTNP_OVER_CAPACITY,
+                          "this connection holds %zu streams, which is the limit; close some, or open another connection",
+                          connection->n_streams);
+    if (find_plan(&opening, shared->models, error) == 0 &&
+        check_sizes(&opening, config_number(shared->config, CONFIG_limits_message_bytes), error) == 0)
+        stream = make_stream(connection, &opening, error);
+    if (stream == NULL) {
+        plan_free(opening.own_plan);
+        return -1;
+    }
+    connection_hold(connection, stream);
+    counters_add(&connection->shard->counters.streams, 1);
+    answer(connection, asker, stream);
+    return 0;
+}

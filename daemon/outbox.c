@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A connection that only said hello keeps so little. */
+#define SMALLEST_BYTES 512
+
+void outbox_init(struct outbox *outbox, uv_stream_t *to, void (*sent)(struct outbox *outbox, int status))
+{
+    *outbox = (struct outbox){.to = to, .sent = sent};
+}
+
+void outbox_done(struct outbox *outbox)
+{
+    free(outbox->filling);
+    free(outbox->flying);
+    outbox->filling = outbox->flying = NULL;
+}
+
+static int grow(uint8_t **buffer, size_t *room, size_t needed)
+{
+    size_t wanted = *room == 0 ? SMALLEST_BYTES : *room;
+    while (wanted < needed)
+        wanted *= 2;
+    if (wanted == *room)
+        return 0;
+    uint8_t *larger = realloc(*buffer, wanted);
+    if (larger == NULL)
+        return -1;
+    *buffer = larger;
+    *room = wanted;
+    return 0;
+}
+
+int outbox_reserve(struct outbox *outbox, size_t n_bytes)
+{
+    if (grow(&outbox->filling, &outbox->room_filling, n_bytes) != 0)
+        return -1;
+    return outbox->is_flying ? 0 : grow(&outbox->flying, &outbox->room_flying, n_bytes);
+}
+
+uint8_t *outbox_add(struct outbox *outbox, size_t n_bytes)
+{
+    if (grow(&outbox->filling, &outbox->room_filling, outbox->n_filling + n_bytes) != 0)
+        return NULL;
+    return outbox->filling + outbox->n_filling;
+}
+
+void outbox_added(struct outbox *outbox, size_t n_bytes)
+{
+    outbox->n_filling += n_bytes;
+}
+
+size_t outbox_bytes(const struct outbox *outbox)
+{
+    return outbox->n_filling + (outbox->is_flying ? uv_stream_get_write_queue_size(outbox->to) : 0);
+}
+
+static void write_ended(uv_write_t *write, int status)
+{
+    struct outbox *outbox = (struct outbox *)write;
+    outbox->is_flying = false;
+    outbox->n_flying = 0;
+    outbox->sent(outbox, status);
+}
+
+/* The two buffers change places, so that the rest can wait in libuv while new messages are appended. */
+static int fly(struct outbox *outbox, size_t n_sent)
+{
+    uint8_t *buffer = outbox->flying;
+    size_t room = outbox->room_flying;
+    outbox->flying = outbox->filling;
+    outbox->room_flying = outbox->room_filling;
+    outbox->n_flying = outbox->n_filling - n_sent;
+    outbox->filling = buffer;
+    outbox->room_filling = room;
+    outbox->n_filling = 0;
+    uv_buf_t rest = uv_buf_init((char *)outbox->flying + n_sent, (unsigned)outbox->n_flying);
+    int status = uv_write(&outbox->write, outbox->to, &rest, 1, write_ended);
+    outbox->is_flying = status == 0;
+    return status;
+}
+
+int outbox_flush(struct outbox *outbox)
+{
+    if (outbox->is_flying || outbox->n_filling == 0)
+        return 0;
+    uv_buf_t all = uv_buf_init((char *)outbox->filling, (unsigned)outbox->n_filling);
+    int n_sent = uv_try_write(outbox->to, &all, 1);
+    if (n_sent < 0 && n_sent != UV_EAGAIN)
+        return n_sent;
+    if ((size_t)(n_sent < 0 ? 0 : n_sent) < outbox->n_filling)
+        return fly(outbox, n_sent < 0 ? 0 : (size_t)n_sent);
+    outbox->n_filling = 0;
+    return 0;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/plan.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attn/attn.h"
+
+static_assert(PLAN_ALIGN == ATTN_ALIGN, "the daemon aligns states as the library wants them");
+
+struct plan {
+    struct attn_plan *of_library;
+    struct plan_facts facts;
+};
+
+static const enum attn_method methods[] = {[ATTNP_METHOD_EXACT] = ATTN_EXACT, [ATTNP_METHOD_NYSTROM] = ATTN_NYSTROM};
+static const enum attn_landmark_policy policies[] = {[ATTNP_POLICY_MEANS] = ATTN_LANDMARKS_MEANS,
+                                                     [ATTNP_POLICY_FIXED] = ATTN_LANDMARKS_FIXED};
+static const enum attn_refresh refreshes[] = {[ATTNP_REFRESH_IMMEDIATE] = ATTN_REFRESH_IMMEDIATE,
+                                              [ATTNP_REFRESH_SPREAD] = ATTN_REFRESH_SPREAD};
+static const enum attn_inverse_scale scales[] = {[ATTNP_INVERSE_MATRIX] = ATTN_INVERSE_MATRIX,
+                                                 [ATTNP_INVERSE_HEADS] = ATTN_INVERSE_HEADS};
+static const enum attn_output outputs[] = {[ATTNP_OUTPUT_SCORES] = ATTN_SCORES, [ATTNP_OUTPUT_LOGITS] = ATTN_LOGITS,
+                                           [ATTNP_OUTPUT_EMBEDDING] = ATTN_EMBEDDING};
+
+static enum attnp_code code_of(int error)
+{
+    switch (error) {
+    case ATTN_E_OPTIONS:
+        return ATTNP_BAD_PARAMS;
+    case ATTN_E_SUPPORT:
+        return ATTNP_NOT_SUPPORTED;
+    case ATTN_E_MEMORY:
+        return ATTNP_NO_MEMORY;
+    default:
+        return ATTNP_INTERNAL;
+    }
+}
+
+static void fill_facts(struct plan *plan)
+{
+    struct attn_info info;
+    attn_plan_info(plan->of_library, &info);
+    plan->facts = (struct plan_facts){
+        .input_dim = info.input_dim,
+        .model_dim = info.model_dim,
+        .heads = info.heads,
+        .window = info.window,
+        .layers = info.layers,
+        .replay_frames = info.replay_frames,
+        .warming_frames = info.warming_frames,
+        .state_bytes = info.state_bytes,
+        .scratch_bytes = info.scratch_bytes,
+        .n_labels = info.n_labels,
+        .labels = info.labels,
+        .frontend = info.frontend,
+        .hash = info.hash,
+    };
+}
+
+/* Both matrices, aligned, in one allocation that the caller frees. */
+static float *copy_landmarks(const struct attnp_attention *attention)
+{
+    uint8_t *copy = malloc(attention->n_q_bytes + attention->n_k_bytes);
+    if (copy != NULL) {
+        memcpy(copy, attention->q_landmarks, attention->n_q_bytes);
+        memcpy(copy + attention->n_q_bytes, attention->k_landmarks, attention->n_k_bytes);
+    }
+    return (float *)(void *)copy;
+}
+
+int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error)
+{
+    struct attn_options options = {
+        .size = sizeof(options),
+        .method = methods[attention->method],
+        .heads = attention->heads,
+        .head_dim = attention->head_dim,
+        .window = attention->window,
+        .landmarks = attention->landmarks,
+        .landmark_policy = policies[attention->landmark_policy],
+        .refresh = refreshes[attention->refresh],
+        .inverse_scale = scales[attention->inverse_scale],
+        .retroactive = attention->retroactive,
+    };
+    struct attn_reason why = {""};
+    float *landmarks = NULL;
+    struct plan *made = calloc(1, sizeof(*made));
+    if (made != NULL && attention->q_landmarks != NULL) {
+        landmarks = copy_landmarks(attention);
+        options.q_landmarks = landmarks;
+        options.k_landmarks = landmarks != NULL ? landmarks + attention->n_q_bytes / sizeof(float) : NULL;
+    }
+    int status = ATTN_E_MEMORY;
+    if (made != NULL && (attention->q_landmarks == NULL || landmarks != NULL))
+        status = attn_plan_new(&made->of_library, &options, &why);
+    free(landmarks);
+    if (status != 0) {
+        free(made);
+        return attnp_fail(error, code_of(status), "%s", why.text[0] != '\0' ? why.text : attn_error_text(status));
+    }
+    fill_facts(made);
+    *plan = made;
+    return 0;
+}
+
+int plan_load(struct plan **plan, const char *path, char *why, size_t n_why)
+{
+    struct attn_reason reason = {""};
+    struct plan *made = calloc(1, sizeof(*made));
+    int status = made != NULL ? attn_plan_load(&made->of_library, path, &reason) : ATTN_E_MEMORY;
+    if (status != 0) {
+        snprintf(why, n_why, "%s%s%s", attn_error_text(status), reason.text[0] != '\0' ? ": " : "", reason.text);
+        free(made);
+        return -1;
+    }
+    fill_facts(made);
+    *plan = made;
+    return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+    if (plan != NULL)
+        attn_plan_free(plan->of_library);
+    free(plan);
+}
+
+const struct plan_facts *plan_facts(const struct plan *plan)
+{
+    return &plan->facts;
+}
+
+uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind)
+{
+    return attn_output_dim(plan->of_library, outputs[kind]);
+}
+
+void plan_start(const struct plan *plan, void *memory)
+{
+    attn_init(plan->of_library, memory);
+}
+
+void plan_reset(const struct plan *plan, void *state)
+{
+    attn_reset(plan->of_library, state);
+}
+
+uint64_t plan_applied(const void *state)
+{
+    return attn_applied(state);
+}
+
+size_t plan_push(const struct plan *plan, void *state, const float *frame, enum attnp_output_kind kind, float *output,
+                 void *scratch)
+{
+    if (attn_push(plan->of_library, state, frame, outputs[kind], output, scratch) == 0)
+        return 0;
+    return 1 + attn_first_not_finite(frame, plan->facts.input_dim);
+}
+
+const char *plan_library_version(void)
+{
+    return attn_version();
+}

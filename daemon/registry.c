@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+TAILQ_HEAD(ordered, card);
+LIST_HEAD(bucket, card);
+
+struct registry {
+    pthread_mutex_t mutex;
+    uint64_t most_streams, most_bytes, n_streams, bytes, last_number;
+    struct ordered order;               /* by number, since numbers rise */
+    size_t mask;                        /* buckets of each table, less one: a power of two */
+    struct bucket *numbers, *names;
+};
+
+/* As many buckets as streams, within what is worth having at once: chains stay short, and nothing grows later. */
+static size_t bucket_count(uint64_t most_streams)
+{
+    size_t n = 1024;
+    while (n < most_streams && n < 1 << 18)
+        n *= 2;
+    return n;
+}
+
+struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes)
+{
+    size_t n = bucket_count(most_streams);
+    struct registry *registry = calloc(1, sizeof(*registry));
+    if (registry == NULL)
+        return NULL;
+    registry->numbers = calloc(n, sizeof(*registry->numbers));
+    registry->names = calloc(n, sizeof(*registry->names));
+    if (registry->numbers == NULL || registry->names == NULL) {
+        free(registry->numbers);
+        free(registry->names);
+        free(registry);
+        return NULL;
+    }
+    registry->mask = n - 1;
+    registry->most_streams = most_streams;
+    registry->most_bytes = most_bytes;
+    TAILQ_INIT(&registry->order);
+    pthread_mutex_init(&registry->mutex, NULL);
+    return registry;
+}
+
+void registry_free(struct registry *registry)
+{
+    if (registry == NULL)
+        return;
+    pthread_mutex_destroy(&registry->mutex);
+    free(registry->numbers);
+    free(registry->names);
+    free(registry);
+}
+
+/* FNV-1a over the name, started with the user, since names are a user's own. */
+static struct bucket *names_of(struct registry *registry, uid_t uid, const char *name, size_t n_name)
+{
+    uint64_t hash = 14695981039346656037u ^ uid;
+    for (size_t i = 0; i < n_name; i++)
+        hash = (hash ^ (unsigned char)name[i]) * 1099511628211u;
+    return &registry->names[(hash ^ hash >> 32) & registry->mask];
+}
+
+static struct card *by_name(struct registry *registry, uid_t uid, const char *name, size_t n_name)
+{
+    struct card *card;
+    LIST_FOREACH(card, names_of(registry, uid, name, n_name), in_names)
+        if (card->uid == uid && strlen(card->name) == n_name && memcmp(card->name, name, n_name) == 0)
+            return card;
+    return NULL;
+}
+
+static struct card *by_number(struct registry *registry, uint64_t number)
+{
+    struct card *card;
+    LIST_FOREACH(card, &registry->numbers[number & registry->mask], in_numbers)
+        if (card->number == number)
+            return card;
+    return NULL;
+}
+
+static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
+{
+    if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
+        return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name", card->name);
+    if (registry->n_streams >= registry->most_streams)
+        return attnp_fail(error, ATTNP_OVER_CAPACITY,
+                          "%ju streams are open, which is the limit; close some, or raise streams in [limits]",
+                          (uintmax_t)registry->n_streams);
+    if (card->bytes > registry->most_bytes - registry->bytes)
+        return attnp_fail(error, ATTNP_OVER_CAPACITY,
+                          "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
+                          (uintmax_t)card->bytes, (uintmax_t)(registry->most_bytes - registry->bytes),
+                          (uintmax_t)registry->most_bytes);
+    return 0;
+}
+
+int registry_add(struct registry *registry, struct card *card, struct attnp_error *error)
+{
+    pthread_mutex_lock(&registry->mutex);
+    int status = admit(registry, card, error);
+    if (status == 0) {
+        card->number = ++registry->last_number;
+        registry->n_streams++;
+        registry->bytes += card->bytes;
+        TAILQ_INSERT_TAIL(&registry->order, card, in_order);
+        LIST_INSERT_HEAD(&registry->numbers[card->number & registry->mask], card, in_numbers);
+        if (card->name[0] != '\0')
+            LIST_INSERT_HEAD(names_of(registry, card->uid, card->name, strlen(card->name)), card, in_names);
+    }
+    pthread_mutex_unlock(&registry->mutex);
+    return status;
+}
+
+void registry_remove(struct registry *registry, struct card *card)
+{
+    pthread_mutex_lock(&registry->mutex);
+    registry->n_streams--;
+    registry->bytes -= card->bytes;
+    TAILQ_REMOVE(&registry->order, card, in_order);
+    LIST_REMOVE(card, in_numbers);
+    if (card->name[0] != '\0')
+        LIST_REMOVE(card, in_names);
+    pthread_mutex_unlock(&registry->mutex);
+}
+
+struct card *registry_find(struct registry *registry, uint64_t number)
+{
+    pthread_mutex_lock(&registry->mutex);
+    struct card *card = by_number(registry, number);
+    pthread_mutex_unlock(&registry->mutex);
+    return card;
+}
+
+static uint64_t load(const atomic_uint_fast64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void copy_card(struct card_view *view, const struct card *card)
+{
+    *view = (struct card_view){
+        .number = card->number,
+        .uid = card->uid,
+        .shard = card->shard,
+        .connection = card->connection,
+        .bytes = card->bytes,
+        .input_dim = card->input_dim,
+        .output_dim = card->output_dim,
+        .credit = card->credit,
+        .opened_us = card->opened_us,
+        .next_frame = load(&card->next_frame),
+        .settled = load(&card->settled),
+        .position = load(&card->position),
+        .frames = load(&card->frames),
+        .outputs = load(&card->outputs),
+        .refused = load(&card->refused),
+        .lag_us = load(&card->lag_us),
+        .computing_ns = load(&card->computing_ns),
+    };
+    memcpy(view->name, card->name, sizeof(view->name));
+    memcpy(view->model, card->model, sizeof(view->model));
+}
+
+static struct card *find_target(struct registry *registry, const struct attnp_target *target, uid_t uid, bool is_operator)
+{
+    struct card *card;
+    if (!target->by_name)
+        return by_number(registry, target->stream);
+    card = by_name(registry, uid, target->name.data, target->name.n);
+    if (card != NULL || !is_operator)
+        return card;
+    TAILQ_FOREACH(card, &registry->order, in_order)
+        if (strlen(card->name) == target->name.n && memcmp(card->name, target->name.data, target->name.n) == 0)
+            return card;
+    return NULL;
+}
+
+int registry_look(struct registry *registry, const struct attnp_target *target, uid_t uid, bool is_operator,
+                  struct card_view *view, struct attnp_error *error)
+{
+    int status = 0;
+    pthread_mutex_lock(&registry->mutex);
+    const struct card *card = find_target(registry, target, uid, is_operator);
+    if (card == NULL && target->by_name)
+        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream named '%.*s' of yours", (int)target->name.n,
+                            target->name.data);
+    else if (card == NULL)
+        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream %ju; it ended, or never was", (uintmax_t)target->stream);
+    else if (card->uid != uid && !is_operator)
+        status = attnp_fail(error, ATTNP_DENIED, "stream %ju belongs to another user", (uintmax_t)card->number);
+    else
+        copy_card(view, card);
+    pthread_mutex_unlock(&registry->mutex);
+    return status;
+}
+
+size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool is_operator, struct card_view *views,
+                     size_t n_views, bool *more)
+{
+    struct card *card;
+    size_t n = 0;
+    *more = false;
+    pthread_mutex_lock(&registry->mutex);
+    TAILQ_FOREACH(card, &registry->order, in_order) {
+        if (card->number <= after || (card->uid != uid && !is_operator))
+            continue;
+        *more = n == n_views;
+        if (*more)
+            break;
+        copy_card(&views[n++], card);
+    }
+    pthread_mutex_unlock(&registry->mutex);
+    return n;
+}
+
+void registry_totals(struct registry *registry, uint64_t *n_streams, uint64_t *bytes, uint64_t *most_streams,
+                     uint64_t *most_bytes)
+{
+    pthread_mutex_lock(&registry->mutex);
+    *n_streams = registry->n_streams;
+    *bytes = registry->bytes;
+    *most_streams = registry->most_streams;
+    *most_bytes = registry->most_bytes;
+    pthread_mutex_unlock(&registry->mutex);
+}

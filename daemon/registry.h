@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Every stream of the daemon by number and by name, so that any connection on any shard can look at it and find its shard; and
+ * the admission of new ones. It knows cards, not streams: what a card describes is touched by its own shard alone. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "protocol/request.h"
+
+/* The public face of a stream, embedded in it. The first part never changes while the card is registered. */
+struct card {
+    uint64_t number;                        /* given by registry_add, never again while the daemon runs */
+    char name[ATTNP_MAX_NAME + 1];          /* "": none */
+    char model[ATTNP_MAX_MODEL + 1];        /* "": a raw attention */
+    uid_t uid;
+    unsigned shard;
+    uint64_t connection;
+    uint64_t bytes;                         /* of the stream's block */
+    uint32_t input_dim, output_dim, credit;
+    uint64_t opened_us;
+    atomic_uint_fast64_t next_frame, settled, position;                     /* written by the shard, read by anyone, relaxed */
+    atomic_uint_fast64_t frames, outputs, refused, lag_us, computing_ns;
+    TAILQ_ENTRY(card) in_order;             /* the rest is the registry's */
+    LIST_ENTRY(card) in_numbers, in_names;
+};
+
+/* A copy of a card, for whoever looks. */
+struct card_view {
+    uint64_t number;
+    char name[ATTNP_MAX_NAME + 1], model[ATTNP_MAX_MODEL + 1];
+    uid_t uid;
+    unsigned shard;
+    uint64_t connection, bytes;
+    uint32_t input_dim, output_dim, credit;
+    uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, lag_us, computing_ns;
+};
+
+struct registry;
+
+/* NULL: no memory. Main thread. */
+struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes);
+void registry_free(struct registry *registry);      /* NULL is allowed; no card may be registered any more */
+
+/* Any thread from here on. Gives the card its number and registers it. 0, or -1 and *error: stream_exists, over_capacity. */
+int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
+void registry_remove(struct registry *registry, struct card *card);
+
+/* The card of a number; NULL: none. Only for the shard that it belongs to, which alone may use or remove it. */
+struct card *registry_find(struct registry *registry, uint64_t number);
+
+/* Copies the card that `target` names, where a peer of this uid (or an operator) may see it. 0, or -1 and *error:
+ * unknown_stream, denied. A name means the peer's own stream first, and any other only for an operator. */
+int registry_look(struct registry *registry, const struct attnp_target *target, uid_t uid, bool is_operator,
+                  struct card_view *view, struct attnp_error *error);
+
+/* Copies up to n_views cards, with numbers above `after` and rising, that this peer may see. Returns how many; *more: there
+ * are others. */
+size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool is_operator, struct card_view *views,
+                     size_t n_views, bool *more);
+
+/* Streams and their bytes now, and the most there may be. */
+void registry_totals(struct registry *registry, uint64_t *n_streams, uint64_t *bytes, uint64_t *most_streams,
+                     uint64_t *most_bytes);

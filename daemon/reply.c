@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/reply.h"
+
+#include <string.h>
+
+struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
+{
+    attnp_write_response(&shard->writer, asker->id);
+    return &shard->writer;
+}
+
+struct connection *reply_connection(const struct shard *shard, uint64_t id)
+{
+    struct connection *connection;
+    TAILQ_FOREACH(connection, &shard->connections, all)
+        if (connection->id == id)
+            return connection;
+    return NULL;
+}
+
+static void mail_response(struct shard *shard, const struct asker *asker)
+{
+    const uint8_t *bytes;
+    size_t n_bytes;
+    uint64_t most = config_number(shard->shared->config, CONFIG_limits_message_bytes);
+    if (attnp_write_end(&shard->writer, most, &bytes, &n_bytes) != 0)
+        return;
+    struct mail *mail = mail_new(MAIL_RESPONSE, n_bytes);
+    if (mail == NULL)
+        return;
+    mail->connection = asker->connection;
+    memcpy(mail->bytes, bytes, n_bytes);
+    shard_post(&shard->shared->shards[asker->shard], mail);
+}
+
+void reply_send(struct shard *shard, const struct asker *asker)
+{
+    if (asker->shard != shard->index) {
+        mail_response(shard, asker);
+        return;
+    }
+    struct connection *connection = reply_connection(shard, asker->connection);
+    const uint8_t *bytes;
+    size_t n_bytes;
+    if (connection != NULL)
+        connection_send(connection);
+    else
+        attnp_write_end(&shard->writer, SIZE_MAX, &bytes, &n_bytes);
+}
+
+void reply_error(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
+{
+    counters_add(&shard->counters.errors, 1);
+    attnp_write_error_response(&shard->writer, asker->id, error);
+    reply_send(shard, asker);
+}
+
+void reply_notify_error(struct connection *connection, const struct attnp_error *error)
+{
+    counters_add(&connection->shard->counters.errors, 1);
+    attnp_write_error_notification(&connection->shard->writer, error);
+    connection_send(connection);
+}
+
+static struct attnp_writer *begin_event(struct connection *connection, uint32_t n_fields, const char *event)
+{
+    struct attnp_writer *writer = &connection->shard->writer;
+    attnp_write_notification(writer, ATTNP_M_EVENT);
+    attnp_write_map(writer, n_fields);
+    attnp_put_string(writer, "event", event);
+    return writer;
+}
+
+void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count, const char *reason)
+{
+    struct attnp_writer *writer = begin_event(connection, 5, "dropped");
+    attnp_put_uint(writer, "stream", stream);
+    attnp_put_uint(writer, "first", first);
+    attnp_put_uint(writer, "count", count);
+    attnp_put_string(writer, "reason", reason);
+    connection_send(connection);
+}
+
+void reply_event_reset(struct connection *connection, uint64_t stream, uint64_t next_frame)
+{
+    struct attnp_writer *writer = begin_event(connection, 3, "reset");
+    attnp_put_uint(writer, "stream", stream);
+    attnp_put_uint(writer, "next_frame", next_frame);
+    connection_send(connection);
+}
+
+void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason)
+{
+    struct attnp_writer *writer = begin_event(connection, 3, "ended");
+    attnp_put_uint(writer, "stream", stream);
+    attnp_put_string(writer, "reason", reason);
+    connection_send(connection);
+}
+
+void reply_event_drain(struct connection *connection, uint64_t deadline_ms)
+{
+    struct attnp_writer *writer = begin_event(connection, 2, "drain");
+    attnp_put_uint(writer, "deadline_ms", deadline_ms);
+    connection_send(connection);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request about a stream may come from another connection, and that one may live on another shard. The registry tells which
+ * shard has the stream; the request goes there by mail, takes effect in the stream's own thread, and the finished response
+ * comes back by mail to whoever asked, if he is still there.
+ */
+#include "daemon/requests.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "daemon/batch.h"
+#include "daemon/frames.h"
+#include "daemon/look.h"
+#include "daemon/opening.h"
+#include "daemon/orders.h"
+#include "daemon/reply.h"
+
+typedef int (*request_function)(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                                struct attnp_error *error);
+
+static int hello(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                 struct attnp_error *error)
+{
+    static const char *const features[] = {"attention", "models", "reset", "finish", "close", "info", "stats"};
+    const struct shared *shared = connection->shard->shared;
+    struct attnp_hello request;
+    if (attnp_hello_read(&request, params, error) != 0)
+        return -1;
+    if (!request.speaks_version)
+        return attnp_fail(error, ATTNP_BAD_VERSION, "versions does not list %d, the only version spoken here", ATTNP_VERSION);
+    struct attnp_writer *writer = reply_begin(connection->shard, asker);
+    attnp_write_map(writer, 5);
+    attnp_put_string(writer, "server", "attnd");
+    attnp_put_string(writer, "version", plan_library_version());
+    attnp_write_key(writer, "features");
+    attnp_write_array(writer, sizeof(features) / sizeof(features[0]));
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+        attnp_write_string(writer, features[i], strlen(features[i]));
+    attnp_write_key(writer, "limits");
+    attnp_write_map(writer, 3);
+    attnp_put_uint(writer, "max_message", config_number(shared->config, CONFIG_limits_message_bytes));
+    attnp_put_uint(writer, "streams_per_connection", config_number(shared->config, CONFIG_limits_streams_per_connection));
+    attnp_put_uint(writer, "unsent_bytes", config_number(shared->config, CONFIG_limits_unsent_bytes));
+    attnp_write_key(writer, "models");
+    attnp_write_array(writer, (uint32_t)shared->models->n);
+    for (size_t i = 0; i < shared->models->n; i++)
+        attnp_write_string(writer, shared->models->list[i].name, strlen(shared->models->list[i].name));
+    reply_send(connection->shard, asker);
+    return 0;
+}
+
+static int ping(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                struct attnp_error *error)
+{
+    (void)params, (void)error;
+    attnp_write_map(reply_begin(connection->shard, asker), 0);
+    reply_send(connection->shard, asker);
+    return 0;
+}
+
+/* Which stream is meant, and whether this client may. */
+static int look_up(struct connection *connection, const msgpack_object *params, struct card_view *view,
+                   struct attnp_error *error)
+{
+    struct attnp_target target;
+    if (attnp_target_read(&target, params, error) != 0)
+        return -1;
+    return registry_look(connection->shard->shared->registry, &target, connection->uid, connection_is_operator(connection),
+                         view, error);
+}
+
+/* On the stream's own shard. */
+static void act(struct shard *shard, enum mail_kind kind, uint64_t number, const struct asker *asker)
+{
+    struct card *card = registry_find(shard->shared->registry, number);
+    struct attnp_error error;
+    if (card == NULL) {
+        attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju has just ended", (uintmax_t)number);
+        reply_error(shard, asker, &error);
+        return;
+    }
+    struct stream *stream = (struct stream *)(void *)((char *)card - offsetof(struct stream, card));
+    if (kind == MAIL_RESET)
+        orders_add(shard, stream, ORDER_RESET, asker);
+    else
+        orders_close(shard, stream, asker);
+}
+
+static int act_anywhere(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                        enum mail_kind kind, struct attnp_error *error)
+{
+    struct shard *shard = connection->shard;
+    struct card_view view;
+    if (look_up(connection, params, &view, error) != 0)
+        return -1;
+    if (view.shard == shard->index) {
+        act(shard, kind, view.number, asker);
+        return 0;
+    }
+    struct mail *mail = mail_new(kind, 0);
+    if (mail == NULL)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
+    mail->stream = view.number;
+    mail->asker = *asker;
+    shard_post(&shard->shared->shards[view.shard], mail);
+    return 0;
+}
+
+static int reset(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                 struct attnp_error *error)
+{
+    return act_anywhere(connection, asker, params, MAIL_RESET, error);
+}
+
+static int close_stream(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                        struct attnp_error *error)
+{
+    return act_anywhere(connection, asker, params, MAIL_CLOSE, error);
+}
+
+static int finish(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                  struct attnp_error *error)
+{
+    struct card_view view;
+    if (look_up(connection, params, &view, error) != 0)
+        return -1;
+    struct stream *stream = connection_stream(connection, view.number);
+    if (stream == NULL)
+        return attnp_fail(error, ATTNP_DENIED, "stream %ju is held by another connection, and only its holder may finish it",
+                          (uintmax_t)view.number);
+    orders_add(connection->shard, stream, ORDER_FINISH, asker);
+    return 0;
+}
+
+static int not_supported(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                         struct attnp_error *error)
+{
+    (void)connection, (void)asker, (void)params;
+    return attnp_fail(error, ATTNP_NOT_SUPPORTED, "this method is not supported by this version of attnd");
+}
+
+static const request_function functions[ATTNP_M_UNKNOWN] = {
+    [ATTNP_M_HELLO] = hello,
+    [ATTNP_M_OPEN] = opening_request,
+    [ATTNP_M_RESET] = reset,
+    [ATTNP_M_FINISH] = finish,
+    [ATTNP_M_CLOSE] = close_stream,
+    [ATTNP_M_PING] = ping,
+    [ATTNP_M_MODELS] = look_models,
+    [ATTNP_M_STREAMS] = look_streams,
+    [ATTNP_M_INFO] = look_info,
+    [ATTNP_M_STATS] = look_stats,
+};
+
+/* An error that answers a request, and ends the connection where the table says so; without an id only the latter is left. */
+static int refuse(struct connection *connection, const struct asker *asker, bool id_known, const struct attnp_error *error)
+{
+    bool ends = !id_known || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION;
+    if (id_known)
+        reply_error(connection->shard, asker, error);
+    connection->is_told = id_known && ends;
+    return ends ? -1 : 0;
+}
+
+static int dispatch(struct connection *connection, const struct attnp_message *message, const struct asker *asker,
+                    struct attnp_error *error)
+{
+    bool is_request = message->kind == ATTNP_REQUEST;
+    if (attnp_session_accept(&connection->session, message->kind, message->method, message->method_name, error) != 0) {
+        if (is_request || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION)
+            return refuse(connection, asker, is_request, error);
+        reply_notify_error(connection, error);
+        return 0;
+    }
+    request_function function = functions[message->method] != NULL ? functions[message->method] : not_supported;
+    if (function(connection, asker, message->params, error) != 0)
+        return refuse(connection, asker, true, error);
+    return 0;
+}
+
+static int handle_message(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error)
+{
+    struct attnp_message message;
+    bool id_known;
+    if (connection->session.state == ATTNP_READY && attnp_is_push(body, n_body))
+        return frames_push(connection, body, n_body, error);
+    int status = attnp_message_read(&message, body, n_body, &id_known, error);
+    const struct asker asker = {connection->shard->index, connection->id, message.id};
+    if (status != 0)
+        return refuse(connection, &asker, id_known, error);
+    status = dispatch(connection, &message, &asker, error);
+    attnp_message_done(&message);
+    return status;
+}
+
+static void handle_end(struct connection *connection, const struct attnp_error *why)
+{
+    while (connection->n_streams > 0)
+        orders_end(connection->shard, connection->streams[connection->n_streams - 1], why);
+}
+
+static void handle_relief(struct connection *connection)
+{
+    for (size_t i = 0; i < connection->n_streams; i++)
+        batch_add(connection->shard, connection->streams[i]);
+}
+
+const struct connection_handler requests_handler = {handle_message, handle_end, handle_relief};
+
+void requests_mail(struct shard *shard, const struct mail *mail)
+{
+    struct connection *connection;
+    if (mail->kind != MAIL_RESPONSE) {
+        act(shard, mail->kind, mail->stream, &mail->asker);
+        return;
+    }
+    connection = reply_connection(shard, mail->connection);
+    uint8_t *place = connection != NULL ? connection_add(connection, mail->n_bytes) : NULL;
+    if (place != NULL) {
+        memcpy(place, mail->bytes, mail->n_bytes);
+        connection_added(connection, mail->n_bytes);
+    }
+}

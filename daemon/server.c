@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/server.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/accept.h"
+#include "daemon/log.h"
+#include "daemon/systemd.h"
+
+/* Descriptors that are no connection's: standard ones, the loops' and their pipes (4 a shard), models while they load, spare. */
+#define OTHER_DESCRIPTORS(n_shards) (32 + 6 * (uint64_t)(n_shards))
+
+#define STATUS_MS 5000
+
+static void stop_serving(struct server *server)
+{
+    systemd_stopping();
+    server->stopping = true;
+    uv_close((uv_handle_t *)&server->accepting, NULL);
+    listener_close(&server->listener);
+    for (unsigned i = 0; i < server->shared.n_shards; i++)
+        shard_drain(&server->shared.shards[i]);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    if (server->stopping) {
+        log_warning("%s again: ending at once; frames that were accepted may be lost", number == SIGTERM ? "SIGTERM" : "SIGINT");
+        _exit(EXIT_FAILURE);
+    }
+    log_info("%s: settling what was accepted, for at most %ju ms; once more ends at once",
+             number == SIGTERM ? "SIGTERM" : "SIGINT", (uintmax_t)config_number(&server->config, CONFIG_timeouts_drain_ms));
+    stop_serving(server);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)handle, (void)number;
+    log_warning("SIGHUP: this version does not read its configuration again; restart it instead");
+}
+
+static void on_eof(uv_poll_t *poll, int status, int events)
+{
+    struct server *server = poll->data;
+    char discarded[64];
+    (void)events;
+    if (status == 0 && read(server->options.until_eof, discarded, sizeof(discarded)) > 0)
+        return;
+    uv_poll_stop(poll);
+    if (!server->stopping) {
+        log_debug("end of file on descriptor %d: settling what was accepted", server->options.until_eof);
+        stop_serving(server);
+    }
+}
+
+static void on_shard_ended(uv_async_t *async)
+{
+    struct server *server = async->data;
+    for (unsigned i = 0; i < server->shared.n_shards; i++)
+        if (atomic_load(&server->shared.shards[i].is_running))
+            return;
+    uv_stop(&server->loop);
+}
+
+/* The ping goes out only if each shard has answered the one before: a shard that hangs has systemd restart the daemon. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    bool all_alive = true;
+    for (unsigned i = 0; i < server->shared.n_shards; i++) {
+        struct shard *shard = &server->shared.shards[i];
+        all_alive = all_alive && (counters_get(&shard->pulses) == counters_get(&shard->pulses_asked) ||
+                                  !atomic_load(&shard->is_running));
+    }
+    if (!all_alive)
+        return;
+    systemd_alive();
+    for (unsigned i = 0; i < server->shared.n_shards; i++) {
+        struct shard *shard = &server->shared.shards[i];
+        counters_add(&shard->pulses_asked, 1);
+        if (atomic_load(&shard->is_running))
+            uv_async_send(&shard->wake);
+    }
+}
+
+static void on_status(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    uint64_t n_streams, bytes, most_streams, most_bytes;
+    if (server->stopping)
+        return;
+    registry_totals(server->shared.registry, &n_streams, &bytes, &most_streams, &most_bytes);
+    systemd_status("%ju streams on %ju connections, %ju MiB of states", (uintmax_t)n_streams,
+                   (uintmax_t)atomic_load(&server->shared.n_connections), (uintmax_t)(bytes >> 20));
+}
+
+int server_start_loop(struct server *server)
+{
+    int status = uv_loop_init(&server->loop);
+    if (status != 0) {
+        log_error("the main loop cannot start: %s", uv_strerror(status));
+        return -1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    uv_signal_init(&server->loop, &server->on_terminate);
+    uv_signal_init(&server->loop, &server->on_interrupt);
+    uv_signal_init(&server->loop, &server->on_hangup);
+    uv_timer_init(&server->loop, &server->watchdog);
+    uv_timer_init(&server->loop, &server->status);
+    uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
+    server->on_terminate.data = server->on_interrupt.data = server->watchdog.data = server->status.data = server;
+    server->shard_ended.data = server;
+    server->shared.shard_ended = &server->shard_ended;
+    return 0;
+}
+
+static unsigned count_processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+int server_start_shards(struct server *server)
+{
+    struct shared *shared = &server->shared;
+    unsigned n = (unsigned)config_number(&server->config, CONFIG_daemon_shards);
+    if (n == 0)
+        n = count_processors();
+    shared->config = &server->config;
+    shared->models = &server->models;
+    shared->uid = geteuid();
+    shared->started_us = shard_now_us();
+    shared->shards = calloc(n, sizeof(*shared->shards));
+    if (shared->shards == NULL) {
+        log_error("no memory for %u shards", n);
+        return -1;
+    }
+    for (; shared->n_shards < n; shared->n_shards++)
+        if (shard_start(&shared->shards[shared->n_shards], shared, shared->n_shards) != 0) {
+            server_stop_shards(server);
+            return -1;
+        }
+    return 0;
+}
+
+/* As many connections as configured, but fewer than there are descriptors. */
+static void bound_connections(struct server *server)
+{
+    struct rlimit limit;
+    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards);
+    server->most_connections = config_number(&server->config, CONFIG_limits_connections);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
+    if (server->most_connections > most) {
+        log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)", (uintmax_t)most,
+                    (uintmax_t)server->most_connections, (uintmax_t)limit.rlim_cur);
+        server->most_connections = most;
+    }
+}
+
+static int watch_until_eof(struct server *server)
+{
+    int fd = server->options.until_eof;
+    int status = fd >= 0 ? uv_poll_init(&server->loop, &server->until_eof, fd) : 0;
+    server->until_eof.data = server;
+    if (fd >= 0 && status == 0)
+        status = uv_poll_start(&server->until_eof, UV_READABLE | UV_DISCONNECT, on_eof);
+    if (status != 0)
+        log_error("--until-eof %d: the descriptor cannot be watched: %s; give a pipe or a socket", fd, uv_strerror(status));
+    return status == 0 ? 0 : -1;
+}
+
+int server_start_serving(struct server *server)
+{
+    uint64_t watchdog_ms = systemd_watchdog_us() / 2000;
+    bound_connections(server);
+    server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (watch_until_eof(server) != 0)
+        return -1;
+    int status = uv_poll_init(&server->loop, &server->accepting, server->listener.fd);
+    if (status != 0) {
+        log_error("the socket cannot be watched: %s", uv_strerror(status));
+        return -1;
+    }
+    server->accepting.data = server;
+    uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
+    uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
+    uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
+    uv_signal_start(&server->on_hangup, on_hangup, SIGHUP);
+    if (watchdog_ms > 0)
+        uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
+    uv_timer_start(&server->status, on_status, STATUS_MS, STATUS_MS);
+    return 0;
+}
+
+void server_run(struct server *server)
+{
+    log_info("serving %zu models on %s with %u shards", server->models.n,
+             server->listener.lock_fd >= 0 ? server->listener.path : "systemd's socket", server->shared.n_shards);
+    systemd_ready("serving %zu models with %u shards", server->models.n, server->shared.n_shards);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+void server_stop_shards(struct server *server)
+{
+    struct shared *shared = &server->shared;
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        if (atomic_load(&shared->shards[i].is_running))
+            shard_drain(&shared->shards[i]);
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        shard_join(&shared->shards[i]);
+    free(shared->shards);
+    shared->shards = NULL;
+    shared->n_shards = 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void server_stop_loop(struct server *server)
+{
+    uv_walk(&server->loop, close_handle, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    int status = uv_loop_close(&server->loop);
+    assert(status == 0);        /* every handle was closed */
+    (void)status;
+    if (server->reserve_fd >= 0)
+        close(server->reserve_fd);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`. Functions and
+ * fields belong to the shard's thread unless they say otherwise. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/config.h"
+#include "daemon/counters.h"
+#include "daemon/mailbox.h"
+#include "daemon/models.h"
+#include "daemon/registry.h"
+#include "daemon/stream.h"
+#include "protocol/writer.h"
+
+#define SHARD_INPUT_BYTES (64 * 1024)
+
+struct shard;
+
+/* Read-only while shards run, but for the registry (locked) and the atomics. */
+struct shared {
+    const struct config *config;
+    const struct models *models;
+    struct registry *registry;
+    struct shard *shards;
+    unsigned n_shards;
+    uid_t uid;                              /* of the daemon: its user and root are operators */
+    uint64_t started_us;
+    atomic_uint_fast64_t n_connections;     /* accepted and not yet closed, in the whole daemon */
+    uv_async_t *shard_ended;                /* of the main loop */
+};
+
+TAILQ_HEAD(connections, connection);
+TAILQ_HEAD(ready_streams, stream);
+
+struct connection_handler;
+
+struct shard {
+    struct shared *shared;
+    const struct connection_handler *handler;
+    unsigned index;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_check_t after_poll;                  /* runs the batch and sends, after each poll */
+    uv_idle_t busy;                         /* active while frames wait, so that the poll does not block */
+    uv_timer_t tick;                        /* looks for silent and for slow clients */
+    struct mailbox mailbox;
+    struct connections connections;
+    struct connections dirty;               /* those with something to send */
+    struct ready_streams ready;             /* those with a frame to compute, oldest first */
+    struct attnp_writer writer;             /* of every message but output */
+    uint8_t *input;                         /* [SHARD_INPUT_BYTES], where bytes arrive */
+    void *scratch;                          /* of the largest plan so far, aligned */
+    size_t scratch_bytes;
+    struct counters counters;
+    bool draining;
+    uint64_t drain_until_us;
+    atomic_bool drain_asked, is_running;    /* main thread asks; the shard tells that its thread has ended */
+    atomic_uint_fast64_t pulses_asked, pulses;  /* watchdog: main raises the first, the shard makes the second equal */
+};
+
+/* Starts the thread. 0, or -1 (logged). Main thread. */
+int shard_start(struct shard *shard, struct shared *shared, unsigned index);
+
+/* Has the shard settle what it accepted and end. Main thread. */
+void shard_drain(struct shard *shard);
+
+/* Waits for the end of the thread and frees everything. Main thread, after is_running became false. */
+void shard_join(struct shard *shard);
+
+/* Posts a mail and wakes the shard. Any thread, while the shard runs. */
+void shard_post(struct shard *shard, struct mail *mail);
+
+/* Makes the scratch memory at least so large. 0, or -1: no memory. */
+int shard_reserve_scratch(struct shard *shard, size_t n_bytes);
+
+static inline uint64_t shard_now_us(void)
+{
+    return uv_hrtime() / 1000;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of `credit` slots
+ * do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit, settled) never meet
+ * another of their kind in a slot. Frames are copied in because a message's bytes are unaligned and the read buffer is reused;
+ * outputs are computed in place in the ring, from where they are copied into the message, now and for any repeat.
+ */
+#include "daemon/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t aligned(size_t n_bytes)
+{
+    return (n_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
+
+size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, uint32_t credit)
+{
+    const struct plan_facts *facts = plan_facts(plan);
+    size_t rings, records = aligned(credit * sizeof(struct waiting)) + aligned(credit * sizeof(struct answer)), total;
+    size_t slot = aligned((size_t)facts->input_dim * sizeof(float)) + aligned((size_t)plan_output_dim(plan, kind) * sizeof(float));
+    if (__builtin_mul_overflow(slot, (size_t)credit, &rings) || __builtin_add_overflow(rings, records, &rings) ||
+        __builtin_add_overflow(rings, facts->state_bytes, &total) || total > PTRDIFF_MAX)
+        return 0;
+    return total;
+}
+
+struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum attnp_output_kind kind, uint32_t credit)
+{
+    struct stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return NULL;
+    stream->plan = plan;
+    stream->own_plan = own_plan;
+    stream->kind = kind;
+    stream->frame_bytes = (size_t)plan_facts(plan)->input_dim * sizeof(float);
+    stream->output_bytes = (size_t)plan_output_dim(plan, kind) * sizeof(float);
+    stream->frame_stride = aligned(stream->frame_bytes);
+    stream->output_stride = aligned(stream->output_bytes);
+    stream->card.bytes = stream_block_bytes(plan, kind, credit);
+    stream->card.input_dim = plan_facts(plan)->input_dim;
+    stream->card.output_dim = plan_output_dim(plan, kind);
+    stream->card.credit = credit;
+    STAILQ_INIT(&stream->orders);
+    attnp_sequence_init(&stream->sequence, 0, credit);
+    return stream;
+}
+
+int stream_start(struct stream *stream)
+{
+    uint32_t credit = stream->sequence.credit;
+    stream->block = aligned_alloc(PLAN_ALIGN, stream->card.bytes);
+    if (stream->block == NULL)
+        return -1;
+    uint8_t *place = stream->block;
+    plan_start(stream->plan, place);
+    stream->state = place;
+    stream->frames = place += plan_facts(stream->plan)->state_bytes;
+    stream->outputs = place += credit * stream->frame_stride;
+    stream->waiting = (struct waiting *)(void *)(place += credit * stream->output_stride);
+    stream->answers = (struct answer *)(void *)(place + aligned(credit * sizeof(struct waiting)));
+    return 0;
+}
+
+void stream_free(struct stream *stream)
+{
+    if (stream == NULL)
+        return;
+    free(stream->block);
+    plan_free(stream->own_plan);
+    free(stream);
+}
+
+static size_t slot_of(const struct stream *stream, uint64_t number)
+{
+    return number % stream->sequence.credit;
+}
+
+void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us, struct attnp_time time)
+{
+    size_t slot = slot_of(stream, number);
+    memcpy(stream->frames + slot * stream->frame_stride, frame, stream->frame_bytes);
+    stream->waiting[slot] = (struct waiting){arrived_us, time};
+}
+
+struct answer *stream_step(struct stream *stream, void *scratch)
+{
+    size_t slot = slot_of(stream, stream->sequence.settled);
+    uint64_t position = plan_applied(stream->state);
+    const float *frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride);
+    float *output = (float *)(void *)(stream->outputs + slot * stream->output_stride);
+    size_t bad = plan_push(stream->plan, stream->state, frame, stream->kind, output, scratch);
+    struct answer *answer = &stream->answers[slot];
+    *answer = (struct answer){
+        .kind = bad == 0 ? ANSWER_OUTPUT : ANSWER_BAD_FRAME,
+        .warming = position < plan_facts(stream->plan)->warming_frames,
+        .bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1),
+        .number = attnp_sequence_settle(&stream->sequence),
+        .position = position,
+        .time = stream->waiting[slot].time,
+    };
+    return answer;
+}
+
+struct answer *stream_answer(struct stream *stream, uint64_t number)
+{
+    return &stream->answers[slot_of(stream, number)];
+}
+
+const uint8_t *stream_output(const struct stream *stream, const struct answer *answer)
+{
+    return stream->outputs + slot_of(stream, answer->number) * stream->output_stride;
+}
+
+uint64_t stream_arrived_us(const struct stream *stream)
+{
+    return stream->waiting[slot_of(stream, stream->sequence.settled)].arrived_us;
+}
+
+void stream_reset(struct stream *stream)
+{
+    plan_reset(stream->plan, stream->state);
+}

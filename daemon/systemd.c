@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "daemon/systemd.h"
+
+#ifdef HAVE_SYSTEMD
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+
+int systemd_listen_fd(const char **why)
+{
+    int n_fds = sd_listen_fds(1);
+    if (n_fds <= 0)
+        return -1;
+    if (n_fds > 1) {
+        *why = "systemd passed more than one socket; attnd.socket may have one ListenStream= only";
+        return -2;
+    }
+    if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, 1) <= 0) {
+        *why = "what systemd passed is no listening Unix stream socket; see ListenStream= in attnd.socket";
+        return -2;
+    }
+    return SD_LISTEN_FDS_START;
+}
+
+static void notify(const char *prefix, const char *format, va_list arguments)
+{
+    char status[256];
+    vsnprintf(status, sizeof(status), format, arguments);
+    sd_notifyf(0, "%sSTATUS=%s", prefix, status);
+}
+
+void systemd_ready(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    notify("READY=1\n", format, arguments);
+    va_end(arguments);
+}
+
+void systemd_status(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    notify("", format, arguments);
+    va_end(arguments);
+}
+
+void systemd_stopping(void)
+{
+    sd_notify(0, "STOPPING=1\nSTATUS=settling the frames that were accepted");
+}
+
+void systemd_alive(void)
+{
+    sd_notify(0, "WATCHDOG=1");
+}
+
+uint64_t systemd_watchdog_us(void)
+{
+    uint64_t interval_us = 0;
+    return sd_watchdog_enabled(0, &interval_us) > 0 ? interval_us : 0;
+}
+
+#else
+
+int systemd_listen_fd(const char **why)
+{
+    (void)why;
+    return -1;
+}
+
+void systemd_ready(const char *format, ...)
+{
+    (void)format;
+}
+
+void systemd_status(const char *format, ...)
+{
+    (void)format;
+}
+
+void systemd_stopping(void)
+{
+}
+
+void systemd_alive(void)
+{
+}
+
+uint64_t systemd_watchdog_us(void)
+{
+    return 0;
+}
+
+#endif

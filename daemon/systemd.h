@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* All that is said to and asked of systemd; without it (or without libsystemd) everything here does nothing. */
+#pragma once
+
+#include <stdint.h>
+
+/* The listening socket that systemd passed: its descriptor, -1 where none was passed, or -2 and *why where what was passed
+ * is no listening Unix stream socket or more than one. Once, from the main thread: it clears the environment. */
+int systemd_listen_fd(const char **why);
+
+/* READY=1 with a first status; STATUS=; STOPPING=1; WATCHDOG=1. Main thread. */
+__attribute__((format(printf, 1, 2))) void systemd_ready(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void systemd_status(const char *format, ...);
+void systemd_stopping(void);
+void systemd_alive(void);
+
+/* Microseconds within which systemd_alive is due again and again; 0: no watchdog. */
+uint64_t systemd_watchdog_us(void);
