@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""From push to output the daemon allocates nothing: counted in the whole process, its libraries included."""
+import glob
+import mmap
+import os
+import struct
+import tempfile
+import unittest
+
+import numpy
+
+import harness
+from harness import BUILDDIR, Daemon
+
+LIBRARY = os.path.join(BUILDDIR, "tests", "system", ".libs", "libcountalloc.so")
+
+
+@unittest.skipIf(harness.SANITIZERS, "sanitizers have an allocator of their own")
+@unittest.skipUnless(os.path.exists(LIBRARY) and glob.glob("/lib*/ld-linux*"), "the counting allocator needs glibc")
+class Allocation(unittest.TestCase):
+    def setUp(self):
+        self.file = tempfile.NamedTemporaryFile()
+        self.file.write(bytes(8))
+        self.file.flush()
+        self.map = mmap.mmap(self.file.fileno(), 8)
+        self.addCleanup(self.file.close)
+        self.daemon = Daemon("--shards", "2", environment={"LD_PRELOAD": LIBRARY, "COUNTALLOC_FILE": self.file.name})
+
+    def count(self):
+        return struct.unpack("<Q", self.map[:8])[0]
+
+    def stream_frames(self, client, streams, first, count, split):
+        data = numpy.random.default_rng(3).normal(size=(count, streams[0]["input_dim"])).astype("<f4")
+        data[count // 2, 0] = numpy.nan     # a refusal is an answer, too
+        for low in range(0, count, 10):
+            for opened in streams:
+                message = harness.pack([2, "push", [opened["stream"], first + low, data[low:low + 10].tobytes()]])
+                if split:
+                    client.send(message[:len(message) // 2])
+                    client.send(message[len(message) // 2:])
+                else:
+                    client.send(message)
+            for _ in range(10 * len(streams)):
+                client.notification()
+
+    def test_a_thousand_frames_of_each_of_eight_streams_allocate_nothing(self):
+        with self.daemon as daemon, daemon.client() as client:
+            before = self.count()
+            streams = [client.open(attention={"method": "nystrom", "window": 32, "landmarks": 4, "heads": 2, "head_dim": 16})
+                       for _ in range(8)]
+            self.assertGreater(self.count(), before, "the counter does not count")
+            for split in (False, True):
+                self.stream_frames(client, streams, 0 if not split else 1200, 200, split)
+                before = self.count()
+                self.stream_frames(client, streams, 200 if not split else 1400, 1000, split)
+                self.assertEqual(self.count() - before, 0, "pushes were split" if split else "pushes came whole")
+
+
+if __name__ == "__main__":
+    harness.main()

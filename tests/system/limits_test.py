@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""What happens at each limit: the one who meets it is told, with the number; the others are served."""
+import resource
+import subprocess
+import unittest
+
+import numpy
+
+import harness
+from harness import PREFACE, Daemon, RpcError, pack
+
+SMALL = {"method": "exact", "window": 4, "heads": 1, "head_dim": 2}
+
+
+class Limits(unittest.TestCase):
+    def refused(self, client, error, **params):
+        with self.assertRaises(RpcError) as caught:
+            client.request("open", **params)
+        self.assertEqual(caught.exception.name, error)
+        return caught.exception.error["message"]
+
+    def test_streams_of_the_daemon_of_a_connection_and_their_bytes(self):
+        with Daemon(config="[limits]\nstreams = 5\nstreams_per_connection = 3\nstate_bytes = 1M\n") as daemon:
+            with daemon.client() as one, daemon.client() as two:
+                opened = [one.open(attention=SMALL) for _ in range(3)]
+                self.assertIn("holds 3 streams", self.refused(one, "over_capacity", attention=SMALL))
+                message = self.refused(two, "over_capacity", attention={**SMALL, "window": 4096, "head_dim": 64})
+                self.assertIn("of 1048576 are left", message)
+                for _ in range(2):
+                    two.open(attention=SMALL)
+                self.assertIn("5 streams are open", self.refused(two, "over_capacity", attention=SMALL))
+                one.request("close", stream=opened[0]["stream"])
+                two.open(attention=SMALL)
+
+    def test_a_frame_that_fits_no_message(self):
+        with Daemon(config="[limits]\nmessage_bytes = 4096\n") as daemon, daemon.client() as client:
+            message = self.refused(client, "limit_exceeded", attention={**SMALL, "head_dim": 512})
+            self.assertIn("1536 floats does not fit a message of 4096 bytes", message)
+            client.open(attention={**SMALL, "head_dim": 256})
+            client.send(b"\0\0\x10\x01")
+            method, error = client.notification()
+            self.assertEqual((method, error["name"]), ("error", "limit_exceeded"))
+            self.assertIsNone(client.notification())
+
+    def test_a_connection_too_many_reads_server_full_and_not_a_bare_end(self):
+        with Daemon(config="[limits]\nconnections = 3\n") as daemon:
+            clients = [daemon.client() for _ in range(3)]
+            for _ in range(20):
+                with daemon.client(hello=False) as extra:
+                    method, error = extra.notification()
+                    self.assertEqual((method, error["name"]), ("error", "server_full"))
+                    self.assertIn("3 connections", error["message"])
+                    self.assertIsNone(extra.notification())
+            clients[0].socket.close()
+            clients.append(self.connect_patiently(daemon))
+            for client in clients[1:]:
+                self.assertEqual(client.request("ping"), {})
+                client.socket.close()
+
+    def connect_patiently(self, daemon):
+        for _ in range(2000):
+            client = daemon.client(hello=False)
+            try:
+                client.send(PREFACE)
+                client.hello = client.request("hello", client="test", versions=[1])
+                return client
+            except (AssertionError, EOFError, OSError):
+                client.socket.close()
+        self.fail("there was never room again")
+
+    def test_at_the_descriptor_limit_every_client_too_many_is_told(self):
+        with Daemon("--shards", "1", wrapper=("prlimit", "--nofile=64:64")) as daemon:
+            clients, refusals = [], 0
+            for _ in range(300):
+                client = daemon.client(hello=False)
+                try:
+                    client.send(PREFACE + pack([0, 1, "hello", {"client": "t", "versions": [1]}]))
+                except OSError:
+                    pass
+                clients.append(client)
+            for client in clients:
+                message = client.read()
+                self.assertIsNotNone(message, "a bare end of file")
+                refusals += message[0] == 2 and message[2]["name"] == "server_full"
+            self.assertGreaterEqual(refusals, 236)
+            self.assertLess(refusals, 300)
+            for client in clients:
+                client.socket.close()
+            self.connect_patiently(daemon).socket.close()
+
+    def test_a_client_that_says_no_hello_is_ended(self):
+        with Daemon(config="[timeouts]\nhello_ms = 100\n") as daemon, daemon.client(hello=False) as client:
+            method, error = client.notification()
+            self.assertEqual((method, error["name"]), ("error", "bad_order"))
+            self.assertIn("100 ms", error["message"])
+            self.assertIsNone(client.notification())
+
+    def test_a_slow_reader_holds_back_itself_alone_and_loses_nothing(self):
+        with Daemon("--shards", "1", config="[limits]\nunsent_bytes = 4096\n") as daemon:
+            with daemon.client() as slow, daemon.client() as other:
+                streams = [slow.open_attention(head_dim=64)["stream"] for _ in range(40)]
+                for stream in streams:
+                    slow.push(stream, 0, numpy.zeros((64, 192)))
+                stream = other.open_attention()["stream"]
+                for number in range(200):
+                    other.push(stream, number, numpy.zeros((1, 6)))
+                    other.outputs(1)
+                self.assertLess(other.request("stats")["outputs"], 200 + 40 * 64, "nothing was held back")
+                read = [(params[0], params[1]) for method, params in (slow.notification() for _ in range(40 * 64))
+                        if method == "output"]
+                self.assertEqual(sorted(read), [(stream, number) for stream in streams for number in range(64)])
+
+    def test_a_client_that_reads_nothing_is_told_slow_consumer_and_closed(self):
+        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 300\n"
+        with Daemon("--shards", "1", config=config) as daemon, daemon.client() as slow, daemon.client() as other:
+            streams = [slow.open_attention(head_dim=256)["stream"] for _ in range(20)]
+            for stream in streams:
+                slow.push(stream, 0, numpy.zeros((64, 768)))
+            before = daemon.descriptors()
+            stream = other.open_attention()["stream"]
+            number = 0
+            while other.request("stats")["connections"] == 2 and number < 200000:
+                other.push(stream, number, numpy.zeros((1, 6)))
+                other.outputs(1)
+                number += 1
+                if other.request("stats")["errors"] > 0:
+                    break
+            told = []
+            while (message := slow.notification()) is not None:
+                told.append(message)
+            self.assertEqual((told[-1][0], told[-1][1]["name"]), ("error", "slow_consumer"))
+            self.assertIn("300 ms", told[-1][1]["message"])
+            accepted = other.request("stats")["frames"] - number
+            settled = sum(1 for m, _ in told if m == "output") + sum(
+                p["count"] for m, p in told if m == "event" and p["event"] == "dropped")
+            self.assertGreater(accepted, 64)
+            self.assertEqual(settled, accepted, "a frame ended without a word")
+            for _ in range(2000):
+                if daemon.descriptors() < before:
+                    break
+                other.request("ping")
+            self.assertLess(daemon.descriptors(), before)
+
+    def test_a_flood_of_requests_from_a_client_that_does_not_read_grows_nothing(self):
+        config = "[limits]\nunsent_bytes = 64K\n[timeouts]\nsend_ms = 60000\n"
+        with Daemon("--shards", "1", config=config) as daemon, daemon.client() as flood, daemon.client() as other:
+            for _ in range(500):
+                other.open(attention=SMALL)
+            flood.socket.settimeout(0.3)
+            request = pack([0, 1, "streams", {}]) * 1000
+            sent = 0
+            try:
+                while sent < 64 << 20:
+                    sent += flood.socket.send(request)
+            except TimeoutError:
+                pass
+            self.assertLess(sent, 8 << 20)
+            with open(f"/proc/{daemon.pid}/statm", encoding="ascii") as file:
+                resident = int(file.read().split()[1]) * resource.getpagesize()
+            if not harness.SANITIZERS:
+                self.assertLess(resident, 64 << 20)
+            self.assertEqual(other.request("ping"), {})
+
+    def test_many_resets_that_wait(self):
+        with Daemon("--shards", "1") as daemon, daemon.client() as client:
+            stream = client.open_attention(window=4096, head_dim=256)["stream"]
+            requests = b"".join(pack([0, i, "reset", {"stream": stream}]) for i in range(1, 101))
+            client.send(pack([2, "push", [stream, 0, harness.frames_bytes(numpy.zeros((8, 768)))]]) + requests)
+            answers = {}
+            while len(answers) < 100:
+                message = client.read()
+                if message[0] == 1:
+                    answers[message[1]] = message[2] and message[2]["name"]
+            self.assertEqual([answers[i] for i in range(1, 65)], [None] * 64)
+            self.assertEqual(set(answers.values()), {None, "limit_exceeded"} if None in answers.values() and
+                             "limit_exceeded" in answers.values() else {None})
+
+
+if __name__ == "__main__":
+    if subprocess.run(["prlimit", "--version"], capture_output=True, check=False).returncode != 0:
+        raise SystemExit(77)
+    harness.main()

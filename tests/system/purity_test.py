@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""An output depends on its stream's own frames and on nothing else: not on shards, neighbours, chunks or the order of arrival."""
+import random
+import unittest
+
+import numpy
+
+import harness
+from harness import Daemon, pack
+
+ATTENTION = {"method": "nystrom", "window": 24, "landmarks": 5, "heads": 2, "head_dim": 8}
+N_FRAMES = 200
+
+
+def frames_of(stream):
+    return numpy.random.default_rng(100 + stream).normal(size=(N_FRAMES, 48)).astype("<f4")
+
+
+def alone(shards, chunk):
+    with Daemon("--shards", str(shards)) as daemon, daemon.client() as client:
+        opened = client.open(attention=ATTENTION)
+        answers = {}
+        for first in range(0, N_FRAMES, chunk):
+            client.push(opened["stream"], first, frames_of(0)[first:first + chunk])
+            answers.update(client.outputs(min(chunk, N_FRAMES - first)))
+        return [answers[i].tobytes() for i in range(N_FRAMES)]
+
+
+def among_others(shards, n_streams, n_clients, seed):
+    """All streams at once over a few connections, in chunks of random sizes that arrive shuffled; stream 0's bits."""
+    order = random.Random(seed)
+    with Daemon("--shards", str(shards)) as daemon:
+        clients = [daemon.client() for _ in range(n_clients)]
+        holders = [clients[i % n_clients] for i in range(n_streams)]
+        opened = [holders[i].open(attention=ATTENTION)["stream"] for i in range(n_streams)]
+        pushed, settled, answers = [0] * n_streams, [0] * n_streams, {}
+        while min(settled) < N_FRAMES:
+            for i in order.sample(range(n_streams), n_streams):
+                size = min(order.randint(0, 20), 64 - (pushed[i] - settled[i]), N_FRAMES - pushed[i])
+                if size > 0:
+                    data = harness.frames_bytes(frames_of(i)[pushed[i]:pushed[i] + size])
+                    holders[i].send(pack([2, "push", [opened[i], pushed[i], data]]))
+                    pushed[i] += size
+            for client in clients:
+                while any(pushed[i] - settled[i] > 32 or (pushed[i] == N_FRAMES and settled[i] < N_FRAMES)
+                          for i in range(n_streams) if holders[i] is client):
+                    method, params = client.notification()
+                    assert method == "output", params
+                    index = opened.index(params[0])
+                    settled[index] += len(params[2]) // 64
+                    if index == 0:
+                        for k in range(len(params[2]) // 64):
+                            answers[params[1] + k] = params[2][64 * k:64 * (k + 1)]
+        for client in clients:
+            client.socket.close()
+        return [answers[i] for i in range(N_FRAMES)]
+
+
+class Purity(unittest.TestCase):
+    def test_alone_and_among_31_others_on_one_shard_and_on_two(self):
+        expected = alone(1, 1)
+        self.assertEqual(len(set(expected)), N_FRAMES)
+        self.assertEqual(alone(1, 64), expected, "in large chunks")
+        self.assertEqual(alone(2, 7), expected, "on two shards")
+        for shards in (1, 2):
+            for seed in (1, 2):
+                self.assertEqual(among_others(shards, 32, 4, seed), expected, f"among 31 others, {shards} shards, seed {seed}")
+
+    def test_nothing_of_a_stream_that_ended_is_left_for_the_next(self):
+        expected = alone(1, 10)
+        with Daemon("--shards", "1") as daemon:
+            for seed in range(5):
+                with daemon.client() as client:
+                    stream = client.open(attention=ATTENTION)["stream"]
+                    client.push(stream, 0, frames_of(seed + 1)[:60])
+            with daemon.client() as client:
+                stream = client.open(attention=ATTENTION)["stream"]
+                client.push(stream, 0, frames_of(0)[:60])
+                answers = client.outputs(60)
+        self.assertEqual([answers[i].tobytes() for i in range(60)], expected[:60])
+
+
+if __name__ == "__main__":
+    harness.main()
