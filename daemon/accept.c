@@ -34,13 +34,14 @@ static void turn_away(int fd, const struct attnp_error *error)
     close(fd);
 }
 
+/* Fewest streams, then fewest connections. */
 static struct shard *shard_with_room(const struct server *server)
 {
     struct shard *best = &server->shared.shards[0];
     uint64_t least = UINT64_MAX;
     for (unsigned i = 0; i < server->shared.n_shards; i++) {
         const struct counters *counters = &server->shared.shards[i].counters;
-        uint64_t load = counters_get(&counters->streams) * 1000 + counters_get(&counters->connections);
+        uint64_t load = counters_get(&counters->streams) * 1000 + atomic_load(&server->shared.shards[i].n_assigned);
         if (load < least) {
             least = load;
             best = &server->shared.shards[i];
@@ -66,7 +67,9 @@ static void hand_out(struct server *server, int fd)
     mail->pid = peer.pid;
     mail->connection = ++server->last_connection;
     atomic_fetch_add(&server->shared.n_connections, 1);
-    shard_post(shard_with_room(server), mail);
+    struct shard *shard = shard_with_room(server);
+    atomic_fetch_add(&shard->n_assigned, 1);
+    shard_post(shard, mail);
 }
 
 static void take(struct server *server, int fd)

@@ -75,12 +75,12 @@ bool connection_is_full(const struct connection *connection)
 static void closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
-    struct shared *shared = connection->shard->shared;
+    struct shard *shard = connection->shard;
     outbox_done(&connection->outbox);
     free(connection->partial);
     free(connection->streams);
     free(connection);
-    atomic_fetch_sub(&shared->n_connections, 1);
+    shard_connection_gone(shard);
 }
 
 static void close_now(struct connection *connection)

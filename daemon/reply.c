@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "daemon/log.h"
+
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
 {
     attnp_write_response(&shard->writer, asker->id);
@@ -26,8 +28,10 @@ static void mail_response(struct shard *shard, const struct asker *asker)
     if (attnp_write_end(&shard->writer, most, &bytes, &n_bytes) != 0)
         return;
     struct mail *mail = mail_new(MAIL_RESPONSE, n_bytes);
-    if (mail == NULL)
+    if (mail == NULL) {
+        log_warning("no memory for a response to connection %ju, which will wait for it in vain", (uintmax_t)asker->connection);
         return;
+    }
     mail->connection = asker->connection;
     memcpy(mail->bytes, bytes, n_bytes);
     shard_post(&shard->shared->shards[asker->shard], mail);

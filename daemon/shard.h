@@ -58,6 +58,7 @@ struct shard {
     struct counters counters;
     bool draining;
     uint64_t drain_until_us;
+    atomic_uint_fast64_t n_assigned;        /* connections given to it and not yet closed, those still in the mail included */
     atomic_bool drain_asked, is_running;    /* main thread asks; the shard tells that its thread has ended */
     atomic_uint_fast64_t pulses_asked, pulses;  /* watchdog: main raises the first, the shard makes the second equal */
 };
@@ -73,6 +74,9 @@ void shard_join(struct shard *shard);
 
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);
+
+/* A connection that was assigned to it is no more. */
+void shard_connection_gone(struct shard *shard);
 
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes);

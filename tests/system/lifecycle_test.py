@@ -98,6 +98,17 @@ class Configuration(Folder):
         self.assertNotIn("(default)", given.stdout)
 
 
+    def test_the_manual_names_every_key_in_its_section_with_its_default(self):
+        with open(os.path.join(SRCDIR, "man", "attnd.conf.5"), encoding="utf-8") as file:
+            manual = file.read()
+        section = None
+        for line in self.check("").stdout.splitlines():
+            if line.startswith("["):
+                section = manual.split(f".Ss {line}")[1].split(".Ss ")[0]
+            elif " = " in line and not line.startswith(";"):
+                self.assertIn(f".It Cm {line.split()[0]} ", section)
+
+
 class Start(Folder):
     def test_a_second_start_refuses_and_leaves_the_live_socket_alone(self):
         with Daemon() as daemon:

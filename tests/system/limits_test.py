@@ -44,7 +44,7 @@ class Limits(unittest.TestCase):
 
     def test_a_connection_too_many_reads_server_full_and_not_a_bare_end(self):
         with Daemon(config="[limits]\nconnections = 3\n") as daemon:
-            clients = [daemon.client() for _ in range(3)]
+            clients = [self.connect_patiently(daemon) for _ in range(3)]
             for _ in range(20):
                 with daemon.client(hello=False) as extra:
                     method, error = extra.notification()

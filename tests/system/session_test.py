@@ -232,6 +232,14 @@ class Session(unittest.TestCase):
         self.assertEqual(clients[3].request("close", name="shared")["frames"], 20)
         self.assertEqual(self.client.notification(), ("event", {"event": "ended", "stream": stream, "reason": "closed"}))
 
+    def test_connections_are_spread_over_the_shards(self):
+        with Daemon("--shards", "2") as daemon:
+            clients = [daemon.client() for _ in range(6)]
+            shards = [client.request("info", stream=client.open_attention()["stream"])["shard"] for client in clients]
+            self.assertEqual(set(shards), {0, 1})
+            for client in clients:
+                client.socket.close()
+
     def test_stats_count_what_happened(self):
         before = self.client.request("stats")
         stream = self.client.open_attention()["stream"]

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "tests/unit/run.h"
+
+static struct config config;
+static char complaints[4096];
+
+/* Reads `text` as a file; what it complains about is in `complaints`. */
+static int read_text(const char *text)
+{
+    char path[] = "/tmp/attnd-config-XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    memset(complaints, 0, sizeof(complaints));
+    FILE *out = fmemopen(complaints, sizeof(complaints) - 1, "w");
+    config_init(&config);
+    int status = config_read(&config, path, 1, out);
+    fclose(out);
+    unlink(path);
+    return status;
+}
+
+START_TEST(defaults_are_within_their_own_ranges)
+{
+    char why[ATTNP_ERROR_TEXT + 1];
+    config_init(&config);
+    ck_assert_str_eq(config_text(&config, CONFIG_listen_socket), "/run/attnd/attnd.sock");
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), 1 << 20);
+    ck_assert_uint_eq(config_number(&config, CONFIG_listen_mode), 0660);
+    for (int key = 0; key < CONFIG_N_KEYS; key++)
+        ck_assert_str_eq(config.values[key].origin, "default");
+    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams, "12", "test", 0, why), 0);
+    ck_assert_str_eq(config.values[CONFIG_limits_streams].origin, "test");
+}
+END_TEST
+
+START_TEST(sizes_take_suffixes_and_refuse_what_does_not_fit)
+{
+    char why[ATTNP_ERROR_TEXT + 1];
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"4096", 4096}, {"64K", 65536}, {"3M", 3u << 20}, {"1G", 1u << 30}};
+    static const char *const bad[] = {"", "K", "-1", "+1", " 1", "1 ", "1KB", "1.5M", "0x1000", "2G", "4095", "18446744073709551616",
+                                      "18446744073709551615G"};
+    config_init(&config);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert_int_eq(config_set(&config, CONFIG_limits_message_bytes, good[i].text, "test", 0, why), 0);
+        ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), good[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(config_set(&config, CONFIG_limits_message_bytes, bad[i], "test", 0, why) == -1, "%s was taken", bad[i]);
+        ck_assert_ptr_nonnull(strstr(why, "message_bytes"));
+        ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), 1u << 30);
+    }
+}
+END_TEST
+
+START_TEST(lists_grow_only_where_asked)
+{
+    char why[ATTNP_ERROR_TEXT + 1];
+    config_init(&config);
+    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/a", "test", 0, why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/b", "test", 1, why), 0);
+    ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/a:/b");
+    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/c", "test", 0, why), 0);
+    ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/c");
+}
+END_TEST
+
+START_TEST(a_longest_text_fits_and_a_longer_one_does_not)
+{
+    char why[ATTNP_ERROR_TEXT + 1], path[256];
+    config_init(&config);
+    memset(path, 'x', sizeof(path));
+    path[107] = '\0';
+    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", 0, why), 0);
+    path[107] = 'x';
+    path[108] = '\0';
+    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", 0, why), -1);
+    ck_assert_ptr_nonnull(strstr(why, "108 bytes"));
+}
+END_TEST
+
+START_TEST(comments_and_empty_lines_mean_nothing)
+{
+    ck_assert_int_eq(read_text("; a comment\n# another\n\n[limits]\nstreams = 5 ; a third\n"), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 5);
+    ck_assert_str_eq(complaints, "");
+}
+END_TEST
+
+START_TEST(every_line_with_a_mistake_is_named)
+{
+    ck_assert_int_eq(read_text("[limits]\nstreams = x\nnosuch = 1\n[daemon]\nshards = 300\n"), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, ":2: streams is 'x'"));
+    ck_assert_ptr_nonnull(strstr(complaints, ":3: unknown key 'nosuch'"));
+    ck_assert_ptr_nonnull(strstr(complaints, ":5: shards is 300; it has to be from 0 to 256"));
+}
+END_TEST
+
+START_TEST(a_file_without_a_last_newline_is_read_whole)
+{
+    ck_assert_int_eq(read_text("[limits]\nstreams = 5"), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 5);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_a_mistake_only_where_it_was_asked_for)
+{
+    config_init(&config);
+    ck_assert_int_eq(config_read(&config, "/nonexistent/attnd.conf", 0, stderr), 0);
+    FILE *out = fmemopen(complaints, sizeof(complaints) - 1, "w");
+    ck_assert_int_eq(config_read(&config, "/nonexistent/attnd.conf", 1, out), -1);
+    ck_assert_int_eq(config_read(&config, "/", 1, out), -1);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(complaints, "/nonexistent/attnd.conf"));
+}
+END_TEST
+
+static Suite *config_suite(void)
+{
+    Suite *suite = suite_create("config");
+    TCase *tests = tcase_create("config");
+    tcase_add_test(tests, defaults_are_within_their_own_ranges);
+    tcase_add_test(tests, sizes_take_suffixes_and_refuse_what_does_not_fit);
+    tcase_add_test(tests, lists_grow_only_where_asked);
+    tcase_add_test(tests, a_longest_text_fits_and_a_longer_one_does_not);
+    tcase_add_test(tests, comments_and_empty_lines_mean_nothing);
+    tcase_add_test(tests, every_line_with_a_mistake_is_named);
+    tcase_add_test(tests, a_file_without_a_last_newline_is_read_whole);
+    tcase_add_test(tests, a_missing_file_is_a_mistake_only_where_it_was_asked_for);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+RUN_SUITES(config_suite());

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "daemon/registry.h"
+#include "tests/unit/run.h"
+
+static struct registry *registry;
+static struct attnp_error error;
+
+static void set_up(void)
+{
+    registry = registry_new(4, 1000);
+    ck_assert_ptr_nonnull(registry);
+}
+
+static void tear_down(void)
+{
+    registry_free(registry);
+}
+
+static struct attnp_target named(const char *name)
+{
+    return (struct attnp_target){.by_name = true, .name = {name, strlen(name)}};
+}
+
+static struct attnp_target numbered(uint64_t number)
+{
+    return (struct attnp_target){.stream = number};
+}
+
+static struct card card_of(uid_t uid, const char *name, uint64_t bytes)
+{
+    struct card card = {.uid = uid, .bytes = bytes};
+    strcpy(card.name, name);
+    return card;
+}
+
+START_TEST(numbers_rise_and_are_never_used_again)
+{
+    struct card one = card_of(1, "", 10), two = card_of(1, "", 10);
+    ck_assert_int_eq(registry_add(registry, &one, &error), 0);
+    uint64_t first = one.number;
+    registry_remove(registry, &one);
+    ck_assert_int_eq(registry_add(registry, &two, &error), 0);
+    ck_assert_uint_gt(two.number, first);
+    ck_assert_ptr_null(registry_find(registry, first));
+    ck_assert_ptr_eq(registry_find(registry, two.number), &two);
+    registry_remove(registry, &two);
+}
+END_TEST
+
+START_TEST(a_name_is_unique_for_one_user_only)
+{
+    struct card one = card_of(1, "a", 10), same = card_of(1, "a", 10), others = card_of(2, "a", 10);
+    ck_assert_int_eq(registry_add(registry, &one, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &same, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_STREAM_EXISTS);
+    ck_assert_int_eq(registry_add(registry, &others, &error), 0);
+    registry_remove(registry, &one);
+    ck_assert_int_eq(registry_add(registry, &same, &error), 0);
+    registry_remove(registry, &same);
+    registry_remove(registry, &others);
+}
+END_TEST
+
+START_TEST(no_more_streams_and_bytes_than_allowed)
+{
+    struct card cards[4];
+    for (int i = 0; i < 4; i++) {
+        cards[i] = card_of(1, "", 250);
+        ck_assert_int_eq(registry_add(registry, &cards[i], &error), 0);
+    }
+    struct card extra = card_of(1, "", 0);
+    ck_assert_int_eq(registry_add(registry, &extra, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
+    registry_remove(registry, &cards[0]);
+    extra.bytes = 251;
+    ck_assert_int_eq(registry_add(registry, &extra, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "251 bytes, and 250 of 1000"));
+    extra.bytes = 250;
+    ck_assert_int_eq(registry_add(registry, &extra, &error), 0);
+    registry_remove(registry, &extra);
+    for (int i = 1; i < 4; i++)
+        registry_remove(registry, &cards[i]);
+}
+END_TEST
+
+START_TEST(a_stream_is_seen_by_its_user_and_by_operators)
+{
+    struct card one = card_of(1, "a", 10), two = card_of(2, "b", 10);
+    struct attnp_target a = named("a"), b = named("b"), by_number;
+    struct card_view view;
+    registry_add(registry, &one, &error);
+    registry_add(registry, &two, &error);
+    by_number = numbered(two.number);
+    ck_assert_int_eq(registry_look(registry, &a, 1, false, &view, &error), 0);
+    ck_assert_uint_eq(view.number, one.number);
+    ck_assert_int_eq(registry_look(registry, &b, 1, false, &view, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_UNKNOWN_STREAM);
+    ck_assert_int_eq(registry_look(registry, &by_number, 1, false, &view, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_DENIED);
+    ck_assert_int_eq(registry_look(registry, &b, 1, true, &view, &error), 0);
+    ck_assert_int_eq(registry_look(registry, &by_number, 1, true, &view, &error), 0);
+    ck_assert_uint_eq(view.uid, 2);
+    registry_remove(registry, &one);
+    registry_remove(registry, &two);
+}
+END_TEST
+
+START_TEST(lists_come_in_pages_by_rising_number)
+{
+    struct card cards[4];
+    struct card_view views[2];
+    bool more;
+    for (int i = 0; i < 4; i++) {
+        cards[i] = card_of(i == 1 ? 2 : 1, "", 1);
+        registry_add(registry, &cards[i], &error);
+    }
+    ck_assert_uint_eq(registry_list(registry, 0, 1, false, views, 2, &more), 2);
+    ck_assert(more);
+    ck_assert_uint_eq(views[1].number, cards[2].number);
+    ck_assert_uint_eq(registry_list(registry, views[1].number, 1, false, views, 2, &more), 1);
+    ck_assert(!more);
+    ck_assert_uint_eq(views[0].number, cards[3].number);
+    ck_assert_uint_eq(registry_list(registry, 0, 1, true, views, 2, &more), 2);
+    ck_assert_uint_eq(views[1].number, cards[1].number);
+    for (int i = 0; i < 4; i++)
+        registry_remove(registry, &cards[i]);
+}
+END_TEST
+
+static Suite *registry_suite(void)
+{
+    Suite *suite = suite_create("registry");
+    TCase *tests = tcase_create("registry");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, numbers_rise_and_are_never_used_again);
+    tcase_add_test(tests, a_name_is_unique_for_one_user_only);
+    tcase_add_test(tests, no_more_streams_and_bytes_than_allowed);
+    tcase_add_test(tests, a_stream_is_seen_by_its_user_and_by_operators);
+    tcase_add_test(tests, lists_come_in_pages_by_rising_number);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+RUN_SUITES(registry_suite());

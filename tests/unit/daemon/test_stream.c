@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/counters.h"
+#include "daemon/stream.h"
+#include "tests/unit/run.h"
+
+#define CREDIT 4
+#define WIDTH 2
+
+static struct stream *stream;
+static void *scratch;
+
+static void set_up(void)
+{
+    const struct attnp_attention attention = {.method = ATTNP_METHOD_EXACT, .window = 3, .heads = 1, .head_dim = WIDTH};
+    struct attnp_error error;
+    struct plan *plan;
+    ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
+    stream = stream_new(plan, plan, ATTNP_OUTPUT_SCORES, CREDIT);
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_int_eq(stream_start(stream), 0);
+    scratch = aligned_alloc(PLAN_ALIGN, plan_facts(plan)->scratch_bytes + PLAN_ALIGN);
+}
+
+static void tear_down(void)
+{
+    stream_free(stream);
+    free(scratch);
+}
+
+/* A frame whose value row is (x, -x); from an address that no float may have. */
+static void put(uint64_t number, float x)
+{
+    const float frame[3 * WIDTH] = {0.1f, 0.2f, 0.3f, 0.4f, x, -x};
+    uint8_t unaligned[sizeof(frame) + 1];
+    memcpy(unaligned + 1, frame, sizeof(frame));
+    ck_assert_int_eq(attnp_sequence_frame(&stream->sequence, number), ATTNP_TAKE);
+    stream_put(stream, number, unaligned + 1, 1000 + number, (struct attnp_time){.n_bytes = 0});
+}
+
+static float first_float(const struct answer *answer)
+{
+    float x;
+    memcpy(&x, stream_output(stream, answer), sizeof(x));
+    return x;
+}
+
+START_TEST(frames_are_answered_in_order_with_their_position)
+{
+    for (uint64_t number = 0; number < 3; number++)
+        put(number, 7);
+    for (uint64_t number = 0; number < 3; number++) {
+        ck_assert_uint_eq(stream_arrived_us(stream), 1000 + number);
+        const struct answer *answer = stream_step(stream, scratch);
+        ck_assert_uint_eq(answer->number, number);
+        ck_assert_uint_eq(answer->position, number);
+        ck_assert_int_eq(answer->warming, number < 2);
+        ck_assert_float_eq_tol(first_float(answer), 7, 1e-5f);
+    }
+    ck_assert_uint_eq(attnp_sequence_waiting(&stream->sequence), 0);
+}
+END_TEST
+
+START_TEST(answers_stay_until_credit_newer_ones_came)
+{
+    float kept[3 * CREDIT];
+    for (uint64_t number = 0; number < 3 * CREDIT; number++) {
+        put(number, (float)number);
+        kept[number] = first_float(stream_step(stream, scratch));
+        for (uint64_t old = number < CREDIT ? 0 : number - CREDIT + 1; old <= number; old++) {
+            const struct answer *answer = stream_answer(stream, old);
+            ck_assert_uint_eq(answer->number, old);
+            ck_assert_float_eq(first_float(answer), kept[old]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_refused_frame_keeps_its_number_and_takes_no_position)
+{
+    put(0, 1);
+    put(1, NAN);
+    put(2, 1);
+    stream_step(stream, scratch);
+    const struct answer *refused = stream_step(stream, scratch);
+    ck_assert_int_eq(refused->kind, ANSWER_BAD_FRAME);
+    ck_assert_uint_eq(refused->number, 1);
+    ck_assert_uint_eq(refused->bad_index, 2 * WIDTH);
+    const struct answer *next = stream_step(stream, scratch);
+    ck_assert_uint_eq(next->number, 2);
+    ck_assert_uint_eq(next->position, 1);
+    ck_assert_int_eq(stream_answer(stream, 1)->kind, ANSWER_BAD_FRAME);
+}
+END_TEST
+
+START_TEST(reset_starts_positions_again_and_leaves_numbers_and_waiting_frames)
+{
+    put(0, 5);
+    stream_step(stream, scratch);
+    put(1, 9);
+    stream_reset(stream);
+    const struct answer *answer = stream_step(stream, scratch);
+    ck_assert_uint_eq(answer->number, 1);
+    ck_assert_uint_eq(answer->position, 0);
+    ck_assert_float_eq_tol(first_float(answer), 9, 1e-5f);
+}
+END_TEST
+
+START_TEST(lag_buckets_cover_every_value_in_order)
+{
+    for (size_t bucket = 0; bucket < COUNTERS_LAG_BUCKETS; bucket++)
+        ck_assert_uint_eq(counters_lag_bucket(counters_lag_floor(bucket)), bucket);
+    for (uint64_t lag = 1; lag < 100000; lag++)
+        ck_assert_uint_le(counters_lag_bucket(lag - 1), counters_lag_bucket(lag));
+    ck_assert_uint_eq(counters_lag_bucket(UINT64_MAX), COUNTERS_LAG_BUCKETS - 1);
+}
+END_TEST
+
+static Suite *stream_suite(void)
+{
+    Suite *suite = suite_create("stream");
+    TCase *tests = tcase_create("stream");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, frames_are_answered_in_order_with_their_position);
+    tcase_add_test(tests, answers_stay_until_credit_newer_ones_came);
+    tcase_add_test(tests, a_refused_frame_keeps_its_number_and_takes_no_position);
+    tcase_add_test(tests, reset_starts_positions_again_and_leaves_numbers_and_waiting_frames);
+    tcase_add_test(tests, lag_buckets_cover_every_value_in_order);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+RUN_SUITES(stream_suite());
