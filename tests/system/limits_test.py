@@ -2,6 +2,7 @@
 """What happens at each limit: the one who meets it is told, with the number; the others are served."""
 import resource
 import subprocess
+import threading
 import unittest
 
 import numpy
@@ -99,8 +100,8 @@ class Limits(unittest.TestCase):
         with Daemon("--shards", "1", config="[limits]\nunsent_bytes = 4096\n") as daemon:
             with daemon.client() as slow, daemon.client() as other:
                 streams = [slow.open_attention(head_dim=64)["stream"] for _ in range(40)]
-                for stream in streams:
-                    slow.push(stream, 0, numpy.zeros((64, 192)))
+                pushing = threading.Thread(target=lambda: [slow.push(s, 0, numpy.zeros((64, 192))) for s in streams])
+                pushing.start()
                 stream = other.open_attention()["stream"]
                 for number in range(200):
                     other.push(stream, number, numpy.zeros((1, 6)))
@@ -109,27 +110,29 @@ class Limits(unittest.TestCase):
                 read = [(params[0], params[1]) for method, params in (slow.notification() for _ in range(40 * 64))
                         if method == "output"]
                 self.assertEqual(sorted(read), [(stream, number) for stream in streams for number in range(64)])
+                pushing.join()
 
     def test_a_client_that_reads_nothing_is_told_slow_consumer_and_closed(self):
-        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 300\n"
+        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\n"
         with Daemon("--shards", "1", config=config) as daemon, daemon.client() as slow, daemon.client() as other:
             streams = [slow.open_attention(head_dim=256)["stream"] for _ in range(20)]
-            for stream in streams:
-                slow.push(stream, 0, numpy.zeros((64, 768)))
             before = daemon.descriptors()
+            try:
+                for stream in streams:
+                    slow.push(stream, 0, numpy.zeros((64, 768)))
+            except OSError:
+                pass    # the daemon has given up before everything was sent
             stream = other.open_attention()["stream"]
             number = 0
-            while other.request("stats")["connections"] == 2 and number < 200000:
+            while other.request("stats")["errors"] == 0:
                 other.push(stream, number, numpy.zeros((1, 6)))
                 other.outputs(1)
                 number += 1
-                if other.request("stats")["errors"] > 0:
-                    break
             told = []
             while (message := slow.notification()) is not None:
                 told.append(message)
             self.assertEqual((told[-1][0], told[-1][1]["name"]), ("error", "slow_consumer"))
-            self.assertIn("300 ms", told[-1][1]["message"])
+            self.assertIn("1000 ms", told[-1][1]["message"])
             accepted = other.request("stats")["frames"] - number
             settled = sum(1 for m, _ in told if m == "output") + sum(
                 p["count"] for m, p in told if m == "event" and p["event"] == "dropped")
