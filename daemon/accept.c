@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libuv, at the descriptor limit, accepts and closes: the client sees a bare end of file. So the daemon accepts by itself, keeps
- * its connections below the limit, and holds one descriptor in reserve, which it gives up to accept, answer and close where the
- * limit is met all the same.
+ * libuv, at the descriptor limit, accepts and closes: the client sees a bare end of file. So the daemon accepts by
+ * itself, keeps its connections below the limit, and holds one descriptor in reserve, which it gives up to accept,
+ * answer and close where the limit is met all the same.
  */
 #include "daemon/accept.h"
 
@@ -16,7 +16,8 @@
 /* Connections taken in one go, before signals and the like are looked at again. */
 #define MOST_AT_ONCE 256
 
-/* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side. */
+/* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side.
+ */
 static void turn_away(int fd, const struct attnp_error *error)
 {
     struct attnp_writer writer;
@@ -81,7 +82,8 @@ static void take(struct server *server, int fd)
         return;
     }
     attnp_fail(&error, ATTNP_SERVER_FULL,
-               "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the descriptor limit",
+               "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the "
+               "descriptor limit",
                (uintmax_t)n);
     turn_away(fd, &error);
 }
@@ -100,7 +102,8 @@ static bool accept_on_reserve(struct server *server)
     close(server->reserve_fd);
     int fd = accept_one(server);
     if (fd >= 0) {
-        attnp_fail(&error, ATTNP_SERVER_FULL, "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
+        attnp_fail(&error, ATTNP_SERVER_FULL,
+                   "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
         turn_away(fd, &error);
     }
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* New connections: accepted here, told the reason where there is no room, and handed to the shard with most room. Main thread. */
+/* New connections: accepted here, told the reason where there is no room, and handed to the shard with most room. Main
+ * thread. */
 #pragma once
 
 #include "daemon/server.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of streams, not of frames: a stream that has computed one frame and has another goes to the end, so a stream with a
- * full credit delays no other by more than one frame. No timer waits for a batch to fill. The idle handle keeps the loop from
- * blocking in its poll while anything is queued.
+ * A queue of streams, not of frames: a stream that has computed one frame and has another goes to the end, so a stream
+ * with a full credit delays no other by more than one frame. No timer waits for a batch to fill. The idle handle keeps
+ * the loop from blocking in its poll while anything is queued.
  */
 #include "daemon/batch.h"
 
@@ -42,7 +42,7 @@ static void count(struct shard *shard, struct stream *stream, const struct answe
     counters_add(is_output ? &card->outputs : &card->refused, 1);
     counters_add(is_output ? &shard->counters.outputs : &shard->counters.refused, 1);
     counters_add(&card->computing_ns, took_ns);
-    counters_add(&shard->counters.computing_us, took_ns / 1000);
+    counters_add(&shard->counters.computing_ns, took_ns);
     counters_add(&shard->counters.lags[counters_lag_bucket(answer->lag_us)], 1);
     counters_set(&card->lag_us, answer->lag_us);
     counters_set(&card->settled, stream->sequence.settled);

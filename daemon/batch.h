@@ -4,7 +4,8 @@
 
 #include "daemon/shard.h"
 
-/* A batch ends after so much time, so that reading and writing are never far away; one frame that alone takes longer is a batch. */
+/* A batch ends after so much time, so that reading and writing are never far away; one frame that alone takes longer is
+ * a batch. */
 #define BATCH_US 2000
 
 /* The stream may have a frame to compute: it queues up behind the others, if it does not stand there already. */

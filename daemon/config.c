@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration by a table: a key is one line of CONFIG_KEYS, and reading, checking, printing and the manual's test all walk
- * that table. inih splits the lines; it gives no line numbers to its handler, so the reader below counts them. Every mistake of
- * a file is told, not only the first, since whoever edits it wants to fix all of them at once.
+ * Configuration by a table: a key is one line of CONFIG_KEYS, and reading, checking, printing and the manual's test all
+ * walk that table. inih splits the lines; it gives no line numbers to its handler, so the reader below counts them.
+ * Every mistake of a file is told, not only the first, since whoever edits it wants to fix all of them at once.
  */
 #include "daemon/config.h"
 
@@ -33,7 +33,7 @@ struct reading {
     const char *path;
     FILE *file, *complaints;
     int line, mistakes;
-    int line_of[CONFIG_N_KEYS];     /* where a key was given in this file; 0: not yet */
+    int line_of[CONFIG_N_KEYS]; /* where a key was given in this file; 0: not yet */
 };
 
 static int set_text(struct config *config, enum config_key key, const char *value, bool append,
@@ -76,7 +76,8 @@ static bool parse_number(const char *text, enum type type, uint64_t *number)
 
 static int set_number(struct config *config, enum config_key key, const char *value, char why[ATTNP_ERROR_TEXT + 1])
 {
-    static const char *const kinds[] = {[TYPE_NUMBER] = "a number", [TYPE_SIZE] = "a size such as 64K, 1M or 2G",
+    static const char *const kinds[] = {[TYPE_NUMBER] = "a number",
+                                        [TYPE_SIZE] = "a size such as 64K, 1M or 2G",
                                         [TYPE_MODE] = "octal permissions such as 0660"};
     const struct key *k = &keys[key];
     uint64_t number;
@@ -85,8 +86,9 @@ static int set_number(struct config *config, enum config_key key, const char *va
         return -1;
     }
     if (number < k->min || number > k->max) {
-        snprintf(why, ATTNP_ERROR_TEXT, k->type == TYPE_MODE ? "%s is %#jo; it has to be from %#jo to %#jo"
-                                                             : "%s is %ju; it has to be from %ju to %ju",
+        snprintf(why, ATTNP_ERROR_TEXT,
+                 k->type == TYPE_MODE ? "%s is %#jo; it has to be from %#jo to %#jo"
+                                      : "%s is %ju; it has to be from %ju to %ju",
                  k->name, (uintmax_t)number, (uintmax_t)k->min, (uintmax_t)k->max);
         return -1;
     }
@@ -98,7 +100,8 @@ static int set_level(struct config *config, enum config_key key, const char *val
 {
     int level = log_level_of(value);
     if (level < 0) {
-        snprintf(why, ATTNP_ERROR_TEXT, "%s is '%.60s'; it has to be error, warning, info or debug", keys[key].name, value);
+        snprintf(why, ATTNP_ERROR_TEXT, "%s is '%.60s'; it has to be error, warning, info or debug", keys[key].name,
+                 value);
         return -1;
     }
     config->values[key].number = (uint64_t)level;
@@ -126,7 +129,7 @@ void config_init(struct config *config)
     memset(config, 0, sizeof(*config));
     for (int key = 0; key < CONFIG_N_KEYS; key++)
         if (config_set(config, key, keys[key].fallback, "default", 0, why) != 0)
-            strcpy(config->values[key].text, keys[key].fallback);   /* an empty default of a key that must not be empty */
+            strcpy(config->values[key].text, keys[key].fallback); /* an empty default of a key that must not be empty */
 }
 
 /* Single edits that turn one word into the other (Levenshtein); words of at most 31 bytes, else "far". */
@@ -176,7 +179,9 @@ static void complain_unknown(struct reading *reading, const char *section, const
         return;
     }
     bool known = section_known(section);
-    fprintf(reading->complaints, known ? "unknown key '%s' in [%s]; its keys are:" : "unknown key '%s' in unknown section [%s]; the sections are:",
+    fprintf(reading->complaints,
+            known ? "unknown key '%s' in [%s]; its keys are:"
+                  : "unknown key '%s' in unknown section [%s]; the sections are:",
             name, section);
     for (int key = 0; key < CONFIG_N_KEYS; key++) {
         if (known && strcmp(keys[key].section, section) == 0)
@@ -220,7 +225,8 @@ static char *read_line(char *line, int n_bytes, void *user)
         return NULL;
     reading->line++;
     if (strchr(line, '\n') == NULL && !feof(reading->file)) {
-        fprintf(reading->complaints, "%s:%d: the line is longer than %d bytes\n", reading->path, reading->line, n_bytes - 2);
+        fprintf(reading->complaints, "%s:%d: the line is longer than %d bytes\n", reading->path, reading->line,
+                n_bytes - 2);
         reading->mistakes++;
         for (int c = 0; c != '\n' && c != EOF;)
             c = fgetc(reading->file);

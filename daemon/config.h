@@ -12,45 +12,52 @@
 #define CONFIG_TEXT_BYTES 1024
 
 /* Each key: section, name, type, default, smallest, largest, unit and meaning. Sizes take the suffixes K, M and G. */
+/* clang-format off */
 #define CONFIG_KEYS(X) \
     X(listen, socket, TEXT, "/run/attnd/attnd.sock", 1, 107, "path of the Unix socket, at most 107 bytes") \
     X(listen, group, TEXT, "", 0, 63, "group that may connect; empty: that of the daemon's process") \
     X(listen, mode, MODE, "0660", 0, 0777, "permissions of the socket, octal") \
     X(listen, backlog, NUMBER, "4096", 1, 65535, "connections that may wait to be accepted") \
-    X(models, directories, LIST, MODEL_DIRECTORY, 0, 0, "directories, separated by ':', whose *.safetensors files are served") \
+    X(models, directories, LIST, MODEL_DIRECTORY, 0, 0, \
+      "directories, separated by ':', whose *.safetensors files are served") \
     X(models, files, LIST, "", 0, 0, "single model files, separated by ':'") \
     X(daemon, shards, NUMBER, "0", 0, 256, "threads that compute; 0: one a processor") \
     X(daemon, log_level, LEVEL, "info", 0, 0, "error, warning, info or debug") \
-    X(limits, connections, NUMBER, "10000", 1, 1000000, "connections at the same time; also bounded by the descriptor limit") \
+    X(limits, connections, NUMBER, "10000", 1, 1000000, \
+      "connections at the same time; also bounded by the descriptor limit") \
     X(limits, streams, NUMBER, "20000", 1, 10000000, "streams at the same time") \
     X(limits, streams_per_connection, NUMBER, "4096", 1, 1000000, "streams of one connection") \
-    X(limits, state_bytes, SIZE, "0", 0, INT64_MAX, "bytes of all streams together; 0: half of the machine's memory") \
+    X(limits, state_bytes, SIZE, "0", 0, INT64_MAX, \
+      "bytes of all streams together; 0: half of the machine's memory") \
     X(limits, message_bytes, SIZE, "1M", 4096, 1 << 30, "bytes of the longest message") \
-    X(limits, unsent_bytes, SIZE, "1M", 4096, 1 << 30, "bytes that may wait for a connection's client; then it is not served until it reads") \
+    X(limits, unsent_bytes, SIZE, "1M", 4096, 1 << 30, \
+      "bytes that may wait for one client to read; with more it is not served until it has read half of them") \
     X(timeouts, hello_ms, NUMBER, "10000", 1, 86400000, "milliseconds from connecting to hello") \
-    X(timeouts, send_ms, NUMBER, "30000", 1, 86400000, "milliseconds for which a client may read nothing while it has to") \
+    X(timeouts, send_ms, NUMBER, "30000", 1, 86400000, \
+      "milliseconds for which a client may read nothing while something waits for it") \
     X(timeouts, drain_ms, NUMBER, "5000", 0, 86400000, "milliseconds to settle accepted frames when the daemon stops")
+/* clang-format on */
 
 enum config_key {
 #define X(section, name, ...) CONFIG_##section##_##name,
     CONFIG_KEYS(X)
 #undef X
-    CONFIG_N_KEYS
+        CONFIG_N_KEYS
 };
 
 struct config {
     struct {
-        char text[CONFIG_TEXT_BYTES];   /* TEXT and LIST */
-        uint64_t number;                /* the others */
-        char origin[PATH_MAX + 32];     /* "default", "FILE:LINE" or the option */
+        char text[CONFIG_TEXT_BYTES]; /* TEXT and LIST */
+        uint64_t number;              /* the others */
+        char origin[PATH_MAX + 32];   /* "default", "FILE:LINE" or the option */
     } values[CONFIG_N_KEYS];
 };
 
 /* All keys at their defaults. */
 void config_init(struct config *config);
 
-/* Reads a file over what is there. 0, or -1 and every mistake as a line "FILE:LINE: …" on `complaints`. A file that does not
- * exist is a mistake only where `must_exist`. On -1 the configuration is not to be used. */
+/* Reads a file over what is there. 0, or -1 and every mistake as a line "FILE:LINE: …" on `complaints`. A file that
+ * does not exist is a mistake only where `must_exist`. On -1 the configuration is not to be used. */
 int config_read(struct config *config, const char *path, int must_exist, FILE *complaints);
 
 /* Sets one value as if it stood in a file. `append`: a LIST grows instead. 0, or -1 and why. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading: bytes arrive in the shard's one buffer and whole messages are handled there, in place. Only an unfinished message is
- * kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never by what a length
- * header claims. So an idle connection has no buffer, and a busy one allocates nothing any more.
+ * Reading: bytes arrive in the shard's one buffer and whole messages are handled there, in place. Only an unfinished
+ * message is kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never
+ * by what a length header claims. So an idle connection has no buffer, and a busy one allocates nothing any more.
  *
  * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
- * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send is
- * bounded by its credit, so nothing grows. A client that then reads nothing for timeouts.send_ms is ended (slow_consumer).
+ * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send
+ * is bounded by its credit, so nothing grows. A client that then reads nothing for timeouts.send_ms is ended
+ * (slow_consumer).
  *
- * Ending: streams are freed only from here (read, flush, look), never below a function that uses one; a message that cannot be
- * kept therefore only marks its connection as failed.
+ * Ending: streams are freed only from here (read, flush, look), never below a function that uses one; a message that
+ * cannot be kept therefore only marks its connection as failed.
  */
 #include "daemon/connection.h"
 
@@ -33,7 +34,8 @@ static void mark_dirty(struct connection *connection)
 
 uint8_t *connection_add(struct connection *connection, size_t n_bytes)
 {
-    size_t most = 4 * setting(connection, CONFIG_limits_unsent_bytes) + 8 * setting(connection, CONFIG_limits_message_bytes);
+    size_t most =
+        4 * setting(connection, CONFIG_limits_unsent_bytes) + 8 * setting(connection, CONFIG_limits_message_bytes);
     uint8_t *place = NULL;
     if (connection->failed != ATTNP_OK || connection->phase != CONNECTION_OPEN)
         return NULL;
@@ -55,7 +57,8 @@ void connection_send(struct connection *connection)
 {
     const uint8_t *bytes;
     size_t n_bytes;
-    if (attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes, &n_bytes) != 0) {
+    if (attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes,
+                        &n_bytes) != 0) {
         connection->failed = ATTNP_NO_MEMORY;
         mark_dirty(connection);
         return;
@@ -125,7 +128,7 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     connection->phase = CONNECTION_ENDING;
     connection->since_us = shard_now_us();
     mark_dirty(connection);
-    start_reading(connection);      /* what still comes is discarded: a close with bytes unread would look like a reset */
+    start_reading(connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
 }
 
 /* One message, or the preface. Returns its bytes; 0 where it is not whole yet, or the connection ends. */
@@ -143,7 +146,8 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
             connection_end(connection, &error);
         return n > 0 ? (size_t)n : 0;
     }
-    int whole = attnp_message_find(bytes, n_bytes, setting(connection, CONFIG_limits_message_bytes), &body, &n_body, &error);
+    int whole =
+        attnp_message_find(bytes, n_bytes, setting(connection, CONFIG_limits_message_bytes), &body, &n_body, &error);
     if (whole == 0)
         return 0;
     if (whole < 0 || connection->shard->handler->message(connection, body, n_body, &error) != 0) {
@@ -170,7 +174,8 @@ static size_t consume(struct connection *connection, const uint8_t *bytes, size_
     return connection->phase == CONNECTION_OPEN ? n_done : n_bytes;
 }
 
-/* The buffer of the unfinished message gets room for more than it has; doubling, so that nothing is made for a mere claim. */
+/* The buffer of the unfinished message gets room for more than it has; doubling, so that nothing is made for a mere
+ * claim. */
 static int grow_partial(struct connection *connection, size_t n_needed)
 {
     size_t room = connection->partial_room;
@@ -198,7 +203,7 @@ static void offer_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer
         *buffer = uv_buf_init((char *)connection->partial + connection->n_partial,
                               (unsigned)(connection->partial_room - connection->n_partial));
     else
-        *buffer = uv_buf_init(NULL, 0);     /* libuv then reports UV_ENOBUFS */
+        *buffer = uv_buf_init(NULL, 0); /* libuv then reports UV_ENOBUFS */
 }
 
 /* Keeps the bytes from `rest` on, which are in the shard's buffer or in the connection's own. */
@@ -276,9 +281,11 @@ static void flush(struct connection *connection)
 {
     if (connection->failed != ATTNP_OK) {
         struct attnp_error error;
-        attnp_fail(&error, connection->failed, connection->failed == ATTNP_SLOW_CONSUMER
-                   ? "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a connection"
-                   : "no memory for a message after %zu unsent bytes; try again later",
+        attnp_fail(&error, connection->failed,
+                   connection->failed == ATTNP_SLOW_CONSUMER
+                       ? "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a "
+                         "connection"
+                       : "no memory for a message after %zu unsent bytes; try again later",
                    outbox_bytes(&connection->outbox));
         connection_end(connection, &error);
     }
@@ -317,19 +324,22 @@ void connection_look(struct connection *connection, uint64_t now_us)
 {
     struct attnp_error error;
     size_t unsent = outbox_bytes(&connection->outbox);
-    uint64_t send_ms = setting(connection, CONFIG_timeouts_send_ms), hello_ms = setting(connection, CONFIG_timeouts_hello_ms);
+    uint64_t send_ms = setting(connection, CONFIG_timeouts_send_ms),
+             hello_ms = setting(connection, CONFIG_timeouts_hello_ms);
     if (unsent == 0 || unsent < connection->unsent_seen)
         connection->progress_us = now_us;
     connection->unsent_seen = unsent;
     if (connection->phase == CONNECTION_ENDING && now_us - connection->since_us > send_ms * 1000) {
         connection_break(connection);
     } else if (connection->phase == CONNECTION_OPEN && now_us - connection->progress_us > send_ms * 1000) {
-        attnp_fail(&error, ATTNP_SLOW_CONSUMER, "%zu bytes wait and nothing was read for %ju ms; read outputs while pushing",
-                   unsent, (uintmax_t)send_ms);
+        attnp_fail(&error, ATTNP_SLOW_CONSUMER,
+                   "%zu bytes wait and nothing was read for %ju ms; read outputs while pushing", unsent,
+                   (uintmax_t)send_ms);
         connection_end(connection, &error);
     } else if (connection->phase == CONNECTION_OPEN && connection->session.state != ATTNP_READY &&
                now_us - connection->since_us > hello_ms * 1000) {
-        attnp_fail(&error, ATTNP_BAD_ORDER, "no hello came within %ju ms; send the preface and hello first", (uintmax_t)hello_ms);
+        attnp_fail(&error, ATTNP_BAD_ORDER, "no hello came within %ju ms; send the preface and hello first",
+                   (uintmax_t)hello_ms);
         connection_end(connection, &error);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One client's socket: bytes in, whole messages up; messages down, bytes out; and the streams it holds. It knows no method.
- * All functions: the shard's thread. */
+/* One client's socket: bytes in, whole messages up; messages down, bytes out; and the streams it holds. It knows no
+ * method. All functions: the shard's thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,8 +17,8 @@
 
 enum connection_phase {
     CONNECTION_OPEN,
-    CONNECTION_ENDING,      /* told why; closed once that is sent */
-    CONNECTION_CLOSED       /* waits for libuv to let go of the handle */
+    CONNECTION_ENDING, /* told why; closed once that is sent */
+    CONNECTION_CLOSED  /* waits for libuv to let go of the handle */
 };
 
 struct connection {
@@ -30,17 +30,17 @@ struct connection {
     enum connection_phase phase;
     struct attnp_session session;
     struct outbox outbox;
-    uint8_t *partial;               /* what arrived of an unfinished message; made when first needed */
+    uint8_t *partial; /* what arrived of an unfinished message; made when first needed */
     size_t n_partial, partial_room;
-    struct stream **streams;        /* held, by rising number */
+    struct stream **streams; /* held, by rising number */
     size_t n_streams, streams_room;
     bool is_dirty, is_reading;
-    bool is_held;                   /* something waits until the client reads: bytes unread, or frames not computed */
-    bool is_told;                   /* why it ends, by a response or by the notification */
-    bool is_drained;                /* was told that the daemon stops */
-    enum attnp_code failed;         /* a message could not be kept for it: it ends at the next flush */
-    uint64_t since_us;              /* opened, or in this phase since */
-    uint64_t progress_us;           /* when the client last read something, or nothing waited */
+    bool is_held;           /* something waits until the client reads: bytes unread, or frames not computed */
+    bool is_told;           /* why it ends, by a response or by the notification */
+    bool is_drained;        /* was told that the daemon stops */
+    enum attnp_code failed; /* a message could not be kept for it: it ends at the next flush */
+    uint64_t since_us;      /* opened, or in this phase since */
+    uint64_t progress_us;   /* when the client last read something, or nothing waited */
     size_t unsent_seen;
     TAILQ_ENTRY(connection) all, dirty;
 };
@@ -58,15 +58,15 @@ struct connection_handler {
 /* Takes a connected socket. 0, or -1: no memory; the descriptor is closed then. */
 int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t pid);
 
-/* Tells the client why (NULL: nothing to tell; not again where it is_told), gives up the streams, and closes once all is sent or the patience is over. Frees
- * streams: not to be called while one of them is in use. */
+/* Tells the client why (NULL: nothing to tell; not again where it is_told), gives up the streams, and closes once all
+ * is sent or the patience is over. Frees streams: not to be called while one of them is in use. */
 void connection_end(struct connection *connection, const struct attnp_error *why);
 
 /* Closes at once. The same holds. */
 void connection_break(struct connection *connection);
 
-/* Room for a message of n_bytes, which counts once connection_added was called; NULL where it cannot be kept (the connection
- * then ends at the next flush). It is sent after the loop's poll. */
+/* Room for a message of n_bytes, which counts once connection_added was called; NULL where it cannot be kept (the
+ * connection then ends at the next flush). It is sent after the loop's poll. */
 uint8_t *connection_add(struct connection *connection, size_t n_bytes);
 void connection_added(struct connection *connection, size_t n_bytes);
 

@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COUNTERS(X) \
-    X(connections) X(streams) X(frames) X(outputs) X(refused) X(dropped) X(repeated) X(errors) X(batches) X(computing_us) \
-    X(bytes_in) X(bytes_out)
+#define COUNTERS(X)                                                                                                    \
+    X(connections)                                                                                                     \
+    X(streams) X(frames) X(outputs) X(refused) X(dropped) X(repeated) X(errors) X(batches) X(computing_ns) X(bytes_in) \
+        X(bytes_out)
 
-/* Lags in microseconds, four buckets an octave: bucket i holds those from counters_lag_floor(i) on. 2^32 us is the last octave. */
+/* Lags in microseconds, four buckets an octave: bucket i holds those from counters_lag_floor(i) on. 2^32 us is the last
+ * octave. */
 #define COUNTERS_LAG_BUCKETS 128
 
 struct counters {

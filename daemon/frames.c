@@ -43,8 +43,8 @@ static void refuse_old(struct stream *stream, uint64_t number)
 static void refuse_gap(struct stream *stream, uint64_t number)
 {
     struct attnp_error error;
-    attnp_fail(&error, ATTNP_FRAME_GAP, "frame %ju came where %ju was expected; push the frames from %ju on", (uintmax_t)number,
-               (uintmax_t)stream->sequence.next, (uintmax_t)stream->sequence.next);
+    attnp_fail(&error, ATTNP_FRAME_GAP, "frame %ju came where %ju was expected; push the frames from %ju on",
+               (uintmax_t)number, (uintmax_t)stream->sequence.next, (uintmax_t)stream->sequence.next);
     error.has_frame = true;
     error.frame = number;
     expect(stream, &error);
@@ -62,7 +62,8 @@ static void refuse_excess(struct stream *stream, uint64_t number)
 }
 
 /* One frame of a push. False where the rest of the push counts as never sent. */
-static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t now_us, struct attnp_time time)
+static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t now_us,
+                       struct attnp_time time)
 {
     struct shard *shard = stream->holder->shard;
     switch (attnp_sequence_frame(&stream->sequence, number)) {
@@ -97,7 +98,8 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         return -1;
     struct stream *stream = connection_stream(connection, push.stream);
     if (stream == NULL) {
-        attnp_fail(error, ATTNP_UNKNOWN_STREAM, "this connection holds no stream %ju; open one first", (uintmax_t)push.stream);
+        attnp_fail(error, ATTNP_UNKNOWN_STREAM, "this connection holds no stream %ju; open one first",
+                   (uintmax_t)push.stream);
         error->has_stream = true;
         error->stream = push.stream;
         reply_notify_error(connection, error);
@@ -156,7 +158,8 @@ void frames_answer(struct stream *stream, const struct answer *answer)
 
 size_t frames_push_bytes(size_t frame_bytes)
 {
-    const struct attnp_push push = {.stream = UINT64_MAX, .first = UINT64_MAX, .n_bytes = frame_bytes, .time = {.n_bytes = 9}};
+    const struct attnp_push push = {
+        .stream = UINT64_MAX, .first = UINT64_MAX, .n_bytes = frame_bytes, .time = {.n_bytes = 9}};
     return attnp_push_bytes(&push);
 }
 

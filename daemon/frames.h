@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hot path between messages and streams: a push's frames into their queue, answers into messages. Nothing here allocates once
- * a connection's buffers have their size. The shard's thread. */
+/* The hot path between messages and streams: a push's frames into their queue, answers into messages. Nothing here
+ * allocates once a connection's buffers have their size. The shard's thread. */
 #pragma once
 
 #include "daemon/connection.h"

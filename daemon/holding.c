@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which streams a connection holds: pointers by rising number. Numbers rise with each open, so a new one goes to the end. */
+/* Which streams a connection holds: pointers by rising number. Numbers rise with each open, so a new one goes to the
+ * end. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Unix socket's file outlives its process, so a start has to tell a dead daemon's socket, which is replaced, from a living
- * one's, which must stay. bind() cannot tell. Two checks do: a lock on PATH.lock, which the kernel drops with the process
- * however it ends, and a connection attempt, for a socket whose listener keeps no such lock (systemd's).
+ * A Unix socket's file outlives its process, so a start has to tell a dead daemon's socket, which is replaced, from a
+ * living one's, which must stay. bind() cannot tell. Two checks do: a lock on PATH.lock, which the kernel drops with
+ * the process however it ends, and a connection attempt, for a socket whose listener keeps no such lock (systemd's).
  *
- * The lock file is removed at the end. Whoever opened it just before would then lock a file without a name, so after locking
- * the name is looked up again and must still mean the locked file.
+ * The lock file is removed at the end. Whoever opened it just before would then lock a file without a name, so after
+ * locking the name is looked up again and must still mean the locked file.
  */
 #include "daemon/listener.h"
 
@@ -42,12 +42,13 @@ static int take_lock(struct listener *listener)
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0) {
-            log_error("the lock file %s cannot be opened: %s; its folder has to exist and be writable to attnd's user", path,
-                      strerror(errno));
+            log_error("the lock file %s cannot be opened: %s; its folder has to exist and be writable to attnd's user",
+                      path, strerror(errno));
             return -1;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            log_error("another attnd serves %s (it holds %s); stop it first, or choose another --socket", listener->path, path);
+            log_error("another attnd serves %s (it holds %s); stop it first, or choose another --socket",
+                      listener->path, path);
             close(fd);
             return -1;
         }
@@ -63,7 +64,8 @@ static int take_lock(struct listener *listener)
 static bool is_alive(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 && errno == ECONNREFUSED;
+    bool dead =
+        fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 && errno == ECONNREFUSED;
     if (fd >= 0)
         close(fd);
     return !dead;
@@ -95,11 +97,13 @@ static int give_to_group(const struct config *config)
     if (*name != '\0') {
         const struct group *group = getgrnam(name);
         if (group == NULL) {
-            log_error("group '%s' of the socket does not exist; create it (groupadd -r %s) or change group in [listen]", name, name);
+            log_error("group '%s' of the socket does not exist; create it (groupadd -r %s) or change group in [listen]",
+                      name, name);
             return -1;
         }
         if (chown(path, (uid_t)-1, group->gr_gid) != 0) {
-            log_error("%s cannot be given to group '%s': %s; attnd's user has to be a member", path, name, strerror(errno));
+            log_error("%s cannot be given to group '%s': %s; attnd's user has to be a member", path, name,
+                      strerror(errno));
             return -1;
         }
     }
@@ -132,7 +136,7 @@ static int open_own(struct listener *listener, const struct config *config)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = config_text(config, CONFIG_listen_socket);
-    memcpy(address.sun_path, path, strlen(path) + 1);   /* at most 107 bytes by its key's range */
+    memcpy(address.sun_path, path, strlen(path) + 1); /* at most 107 bytes by its key's range */
     memcpy(listener->path, path, strlen(path) + 1);
     if (take_lock(listener) != 0)
         return -1;

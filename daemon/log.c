@@ -15,8 +15,8 @@ static const struct {
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool for_journal;
 
-/* systemd names device and inode of the journal's pipe in the environment; only where standard error still is that pipe are
- * the prefixes read by somebody (systemd.exec(5), $JOURNAL_STREAM). */
+/* systemd names device and inode of the journal's pipe in the environment; only where standard error still is that pipe
+ * are the prefixes read by somebody (systemd.exec(5), $JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -61,13 +61,13 @@ static void write_line(enum log_level level, const char *format, va_list argumen
                 level == LOG_LEVEL_INFO ? "" : ": ", line);
 }
 
-#define LOG_FUNCTION(function, level) \
-    void function(const char *format, ...) \
-    { \
-        va_list arguments; \
-        va_start(arguments, format); \
-        write_line(level, format, arguments); \
-        va_end(arguments); \
+#define LOG_FUNCTION(function, level)                                                                                  \
+    void function(const char *format, ...)                                                                             \
+    {                                                                                                                  \
+        va_list arguments;                                                                                             \
+        va_start(arguments, format);                                                                                   \
+        write_line(level, format, arguments);                                                                          \
+        va_end(arguments);                                                                                             \
     }
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)

@@ -7,7 +7,8 @@
 
 #include "daemon/reply.h"
 
-/* Streams in one answer to `streams`: with 2 * 7 + 1 values each they stay below protocol/limits.h's values of a message. */
+/* Streams in one answer to `streams`: with 2 * 7 + 1 values each they stay below protocol/limits.h's values of a
+ * message. */
 #define PAGE_STREAMS 1000
 
 static void put_optional(struct attnp_writer *writer, const char *key, const char *text)
@@ -50,8 +51,8 @@ int look_models(struct connection *connection, const struct asker *asker, const 
     if (name != NULL && name->type != MSGPACK_OBJECT_STR)
         return attnp_fail(error, ATTNP_BAD_PARAMS, "model has to be a string: the name of a model");
     if (name != NULL && (only = models_find(models, name->via.str.ptr, name->via.str.size)) == NULL)
-        return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no model is called '%.*s'; `models` lists the %zu that are served",
-                          (int)(name->via.str.size < 64 ? name->via.str.size : 64), name->via.str.ptr, models->n);
+        return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no such model; without a name, `models` lists all %zu",
+                          models->n);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, 1);
     attnp_write_key(writer, "models");
@@ -81,7 +82,8 @@ int look_streams(struct connection *connection, const struct asker *asker, const
     const msgpack_object *after = attnp_map_get(params, "after");
     bool more;
     if (after != NULL && after->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
-        return attnp_fail(error, ATTNP_BAD_PARAMS, "after has to be a stream's number: the last one of the page before");
+        return attnp_fail(error, ATTNP_BAD_PARAMS,
+                          "after has to be a stream's number: the last one of the page before");
     struct card_view *views = malloc(PAGE_STREAMS * sizeof(*views));
     if (views == NULL)
         return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the list; try again later");
@@ -134,7 +136,7 @@ int look_info(struct connection *connection, const struct asker *asker, const ms
     return 0;
 }
 
-/* The lag below which a share of all outputs stayed: the upper end of its bucket, which is at most a quarter too large. */
+/* The lag below which a share of all outputs stayed: the upper end of its bucket, at most a quarter too large. */
 static uint64_t lag_quantile(const uint64_t lags[COUNTERS_LAG_BUCKETS], double share)
 {
     uint64_t total = 0, seen = 0;
@@ -169,7 +171,7 @@ static void put_shards(struct attnp_writer *writer, const struct shared *shared)
         attnp_put_uint(writer, "connections", counters_get(&counters->connections));
         attnp_put_uint(writer, "streams", counters_get(&counters->streams));
         attnp_put_uint(writer, "frames", counters_get(&counters->frames));
-        attnp_put_uint(writer, "computing_us", counters_get(&counters->computing_us));
+        attnp_put_uint(writer, "computing_us", counters_get(&counters->computing_ns) / 1000);
     }
 }
 
@@ -184,12 +186,12 @@ int look_stats(struct connection *connection, const struct asker *asker, const m
 #define X(name) +1
     attnp_write_map(writer, 8 COUNTERS(X));
 #undef X
-#define X(name) \
-    { \
-        uint64_t sum = 0; \
-        for (unsigned s = 0; s < shared->n_shards; s++) \
-            sum += counters_get(&shared->shards[s].counters.name); \
-        attnp_put_uint(writer, #name, sum); \
+#define X(name)                                                                                                        \
+    {                                                                                                                  \
+        uint64_t sum = 0;                                                                                              \
+        for (unsigned s = 0; s < shared->n_shards; s++)                                                                \
+            sum += counters_get(&shared->shards[s].counters.name);                                                     \
+        attnp_put_uint(writer, #name, sum);                                                                            \
     }
     COUNTERS(X)
 #undef X

@@ -11,22 +11,22 @@
 #include "daemon/stream.h"
 
 enum mail_kind {
-    MAIL_CONNECTION,    /* a new connection for this shard */
-    MAIL_RESET,         /* somebody on another shard asks this of a stream here */
+    MAIL_CONNECTION, /* a new connection for this shard */
+    MAIL_RESET,      /* somebody on another shard asks this of a stream here */
     MAIL_CLOSE,
-    MAIL_RESPONSE       /* a finished message for a connection here */
+    MAIL_RESPONSE /* a finished message for a connection here */
 };
 
 struct mail {
     STAILQ_ENTRY(mail) link;
     enum mail_kind kind;
-    int fd;                     /* CONNECTION: owned */
+    int fd; /* CONNECTION: owned */
     uid_t uid;
     pid_t pid;
-    uint64_t connection;        /* CONNECTION, RESPONSE: its id */
-    uint64_t stream;            /* RESET, CLOSE: its number */
+    uint64_t connection; /* CONNECTION, RESPONSE: its id */
+    uint64_t stream;     /* RESET, CLOSE: its number */
     struct asker asker;
-    size_t n_bytes;             /* RESPONSE */
+    size_t n_bytes; /* RESPONSE */
     uint8_t bytes[];
 };
 
@@ -38,7 +38,7 @@ struct mailbox {
 };
 
 void mailbox_init(struct mailbox *mailbox);
-void mailbox_done(struct mailbox *mailbox);     /* frees what was never taken, descriptors included */
+void mailbox_done(struct mailbox *mailbox); /* frees what was never taken, descriptors included */
 
 /* A mail on the heap with room for n_bytes; NULL: no memory. Freed by the taker with free(). */
 struct mail *mail_new(enum mail_kind kind, size_t n_bytes);

@@ -6,9 +6,10 @@
 #include "daemon/log.h"
 #include "daemon/server.h"
 
-/* OpenBLAS reads its settings when it is loaded, which is before main(), and would start a thread a processor by then. The
- * daemon has threads of its own, and the path of a frame calls no BLAS; so where the service manager has not set the variable,
- * the program starts itself again with it. Same process, same descriptors; where /proc is missing the threads stay, idle. */
+/* OpenBLAS reads its settings when it is loaded, which is before main(), and would start a thread a processor by then.
+ * The daemon has threads of its own, and the path of a frame calls no BLAS; so where the service manager has not set
+ * the variable, the program starts itself again with it. Same process, same descriptors; where /proc is missing the
+ * threads stay, idle. */
 static void have_one_blas_thread(char **argv)
 {
     if (getenv("OPENBLAS_NUM_THREADS") == NULL && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
@@ -35,7 +36,8 @@ int main(int argc, char **argv)
     }
     status = EXIT_FAILURE;
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
-    server.shared.registry = registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
+    server.shared.registry =
+        registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
     if (server.shared.registry == NULL)
         goto end;
     if (listener_open(&server.listener, &server.config) != 0)

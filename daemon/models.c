@@ -9,8 +9,8 @@
 
 #include "daemon/log.h"
 
-#define ENDING ".safetensors"
-#define MOST_LABELS 2048        /* they are one array of a message, whose values are limited */
+#define ENDING      ".safetensors"
+#define MOST_LABELS 2048 /* they are one array of a message, whose values are limited */
 
 /* The file's name without folder and ending; false where that is no possible name of a model. */
 static bool name_of(const char *path, char name[ATTNP_MAX_MODEL + 1])
@@ -34,11 +34,13 @@ static bool describable(const struct plan_facts *facts, char *why, size_t n_why)
     }
     for (uint32_t i = 0; i < facts->n_labels; i++)
         if (strlen(facts->labels[i]) > 255) {
-            snprintf(why, n_why, "label %u has %zu bytes; at most 255 can be told to clients", i, strlen(facts->labels[i]));
+            snprintf(why, n_why, "label %u has %zu bytes; at most 255 can be told to clients", i,
+                     strlen(facts->labels[i]));
             return false;
         }
     if (facts->frontend != NULL && strlen(facts->frontend) > ATTNP_MAX_STRING) {
-        snprintf(why, n_why, "its frontend has %zu bytes; at most %d can be told to clients", strlen(facts->frontend), ATTNP_MAX_STRING);
+        snprintf(why, n_why, "its frontend has %zu bytes; at most %d can be told to clients", strlen(facts->frontend),
+                 ATTNP_MAX_STRING);
         return false;
     }
     return true;

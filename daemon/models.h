@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The models that are served: loaded once at the start, immutable afterwards, so that every shard reads them without a lock. */
+/* The models that are served: loaded once at the start, immutable afterwards, so that every shard reads them without a
+ * lock. */
 #pragma once
 
 #include <stddef.h>
@@ -11,18 +12,18 @@
 #define MODELS_MOST 100
 
 struct model {
-    char name[ATTNP_MAX_MODEL + 1];     /* file name without .safetensors */
+    char name[ATTNP_MAX_MODEL + 1]; /* file name without .safetensors */
     struct plan *plan;
 };
 
 struct models {
-    struct model *list;                 /* by name */
+    struct model *list; /* by name */
     size_t n;
 };
 
-/* Loads every *.safetensors of the configured directories, then the single files; of two with one name the first counts. A file
- * that is no valid model is logged and left out; a directory or single file that was asked for by name and cannot be read is
- * an error. 0, or -1 (logged). */
+/* Loads every *.safetensors of the configured directories, then the single files; of two with one name the first
+ * counts. A file that is no valid model is logged and left out; a directory or single file that was asked for by name
+ * and cannot be read is an error. 0, or -1 (logged). */
 int models_load(struct models *models, const struct config *config);
 void models_free(struct models *models);
 

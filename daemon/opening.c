@@ -10,8 +10,8 @@
 /* A stream that is being opened: what is known so far. */
 struct opening {
     struct attnp_open request;
-    const struct model *model;      /* NULL: a raw attention */
-    struct plan *own_plan;          /* of a raw attention, until the stream owns it */
+    const struct model *model; /* NULL: a raw attention */
+    struct plan *own_plan;     /* of a raw attention, until the stream owns it */
     const struct plan *plan;
     uint32_t credit;
 };
@@ -43,7 +43,8 @@ static int find_plan(struct opening *opening, const struct models *models, struc
     }
     opening->model = models_find(models, name->data, name->n);
     if (opening->model == NULL)
-        return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no model is called '%.*s'; `models` lists the %zu that are served",
+        return attnp_fail(error, ATTNP_UNKNOWN_MODEL,
+                          "no model is called '%.*s'; `models` lists the %zu that are served",
                           (int)(name->n < 64 ? name->n : 64), name->data, models->n);
     opening->plan = opening->model->plan;
     return 0;
@@ -59,10 +60,12 @@ static int check_sizes(struct opening *opening, uint64_t most, struct attnp_erro
         return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
                           "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
                           (uintmax_t)input_dim, (uintmax_t)most);
-    if (output_dim * sizeof(float) > most || frames_output_bytes(output_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
-        return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
-                          "an output of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
-                          (uintmax_t)output_dim, (uintmax_t)most);
+    if (output_dim * sizeof(float) > most ||
+        frames_output_bytes(output_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+        return attnp_fail(
+            error, ATTNP_LIMIT_EXCEEDED,
+            "an output of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
+            (uintmax_t)output_dim, (uintmax_t)most);
     opening->credit = attnp_credit(input_dim * sizeof(float), output_dim * sizeof(float));
     if (stream_block_bytes(opening->plan, opening->request.output, opening->credit) == 0)
         return attnp_fail(error, ATTNP_OVER_CAPACITY, "the state is larger than any memory; use a smaller window");
@@ -73,7 +76,7 @@ static void fill_card(struct card *card, const struct opening *opening, const st
 {
     const struct attnp_string *name = &opening->request.name;
     if (name->data != NULL)
-        memcpy(card->name, name->data, name->n);        /* at most ATTNP_MAX_NAME, checked by its reader */
+        memcpy(card->name, name->data, name->n); /* at most ATTNP_MAX_NAME, checked by its reader */
     if (opening->model != NULL)
         strcpy(card->model, opening->model->name);
     card->uid = connection->uid;
@@ -84,7 +87,8 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     counters_set(&card->settled, opening->request.first_frame);
 }
 
-/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its connection. */
+/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
+ * connection. */
 static int provide(struct connection *connection, struct stream *stream)
 {
     uint64_t most = config_number(connection->shard->shared->config, CONFIG_limits_unsent_bytes);
@@ -118,7 +122,7 @@ no_memory:
     attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",
                stream_block_bytes(opening->plan, opening->request.output, opening->credit));
     if (stream != NULL && opening->own_plan != NULL)
-        stream->own_plan = NULL;    /* freed by the caller */
+        stream->own_plan = NULL; /* freed by the caller */
     stream_free(stream);
     return NULL;
 }
@@ -165,9 +169,10 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     if (attnp_open_read(&opening.request, params, error) != 0 || refuse_unsupported(&opening.request, error) != 0)
         return -1;
     if (connection->n_streams >= config_number(shared->config, CONFIG_limits_streams_per_connection))
-        return attnp_fail(error, ATTNP_OVER_CAPACITY,
-                          "this connection holds %zu streams, which is the limit; close some, or open another connection",
-                          connection->n_streams);
+        return attnp_fail(
+            error, ATTNP_OVER_CAPACITY,
+            "this connection holds %zu streams, which is the limit; close some, or open another connection",
+            connection->n_streams);
     if (find_plan(&opening, shared->models, error) == 0 &&
         check_sizes(&opening, config_number(shared->config, CONFIG_limits_message_bytes), error) == 0)
         stream = make_stream(connection, &opening, error);

@@ -22,8 +22,10 @@ static const struct argp_option option_table[] = {
     {"model", OPTION_MODEL, "FILE", 0, "Serve this model file; may be repeated; replaces the configured ones", 0},
     {"shards", 'n', "N", 0, "Threads that compute; 0: one a processor", 0},
     {"log-level", OPTION_LOG_LEVEL, "LEVEL", 0, "error, warning, info or debug", 0},
-    {"until-eof", OPTION_UNTIL_EOF, "FD", 0, "End gracefully when descriptor FD reads end of file: for a daemon that its client "
-     "starts and that must not outlive it", 0},
+    {"until-eof", OPTION_UNTIL_EOF, "FD", 0,
+     "End gracefully when descriptor FD reads end of file: for a daemon that its client "
+     "starts and that must not outlive it",
+     0},
     {"check", OPTION_CHECK, NULL, 0, "Check the configuration, print the effective one, and end", 0},
     {0},
 };
@@ -109,9 +111,14 @@ static int apply(struct config *config, const struct parsing *parsing)
 
 int options_read(struct options *options, struct config *config, int argc, char **argv)
 {
-    static const struct argp parser = {option_table, parse_option, NULL,
-        "attnd -- keeps the state of continual-attention models for live streams, and answers each frame with its output",
-        NULL, NULL, NULL};
+    static const struct argp parser = {option_table,
+                                       parse_option,
+                                       NULL,
+                                       "attnd -- keeps the state of continual-attention models for live streams, and "
+                                       "answers each frame with its output",
+                                       NULL,
+                                       NULL,
+                                       NULL};
     struct parsing parsing = {.options = options};
     *options = (struct options){.until_eof = -1};
     argp_err_exit_status = EX_USAGE;

@@ -67,8 +67,9 @@ void orders_add(struct shard *shard, struct stream *stream, int kind, const stru
         if (stream->n_orders < STREAM_MOST_ORDERS)
             attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
         else
-            attnp_fail(&error, ATTNP_LIMIT_EXCEEDED, "%zu resets and finishes of stream %ju wait already; wait for their responses",
-                       stream->n_orders, (uintmax_t)stream->card.number);
+            attnp_fail(&error, ATTNP_LIMIT_EXCEEDED,
+                       "%zu resets and finishes of stream %ju wait already; wait for their responses", stream->n_orders,
+                       (uintmax_t)stream->card.number);
         reply_error(shard, asker, &error);
         return;
     }
@@ -84,7 +85,8 @@ void orders_add(struct shard *shard, struct stream *stream, int kind, const stru
 static void refuse_orders(struct shard *shard, struct stream *stream, const char *reason)
 {
     struct attnp_error error;
-    attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju ended before its turn came: %s", (uintmax_t)stream->card.number, reason);
+    attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju ended before its turn came: %s",
+               (uintmax_t)stream->card.number, reason);
     while (!STAILQ_EMPTY(&stream->orders)) {
         struct order *order = STAILQ_FIRST(&stream->orders);
         STAILQ_REMOVE_HEAD(&stream->orders, link);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked of a stream and takes effect at a place in its sequence: reset, finish, close; and its end. From the holder or
- * anybody who may, on this shard or another. The stream's shard's thread. */
+/* What is asked of a stream and takes effect at a place in its sequence: reset, finish, close; and its end. From the
+ * holder or anybody who may, on this shard or another. The stream's shard's thread. */
 #pragma once
 
 #include "daemon/connection.h"

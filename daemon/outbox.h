@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes that wait to be sent to one client: messages are appended while earlier ones are on their way, and many leave in one
- * write. It knows no messages. All functions: the loop's thread. */
+/* The bytes that wait to be sent to one client: messages are appended while earlier ones are on their way, and many
+ * leave in one write. It knows no messages. All functions: the loop's thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,16 +9,16 @@
 #include <uv.h>
 
 struct outbox {
-    uv_write_t write;               /* first: the callback finds the outbox by it */
+    uv_write_t write; /* first: the callback finds the outbox by it */
     uv_stream_t *to;
-    uint8_t *filling, *flying;      /* the second belongs to libuv while is_flying */
+    uint8_t *filling, *flying; /* the second belongs to libuv while is_flying */
     size_t n_filling, n_flying, room_filling, room_flying;
     bool is_flying;
-    void (*sent)(struct outbox *outbox, int status);    /* a write that had to wait has ended; status as of libuv */
+    void (*sent)(struct outbox *outbox, int status); /* a write that had to wait has ended; status as of libuv */
 };
 
 void outbox_init(struct outbox *outbox, uv_stream_t *to, void (*sent)(struct outbox *outbox, int status));
-void outbox_done(struct outbox *outbox);        /* after the handle was closed */
+void outbox_done(struct outbox *outbox); /* after the handle was closed */
 
 /* Room for both buffers, so that sending up to n_bytes at once allocates nothing later. 0, or -1: no memory. */
 int outbox_reserve(struct outbox *outbox, size_t n_bytes);
@@ -30,5 +30,6 @@ void outbox_added(struct outbox *outbox, size_t n_bytes);
 /* Bytes not yet taken by the kernel, as far as is known. */
 size_t outbox_bytes(const struct outbox *outbox);
 
-/* Sends what it can; the rest goes when the client reads, and `sent` is called. 0, or libuv's error: the connection broke. */
+/* Sends what it can; the rest goes when the client reads, and `sent` is called. 0, or libuv's error: the connection
+ * broke. */
 int outbox_flush(struct outbox *outbox);

@@ -16,13 +16,14 @@ struct plan {
 };
 
 static const enum attn_method methods[] = {[ATTNP_METHOD_EXACT] = ATTN_EXACT, [ATTNP_METHOD_NYSTROM] = ATTN_NYSTROM};
-static const enum attn_landmark_policy policies[] = {[ATTNP_POLICY_MEANS] = ATTN_LANDMARKS_MEANS,
-                                                     [ATTNP_POLICY_FIXED] = ATTN_LANDMARKS_FIXED};
-static const enum attn_refresh refreshes[] = {[ATTNP_REFRESH_IMMEDIATE] = ATTN_REFRESH_IMMEDIATE,
-                                              [ATTNP_REFRESH_SPREAD] = ATTN_REFRESH_SPREAD};
-static const enum attn_inverse_scale scales[] = {[ATTNP_INVERSE_MATRIX] = ATTN_INVERSE_MATRIX,
-                                                 [ATTNP_INVERSE_HEADS] = ATTN_INVERSE_HEADS};
-static const enum attn_output outputs[] = {[ATTNP_OUTPUT_SCORES] = ATTN_SCORES, [ATTNP_OUTPUT_LOGITS] = ATTN_LOGITS,
+static const enum attn_landmark_policy policies[] = {
+    [ATTNP_POLICY_MEANS] = ATTN_LANDMARKS_MEANS, [ATTNP_POLICY_FIXED] = ATTN_LANDMARKS_FIXED};
+static const enum attn_refresh refreshes[] = {
+    [ATTNP_REFRESH_IMMEDIATE] = ATTN_REFRESH_IMMEDIATE, [ATTNP_REFRESH_SPREAD] = ATTN_REFRESH_SPREAD};
+static const enum attn_inverse_scale scales[] = {
+    [ATTNP_INVERSE_MATRIX] = ATTN_INVERSE_MATRIX, [ATTNP_INVERSE_HEADS] = ATTN_INVERSE_HEADS};
+static const enum attn_output outputs[] = {[ATTNP_OUTPUT_SCORES] = ATTN_SCORES,
+                                           [ATTNP_OUTPUT_LOGITS] = ATTN_LOGITS,
                                            [ATTNP_OUTPUT_EMBEDDING] = ATTN_EMBEDDING};
 
 static enum attnp_code code_of(int error)

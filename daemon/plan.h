@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The seam between the wire and the mathematics: plan.c is the one file of the daemon that sees both lib/ and protocol/, and
- * turns one's names, numbers and errors into the other's. It knows neither sockets nor streams. */
+/* The seam between the wire and the mathematics: plan.c is the one file of the daemon that sees both lib/ and
+ * protocol/, and turns one's names, numbers and errors into the other's. It knows neither sockets nor streams. */
 #pragma once
 
 #include <stddef.h>
@@ -26,10 +26,11 @@ struct plan_facts {
 /* 0, or -1 and *error: bad_params, not_supported, no_memory. The caller owns *plan. */
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error);
 
-/* Loads a model file. 0, or -1 and why (at most n_why bytes, names the tensor and the offset). The caller owns *plan. */
+/* Loads a model file. 0, or -1 and why (at most n_why bytes, names the tensor and the offset). The caller owns *plan.
+ */
 int plan_load(struct plan **plan, const char *path, char *why, size_t n_why);
 
-void plan_free(struct plan *plan);      /* NULL is allowed */
+void plan_free(struct plan *plan); /* NULL is allowed */
 
 const struct plan_facts *plan_facts(const struct plan *plan);
 
@@ -39,10 +40,10 @@ uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind);
 /* The empty state of a stream in state_bytes at `memory`, aligned to PLAN_ALIGN. */
 void plan_start(const struct plan *plan, void *memory);
 void plan_reset(const struct plan *plan, void *state);
-uint64_t plan_applied(const void *state);       /* frames since start or reset */
+uint64_t plan_applied(const void *state); /* frames since start or reset */
 
-/* Applies one frame and writes its output. 0, or 1 + the index of the first float that is no finite number; then the state is
- * as it was. `scratch`: scratch_bytes, aligned. Allocates nothing. */
+/* Applies one frame and writes its output. 0, or 1 + the index of the first float that is no finite number; then the
+ * state is as it was. `scratch`: scratch_bytes, aligned. Allocates nothing. */
 size_t plan_push(const struct plan *plan, void *state, const float *frame, enum attnp_output_kind kind, float *output,
                  void *scratch);
 

@@ -10,8 +10,8 @@ LIST_HEAD(bucket, card);
 struct registry {
     pthread_mutex_t mutex;
     uint64_t most_streams, most_bytes, n_streams, bytes, last_number;
-    struct ordered order;               /* by number, since numbers rise */
-    size_t mask;                        /* buckets of each table, less one: a power of two */
+    struct ordered order; /* by number, since numbers rise */
+    size_t mask;          /* buckets of each table, less one: a power of two */
     struct bucket *numbers, *names;
 };
 
@@ -69,8 +69,8 @@ static struct card *by_name(struct registry *registry, uid_t uid, const char *na
 {
     struct card *card;
     LIST_FOREACH(card, names_of(registry, uid, name, n_name), in_names)
-        if (card->uid == uid && strlen(card->name) == n_name && memcmp(card->name, name, n_name) == 0)
-            return card;
+    if (card->uid == uid && strlen(card->name) == n_name && memcmp(card->name, name, n_name) == 0)
+        return card;
     return NULL;
 }
 
@@ -78,24 +78,26 @@ static struct card *by_number(struct registry *registry, uint64_t number)
 {
     struct card *card;
     LIST_FOREACH(card, &registry->numbers[number & registry->mask], in_numbers)
-        if (card->number == number)
-            return card;
+    if (card->number == number)
+        return card;
     return NULL;
 }
 
 static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
 {
     if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
-        return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name", card->name);
+        return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name",
+                          card->name);
     if (registry->n_streams >= registry->most_streams)
         return attnp_fail(error, ATTNP_OVER_CAPACITY,
                           "%ju streams are open, which is the limit; close some, or raise streams in [limits]",
                           (uintmax_t)registry->n_streams);
     if (card->bytes > registry->most_bytes - registry->bytes)
-        return attnp_fail(error, ATTNP_OVER_CAPACITY,
-                          "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
-                          (uintmax_t)card->bytes, (uintmax_t)(registry->most_bytes - registry->bytes),
-                          (uintmax_t)registry->most_bytes);
+        return attnp_fail(
+            error, ATTNP_OVER_CAPACITY,
+            "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
+            (uintmax_t)card->bytes, (uintmax_t)(registry->most_bytes - registry->bytes),
+            (uintmax_t)registry->most_bytes);
     return 0;
 }
 
@@ -166,7 +168,8 @@ static void copy_card(struct card_view *view, const struct card *card)
     memcpy(view->model, card->model, sizeof(view->model));
 }
 
-static struct card *find_target(struct registry *registry, const struct attnp_target *target, uid_t uid, bool is_operator)
+static struct card *find_target(struct registry *registry, const struct attnp_target *target, uid_t uid,
+                                bool is_operator)
 {
     struct card *card;
     if (!target->by_name)
@@ -175,8 +178,8 @@ static struct card *find_target(struct registry *registry, const struct attnp_ta
     if (card != NULL || !is_operator)
         return card;
     TAILQ_FOREACH(card, &registry->order, in_order)
-        if (strlen(card->name) == target->name.n && memcmp(card->name, target->name.data, target->name.n) == 0)
-            return card;
+    if (strlen(card->name) == target->name.n && memcmp(card->name, target->name.data, target->name.n) == 0)
+        return card;
     return NULL;
 }
 
@@ -187,10 +190,11 @@ int registry_look(struct registry *registry, const struct attnp_target *target, 
     pthread_mutex_lock(&registry->mutex);
     const struct card *card = find_target(registry, target, uid, is_operator);
     if (card == NULL && target->by_name)
-        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream named '%.*s' of yours", (int)target->name.n,
-                            target->name.data);
+        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream named '%.*s' of yours",
+                            (int)target->name.n, target->name.data);
     else if (card == NULL)
-        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream %ju; it ended, or never was", (uintmax_t)target->stream);
+        status = attnp_fail(error, ATTNP_UNKNOWN_STREAM, "there is no stream %ju; it ended, or never was",
+                            (uintmax_t)target->stream);
     else if (card->uid != uid && !is_operator)
         status = attnp_fail(error, ATTNP_DENIED, "stream %ju belongs to another user", (uintmax_t)card->number);
     else
@@ -206,7 +210,8 @@ size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool 
     size_t n = 0;
     *more = false;
     pthread_mutex_lock(&registry->mutex);
-    TAILQ_FOREACH(card, &registry->order, in_order) {
+    TAILQ_FOREACH(card, &registry->order, in_order)
+    {
         if (card->number <= after || (card->uid != uid && !is_operator))
             continue;
         *more = n == n_views;

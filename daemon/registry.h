@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every stream of the daemon by number and by name, so that any connection on any shard can look at it and find its shard; and
- * the admission of new ones. It knows cards, not streams: what a card describes is touched by its own shard alone. */
+/* Every stream of the daemon by number and by name, so that any connection on any shard can look at it and find its
+ * shard; and the admission of new ones. It knows cards, not streams: what a card describes is touched by its own shard
+ * alone. */
 #pragma once
 
 #include <pthread.h>
@@ -14,18 +15,18 @@
 
 /* The public face of a stream, embedded in it. The first part never changes while the card is registered. */
 struct card {
-    uint64_t number;                        /* given by registry_add, never again while the daemon runs */
-    char name[ATTNP_MAX_NAME + 1];          /* "": none */
-    char model[ATTNP_MAX_MODEL + 1];        /* "": a raw attention */
+    uint64_t number;                 /* given by registry_add, never again while the daemon runs */
+    char name[ATTNP_MAX_NAME + 1];   /* "": none */
+    char model[ATTNP_MAX_MODEL + 1]; /* "": a raw attention */
     uid_t uid;
     unsigned shard;
     uint64_t connection;
-    uint64_t bytes;                         /* of the stream's block */
+    uint64_t bytes; /* of the stream's block */
     uint32_t input_dim, output_dim, credit;
     uint64_t opened_us;
-    atomic_uint_fast64_t next_frame, settled, position;                     /* written by the shard, read by anyone, relaxed */
+    atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
     atomic_uint_fast64_t frames, outputs, refused, lag_us, computing_ns;
-    TAILQ_ENTRY(card) in_order;             /* the rest is the registry's */
+    TAILQ_ENTRY(card) in_order; /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
 };
 
@@ -44,9 +45,10 @@ struct registry;
 
 /* NULL: no memory. Main thread. */
 struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes);
-void registry_free(struct registry *registry);      /* NULL is allowed; no card may be registered any more */
+void registry_free(struct registry *registry); /* NULL is allowed; no card may be registered any more */
 
-/* Any thread from here on. Gives the card its number and registers it. 0, or -1 and *error: stream_exists, over_capacity. */
+/* Any thread from here on. Gives the card its number and registers it. 0, or -1 and *error: stream_exists,
+ * over_capacity. */
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
 
@@ -58,8 +60,8 @@ struct card *registry_find(struct registry *registry, uint64_t number);
 int registry_look(struct registry *registry, const struct attnp_target *target, uid_t uid, bool is_operator,
                   struct card_view *view, struct attnp_error *error);
 
-/* Copies up to n_views cards, with numbers above `after` and rising, that this peer may see. Returns how many; *more: there
- * are others. */
+/* Copies up to n_views cards, with numbers above `after` and rising, that this peer may see. Returns how many; *more:
+ * there are others. */
 size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool is_operator, struct card_view *views,
                      size_t n_views, bool *more);
 

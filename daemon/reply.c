@@ -15,8 +15,8 @@ struct connection *reply_connection(const struct shard *shard, uint64_t id)
 {
     struct connection *connection;
     TAILQ_FOREACH(connection, &shard->connections, all)
-        if (connection->id == id)
-            return connection;
+    if (connection->id == id)
+        return connection;
     return NULL;
 }
 
@@ -29,7 +29,8 @@ static void mail_response(struct shard *shard, const struct asker *asker)
         return;
     struct mail *mail = mail_new(MAIL_RESPONSE, n_bytes);
     if (mail == NULL) {
-        log_warning("no memory for a response to connection %ju, which will wait for it in vain", (uintmax_t)asker->connection);
+        log_warning("no memory for a response to connection %ju, which will wait for it in vain",
+                    (uintmax_t)asker->connection);
         return;
     }
     mail->connection = asker->connection;
@@ -75,7 +76,8 @@ static struct attnp_writer *begin_event(struct connection *connection, uint32_t 
     return writer;
 }
 
-void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count, const char *reason)
+void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count,
+                         const char *reason)
 {
     struct attnp_writer *writer = begin_event(connection, 5, "dropped");
     attnp_put_uint(writer, "stream", stream);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages to clients that are no outputs: responses, wherever who asked is by now, errors and events. The shard's thread. */
+/* Messages to clients that are no outputs: responses, wherever who asked is by now, errors and events. The shard's
+ * thread. */
 #pragma once
 
 #include <stdint.h>
@@ -9,7 +10,8 @@
 /* Begins a response in the shard's writer; the result is written next, then reply_send. */
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker);
 
-/* Ends the message in the shard's writer and delivers it: here, by mail to another shard, or not at all if who asked has gone. */
+/* Ends the message in the shard's writer and delivers it: here, by mail to another shard, or not at all if who asked
+ * has gone. */
 void reply_send(struct shard *shard, const struct asker *asker);
 
 /* A whole response that is an error. */
@@ -20,7 +22,8 @@ struct connection *reply_connection(const struct shard *shard, uint64_t id);
 
 /* Notifications. `reason` is a word of attnd-protocol(7). */
 void reply_notify_error(struct connection *connection, const struct attnp_error *error);
-void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count, const char *reason);
+void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count,
+                         const char *reason);
 void reply_event_reset(struct connection *connection, uint64_t stream, uint64_t next_frame);
 void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason);
 void reply_event_drain(struct connection *connection, uint64_t deadline_ms);

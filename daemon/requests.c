@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request about a stream may come from another connection, and that one may live on another shard. The registry tells which
- * shard has the stream; the request goes there by mail, takes effect in the stream's own thread, and the finished response
- * comes back by mail to whoever asked, if he is still there.
+ * A request about a stream may come from another connection, and that one may live on another shard. The registry tells
+ * which shard has the stream; the request goes there by mail, takes effect in the stream's own thread, and the finished
+ * response comes back by mail to whoever asked, if he is still there.
  */
 #include "daemon/requests.h"
 
@@ -28,7 +28,8 @@ static int hello(struct connection *connection, const struct asker *asker, const
     if (attnp_hello_read(&request, params, error) != 0)
         return -1;
     if (!request.speaks_version)
-        return attnp_fail(error, ATTNP_BAD_VERSION, "versions does not list %d, the only version spoken here", ATTNP_VERSION);
+        return attnp_fail(error, ATTNP_BAD_VERSION, "versions does not list %d, the only version spoken here",
+                          ATTNP_VERSION);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, 5);
     attnp_put_string(writer, "server", "attnd");
@@ -40,7 +41,8 @@ static int hello(struct connection *connection, const struct asker *asker, const
     attnp_write_key(writer, "limits");
     attnp_write_map(writer, 3);
     attnp_put_uint(writer, "max_message", config_number(shared->config, CONFIG_limits_message_bytes));
-    attnp_put_uint(writer, "streams_per_connection", config_number(shared->config, CONFIG_limits_streams_per_connection));
+    attnp_put_uint(writer, "streams_per_connection",
+                   config_number(shared->config, CONFIG_limits_streams_per_connection));
     attnp_put_uint(writer, "unsent_bytes", config_number(shared->config, CONFIG_limits_unsent_bytes));
     attnp_write_key(writer, "models");
     attnp_write_array(writer, (uint32_t)shared->models->n);
@@ -66,8 +68,8 @@ static int look_up(struct connection *connection, const msgpack_object *params, 
     struct attnp_target target;
     if (attnp_target_read(&target, params, error) != 0)
         return -1;
-    return registry_look(connection->shard->shared->registry, &target, connection->uid, connection_is_operator(connection),
-                         view, error);
+    return registry_look(connection->shard->shared->registry, &target, connection->uid,
+                         connection_is_operator(connection), view, error);
 }
 
 /* On the stream's own shard. */
@@ -127,7 +129,8 @@ static int finish(struct connection *connection, const struct asker *asker, cons
         return -1;
     struct stream *stream = connection_stream(connection, view.number);
     if (stream == NULL)
-        return attnp_fail(error, ATTNP_DENIED, "stream %ju is held by another connection, and only its holder may finish it",
+        return attnp_fail(error, ATTNP_DENIED,
+                          "stream %ju is held by another connection, and only its holder may finish it",
                           (uintmax_t)view.number);
     orders_add(connection->shard, stream, ORDER_FINISH, asker);
     return 0;
@@ -141,20 +144,16 @@ static int not_supported(struct connection *connection, const struct asker *aske
 }
 
 static const request_function functions[ATTNP_M_UNKNOWN] = {
-    [ATTNP_M_HELLO] = hello,
-    [ATTNP_M_OPEN] = opening_request,
-    [ATTNP_M_RESET] = reset,
-    [ATTNP_M_FINISH] = finish,
-    [ATTNP_M_CLOSE] = close_stream,
-    [ATTNP_M_PING] = ping,
-    [ATTNP_M_MODELS] = look_models,
-    [ATTNP_M_STREAMS] = look_streams,
-    [ATTNP_M_INFO] = look_info,
+    [ATTNP_M_HELLO] = hello,        [ATTNP_M_OPEN] = opening_request, [ATTNP_M_RESET] = reset,
+    [ATTNP_M_FINISH] = finish,      [ATTNP_M_CLOSE] = close_stream,   [ATTNP_M_PING] = ping,
+    [ATTNP_M_MODELS] = look_models, [ATTNP_M_STREAMS] = look_streams, [ATTNP_M_INFO] = look_info,
     [ATTNP_M_STATS] = look_stats,
 };
 
-/* An error that answers a request, and ends the connection where the table says so; without an id only the latter is left. */
-static int refuse(struct connection *connection, const struct asker *asker, bool id_known, const struct attnp_error *error)
+/* An error that answers a request, and ends the connection where the table says so; without an id only the latter is
+ * left. */
+static int refuse(struct connection *connection, const struct asker *asker, bool id_known,
+                  const struct attnp_error *error)
 {
     bool ends = !id_known || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION;
     if (id_known)

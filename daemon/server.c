@@ -13,7 +13,8 @@
 #include "daemon/log.h"
 #include "daemon/systemd.h"
 
-/* Descriptors that are no connection's: standard ones, the loops' and their pipes (4 a shard), models while they load, spare. */
+/* Descriptors that are no connection's: standard ones, the loops' and their pipes (4 a shard), models while they load,
+ * spare. */
 #define OTHER_DESCRIPTORS(n_shards) (32 + 6 * (uint64_t)(n_shards))
 
 #define STATUS_MS 5000
@@ -32,11 +33,13 @@ static void on_stop_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
     if (server->stopping) {
-        log_warning("%s again: ending at once; frames that were accepted may be lost", number == SIGTERM ? "SIGTERM" : "SIGINT");
+        log_warning("%s again: ending at once; frames that were accepted may be lost",
+                    number == SIGTERM ? "SIGTERM" : "SIGINT");
         _exit(EXIT_FAILURE);
     }
     log_info("%s: settling what was accepted, for at most %ju ms; once more ends at once",
-             number == SIGTERM ? "SIGTERM" : "SIGINT", (uintmax_t)config_number(&server->config, CONFIG_timeouts_drain_ms));
+             number == SIGTERM ? "SIGTERM" : "SIGINT",
+             (uintmax_t)config_number(&server->config, CONFIG_timeouts_drain_ms));
     stop_serving(server);
 }
 
@@ -69,7 +72,8 @@ static void on_shard_ended(uv_async_t *async)
     uv_stop(&server->loop);
 }
 
-/* The ping goes out only if each shard has answered the one before: a shard that hangs has systemd restart the daemon. */
+/* The ping goes out only if each shard has answered the one before: a shard that hangs has systemd restart the daemon.
+ */
 static void on_watchdog(uv_timer_t *timer)
 {
     struct server *server = timer->data;
@@ -163,8 +167,8 @@ static void bound_connections(struct server *server)
         getrlimit(RLIMIT_NOFILE, &limit);
     uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
     if (server->most_connections > most) {
-        log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)", (uintmax_t)most,
-                    (uintmax_t)server->most_connections, (uintmax_t)limit.rlim_cur);
+        log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)",
+                    (uintmax_t)most, (uintmax_t)server->most_connections, (uintmax_t)limit.rlim_cur);
         server->most_connections = most;
     }
 }
@@ -177,7 +181,8 @@ static int watch_until_eof(struct server *server)
     if (fd >= 0 && status == 0)
         status = uv_poll_start(&server->until_eof, UV_READABLE | UV_DISCONNECT, on_eof);
     if (status != 0)
-        log_error("--until-eof %d: the descriptor cannot be watched: %s; give a pipe or a socket", fd, uv_strerror(status));
+        log_error("--until-eof %d: the descriptor cannot be watched: %s; give a pipe or a socket", fd,
+                  uv_strerror(status));
     return status == 0 ? 0 : -1;
 }
 
@@ -237,7 +242,7 @@ void server_stop_loop(struct server *server)
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&server->loop);
-    assert(status == 0);        /* every handle was closed */
+    assert(status == 0); /* every handle was closed */
     (void)status;
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);

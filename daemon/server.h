@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The main thread's loop: it accepts and hands out connections, minds signals and systemd, and ends the shards. It touches no
- * stream. */
+/* The main thread's loop: it accepts and hands out connections, minds signals and systemd, and ends the shards. It
+ * touches no stream. */
 #pragma once
 
 #include <uv.h>
@@ -20,9 +20,9 @@ struct server {
     uv_signal_t on_terminate, on_interrupt, on_hangup;
     uv_timer_t watchdog, status;
     uv_async_t shard_ended;
-    int reserve_fd;             /* given up for a moment to answer a client where descriptors are short */
+    int reserve_fd; /* given up for a moment to answer a client where descriptors are short */
     uint64_t most_connections, last_connection;
-    unsigned n_running;         /* shards */
+    unsigned n_running; /* shards */
     bool stopping;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, one batch, and what is to be sent
- * leaves. While frames wait, the idle handle makes the next poll return at once. The timer only looks for clients that say or
- * read nothing, and is the one thing that happens without a poll's event.
+ * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, one batch, and what is to
+ * be sent leaves. While frames wait, the idle handle makes the next poll return at once. The timer only looks for
+ * clients that say or read nothing, and is the one thing that happens without a poll's event.
  */
 #include "daemon/shard.h"
 
@@ -46,8 +46,8 @@ int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
 
 static void close_handles(struct shard *shard)
 {
-    uv_handle_t *handles[] = {(uv_handle_t *)&shard->wake, (uv_handle_t *)&shard->after_poll, (uv_handle_t *)&shard->busy,
-                              (uv_handle_t *)&shard->tick};
+    uv_handle_t *handles[] = {(uv_handle_t *)&shard->wake, (uv_handle_t *)&shard->after_poll,
+                              (uv_handle_t *)&shard->busy, (uv_handle_t *)&shard->tick};
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], NULL);
@@ -66,10 +66,11 @@ static void end_drained(struct shard *shard)
     struct connection *connection;
     bool is_over = shard_now_us() >= shard->drain_until_us;
     struct attnp_error error;
-    attnp_fail(&error, ATTNP_DRAINING, "attnd stops; connect again when it is back, and open with what was not answered");
+    attnp_fail(&error, ATTNP_DRAINING,
+               "attnd stops; connect again when it is back, and open with what was not answered");
     TAILQ_FOREACH(connection, &shard->connections, all)
-        if (is_over || !has_waiting_frames(connection))
-            connection_end(connection, &error);
+    if (is_over || !has_waiting_frames(connection))
+        connection_end(connection, &error);
     connection_flush_all(shard);
     while (is_over && !TAILQ_EMPTY(&shard->connections))
         connection_break(TAILQ_FIRST(&shard->connections));
@@ -83,7 +84,8 @@ static void begin_drain(struct shard *shard)
     uint64_t drain_ms = config_number(shard->shared->config, CONFIG_timeouts_drain_ms);
     shard->draining = true;
     shard->drain_until_us = shard_now_us() + drain_ms * 1000;
-    TAILQ_FOREACH(connection, &shard->connections, all) {
+    TAILQ_FOREACH(connection, &shard->connections, all)
+    {
         if (connection->phase != CONNECTION_OPEN)
             continue;
         if (connection->session.state == ATTNP_READY)
@@ -217,7 +219,7 @@ void shard_join(struct shard *shard)
 {
     uv_thread_join(&shard->thread);
     int status = uv_loop_close(&shard->loop);
-    assert(status == 0);        /* every handle was closed */
+    assert(status == 0); /* every handle was closed */
     (void)status;
     free_memory(shard);
 }

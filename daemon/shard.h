@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`. Functions and
- * fields belong to the shard's thread unless they say otherwise. */
+/* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`.
+ * Functions and fields belong to the shard's thread unless they say otherwise. */
 #pragma once
 
 #include <stdatomic.h>
@@ -26,10 +26,10 @@ struct shared {
     struct registry *registry;
     struct shard *shards;
     unsigned n_shards;
-    uid_t uid;                              /* of the daemon: its user and root are operators */
+    uid_t uid; /* of the daemon: its user and root are operators */
     uint64_t started_us;
-    atomic_uint_fast64_t n_connections;     /* accepted and not yet closed, in the whole daemon */
-    uv_async_t *shard_ended;                /* of the main loop */
+    atomic_uint_fast64_t n_connections; /* accepted and not yet closed, in the whole daemon */
+    uv_async_t *shard_ended;            /* of the main loop */
 };
 
 TAILQ_HEAD(connections, connection);
@@ -44,23 +44,23 @@ struct shard {
     uv_thread_t thread;
     uv_loop_t loop;
     uv_async_t wake;
-    uv_check_t after_poll;                  /* runs the batch and sends, after each poll */
-    uv_idle_t busy;                         /* active while frames wait, so that the poll does not block */
-    uv_timer_t tick;                        /* looks for silent and for slow clients */
+    uv_check_t after_poll; /* runs the batch and sends, after each poll */
+    uv_idle_t busy;        /* active while frames wait, so that the poll does not block */
+    uv_timer_t tick;       /* looks for silent and for slow clients */
     struct mailbox mailbox;
     struct connections connections;
-    struct connections dirty;               /* those with something to send */
-    struct ready_streams ready;             /* those with a frame to compute, oldest first */
-    struct attnp_writer writer;             /* of every message but output */
-    uint8_t *input;                         /* [SHARD_INPUT_BYTES], where bytes arrive */
-    void *scratch;                          /* of the largest plan so far, aligned */
+    struct connections dirty;   /* those with something to send */
+    struct ready_streams ready; /* those with a frame to compute, oldest first */
+    struct attnp_writer writer; /* of every message but output */
+    uint8_t *input;             /* [SHARD_INPUT_BYTES], where bytes arrive */
+    void *scratch;              /* of the largest plan so far, aligned */
     size_t scratch_bytes;
     struct counters counters;
     bool draining;
     uint64_t drain_until_us;
-    atomic_uint_fast64_t n_assigned;        /* connections given to it and not yet closed, those still in the mail included */
-    atomic_bool drain_asked, is_running;    /* main thread asks; the shard tells that its thread has ended */
-    atomic_uint_fast64_t pulses_asked, pulses;  /* watchdog: main raises the first, the shard makes the second equal */
+    atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
+    atomic_bool drain_asked, is_running;       /* main thread asks; the shard tells that its thread has ended */
+    atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: main raises the first, the shard makes the second equal */
 };
 
 /* Starts the thread. 0, or -1 (logged). Main thread. */

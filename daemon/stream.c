@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of `credit` slots
- * do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit, settled) never meet
- * another of their kind in a slot. Frames are copied in because a message's bytes are unaligned and the read buffer is reused;
- * outputs are computed in place in the ring, from where they are copied into the message, now and for any repeat.
+ * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of
+ * `credit` slots do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit,
+ * settled) never meet another of their kind in a slot. Frames are copied in because a message's bytes are unaligned and
+ * the read buffer is reused; outputs are computed in place in the ring, from where they are copied into the message,
+ * now and for any repeat.
  */
 #include "daemon/stream.h"
 
@@ -19,7 +20,8 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
 {
     const struct plan_facts *facts = plan_facts(plan);
     size_t rings, records = aligned(credit * sizeof(struct waiting)) + aligned(credit * sizeof(struct answer)), total;
-    size_t slot = aligned((size_t)facts->input_dim * sizeof(float)) + aligned((size_t)plan_output_dim(plan, kind) * sizeof(float));
+    size_t slot = aligned((size_t)facts->input_dim * sizeof(float)) +
+                  aligned((size_t)plan_output_dim(plan, kind) * sizeof(float));
     if (__builtin_mul_overflow(slot, (size_t)credit, &rings) || __builtin_add_overflow(rings, records, &rings) ||
         __builtin_add_overflow(rings, facts->state_bytes, &total) || total > PTRDIFF_MAX)
         return 0;
@@ -77,7 +79,8 @@ static size_t slot_of(const struct stream *stream, uint64_t number)
     return number % stream->sequence.credit;
 }
 
-void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us, struct attnp_time time)
+void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
+                struct attnp_time time)
 {
     size_t slot = slot_of(stream, number);
     memcpy(stream->frames + slot * stream->frame_stride, frame, stream->frame_bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One stream: its state, the frames that wait and the newest answers, all in one aligned block that is made at open; nothing is
- * allocated afterwards but for orders (reset, finish). It knows no socket, no message and no other stream. */
+/* One stream: its state, the frames that wait and the newest answers, all in one aligned block that is made at open;
+ * nothing is allocated afterwards but for orders (reset, finish). It knows no socket, no message and no other stream.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ enum answer_kind { ANSWER_OUTPUT, ANSWER_BAD_FRAME };
 struct answer {
     enum answer_kind kind;
     bool warming;
-    uint32_t bad_index;             /* the first float that is no finite number */
+    uint32_t bad_index; /* the first float that is no finite number */
     uint64_t number, position, lag_us;
     struct attnp_time time;
 };
@@ -43,7 +44,7 @@ struct asker {
 struct order {
     STAILQ_ENTRY(order) link;
     enum { ORDER_RESET, ORDER_FINISH } kind;
-    uint64_t at;                    /* due when every number below is settled */
+    uint64_t at; /* due when every number below is settled */
     struct asker asker;
 };
 
@@ -53,17 +54,17 @@ struct stream {
     struct card card;
     struct attnp_sequence sequence;
     const struct plan *plan;
-    struct plan *own_plan;          /* of a raw attention; NULL for a model's */
+    struct plan *own_plan; /* of a raw attention; NULL for a model's */
     enum attnp_output_kind kind;
     size_t frame_bytes, output_bytes;
     uint8_t token[ATTNP_TOKEN_BYTES];
     struct connection *holder;
-    TAILQ_ENTRY(stream) ready;      /* in the shard's queue of streams that have a frame to compute */
+    TAILQ_ENTRY(stream) ready; /* in the shard's queue of streams that have a frame to compute */
     bool is_ready;
     STAILQ_HEAD(orders, order) orders;
     size_t n_orders;
-    void *block, *state;            /* the block: state, frames, outputs, waiting, answers */
-    uint8_t *frames, *outputs;      /* rings of credit slots: number % credit */
+    void *block, *state;       /* the block: state, frames, outputs, waiting, answers */
+    uint8_t *frames, *outputs; /* rings of credit slots: number % credit */
     size_t frame_stride, output_stride;
     struct waiting *waiting;
     struct answer *answers;
@@ -72,8 +73,8 @@ struct stream {
 /* Size of the block for this plan, output and credit; 0 where it does not fit a size_t. */
 size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, uint32_t credit);
 
-/* A stream without its block: what is needed to register it. Owns own_plan from here on where that is not NULL. NULL: no
- * memory (own_plan stays the caller's). */
+/* A stream without its block: what is needed to register it. Owns own_plan from here on where that is not NULL. NULL:
+ * no memory (own_plan stays the caller's). */
 struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum attnp_output_kind kind, uint32_t credit);
 
 /* Makes the block, empty. 0, or -1: no memory. */
@@ -83,10 +84,11 @@ int stream_start(struct stream *stream);
 void stream_free(struct stream *stream);
 
 /* Puts a frame (unaligned, frame_bytes) that the sequence took in its place. */
-void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us, struct attnp_time time);
+void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
+                struct attnp_time time);
 
-/* Computes and settles the oldest waiting frame. The answer is the stream's, valid until `credit` frames later; its lag_us is
- * to be filled in by the caller. Requires that one waits. */
+/* Computes and settles the oldest waiting frame. The answer is the stream's, valid until `credit` frames later; its
+ * lag_us is to be filled in by the caller. Requires that one waits. */
 struct answer *stream_step(struct stream *stream, void *scratch);
 
 /* The kept answer of a number for which the sequence said ATTNP_ANSWER_AGAIN, and an answer's output [output_bytes]. */

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* The listening socket that systemd passed: its descriptor, -1 where none was passed, or -2 and *why where what was passed
- * is no listening Unix stream socket or more than one. Once, from the main thread: it clears the environment. */
+/* The listening socket that systemd passed: its descriptor, -1 where none was passed, or -2 and *why where what was
+ * passed is no listening Unix stream socket or more than one. Once, from the main thread: it clears the environment. */
 int systemd_listen_fd(const char **why);
 
 /* READY=1 with a first status; STATUS=; STOPPING=1; WATCHDOG=1. Main thread. */

@@ -46,8 +46,8 @@ class Allocation(unittest.TestCase):
     def test_a_thousand_frames_of_each_of_eight_streams_allocate_nothing(self):
         with self.daemon as daemon, daemon.client() as client:
             before = self.count()
-            streams = [client.open(attention={"method": "nystrom", "window": 32, "landmarks": 4, "heads": 2, "head_dim": 16})
-                       for _ in range(8)]
+            attention = {"method": "nystrom", "window": 32, "landmarks": 4, "heads": 2, "head_dim": 16}
+            streams = [client.open(attention=attention) for _ in range(8)]
             self.assertGreater(self.count(), before, "the counter does not count")
             for split in (False, True):
                 self.stream_frames(client, streams, 0 if not split else 1200, 200, split)

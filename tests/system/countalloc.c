@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded into a daemon under test: counts every allocation of the process, its libraries included, in a file that the test
- * maps ($COUNTALLOC_FILE, 8 bytes). Wrapping symbols at link time would miss what shared libraries allocate. */
+/* Preloaded into a daemon under test: counts every allocation of the process, its libraries included, in a file that
+ * the test maps ($COUNTALLOC_FILE, 8 bytes). Wrapping symbols at link time would miss what shared libraries allocate.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -15,7 +15,7 @@ HELLO = pack([0, 1, "hello", {"client": "t", "versions": [1]}])
 
 
 class Faults(unittest.TestCase):
-    """Each test runs beside bystander streams, whose bits must be those of a run without it, and leaves no descriptor."""
+    """Each test runs beside bystanders, whose bits must be those of a run without it, and leaves no descriptor."""
 
     @classmethod
     def setUpClass(cls):
@@ -97,8 +97,9 @@ class Faults(unittest.TestCase):
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def test_bombs_of_nesting_and_length(self):
-        bombs = [b"\x91" * 1000 + b"\xc0", b"\x81\xa1a" * 500 + b"\xc0", b"\xdc\xff\xff" * 100, b"\xdf\xff\xff\xff\xff",
-                 b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc1", b"\xc7\x01\x01\x00", b"\x94\x00\x01\xa4ping"]
+        bombs = [b"\x91" * 1000 + b"\xc0", b"\x81\xa1a" * 500 + b"\xc0", b"\xdc\xff\xff" * 100,
+                 b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff",
+                 b"\xc1", b"\xc7\x01\x01\x00", b"\x94\x00\x01\xa4ping"]
         for bomb in bombs:
             with self.daemon.client() as client:
                 client.send(struct.pack(">I", len(bomb)) + bomb)
@@ -121,12 +122,11 @@ class Faults(unittest.TestCase):
             for key in ("method", "window", "heads", "head_dim", "landmarks", "refresh", "retroactive"):
                 for value in wrong:
                     try:
-                        client.close_opened = client.request("open", attention={**good, key: value})
-                        client.request("close", stream=client.close_opened["stream"])
+                        opened = client.request("open", attention={**good, key: value})
+                        client.request("close", stream=opened["stream"])
                     except RpcError as refused:
-                        self.assertIn(refused.name, ("bad_params", "limit_exceeded", "over_capacity", "bad_message", "not_supported"))
-                        if refused.name == "bad_params" and len(str(value)) < 10:
-                            self.assertTrue(refused.error["message"])
+                        self.assertIn(refused.name, ("bad_params", "limit_exceeded", "over_capacity", "not_supported"))
+                        self.assertTrue(refused.error["message"])
             self.assertEqual(client.request("ping"), {})
 
     def test_an_unknown_method_is_an_error_of_its_request_alone(self):
@@ -177,7 +177,8 @@ class Faults(unittest.TestCase):
                         pass
 
     def test_clients_that_vanish_at_any_moment(self):
-        session = PREFACE + HELLO + pack([0, 2, "open", {"attention": {"method": "exact", "window": 64, "heads": 1, "head_dim": 16}}])
+        attention = {"method": "exact", "window": 64, "heads": 1, "head_dim": 16}
+        session = PREFACE + HELLO + pack([0, 2, "open", {"attention": attention}])
         for cut in range(0, len(session) + 1, 3):
             with self.daemon.client(hello=False) as client:
                 client.send(session[:cut])

@@ -20,7 +20,8 @@ from harness import ATTND, PATIENCE_S, SRCDIR, Daemon, pack
 
 
 def run(*arguments, **options):
-    return subprocess.run([ATTND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, **options)
+    return subprocess.run([ATTND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_S, check=False, **options)
 
 
 class Folder(unittest.TestCase):
@@ -56,9 +57,12 @@ class Configuration(Folder):
         self.assertRegex(run("--check", "--config", path, "--shards", "5").stdout, r"\(--shards\)\nshards = 5\n")
 
     def test_every_mistake_is_told_with_its_line(self):
-        cases = [("[limits]\nstream = 7\n", ":2: unknown key 'stream' in [limits]; did you mean 'streams' in [limits]?"),
-                 ("[limits]\nfoo_bar_baz = 7\n", ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections streams"),
-                 ("[limts]\nxyzzyxyzzy = 7\n", ":2: unknown key 'xyzzyxyzzy' in unknown section [limts]; the sections are: [listen]"),
+        cases = [("[limits]\nstream = 7\n",
+                  ":2: unknown key 'stream' in [limits]; did you mean 'streams' in [limits]?"),
+                 ("[limits]\nfoo_bar_baz = 7\n",
+                  ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections streams"),
+                 ("[limts]\nxyzzyxyzzy = 7\n",
+                  ":2: unknown key 'xyzzyxyzzy' in unknown section [limts]; the sections are: [listen]"),
                  ("[limits]\n\nstreams = many\n", ":3: streams is 'many', which is not a number"),
                  ("[limits]\nstreams = 0\n", ":2: streams is 0; it has to be from 1 to"),
                  ("[limits]\nstreams = -1\n", "not a number"),
@@ -93,7 +97,8 @@ class Configuration(Folder):
         self.assertEqual((given.returncode, given.stderr), (0, ""))
         default = self.check("")
         def values(output):
-            return [re.sub(r"^directories = .*", "directories", line) for line in output.splitlines() if not line.startswith(";")]
+            lines = [line for line in output.splitlines() if not line.startswith(";")]
+            return [re.sub(r"^directories = .*", "directories", line) for line in lines]
         self.assertEqual(values(given.stdout), values(default.stdout))
         self.assertNotIn("(default)", given.stdout)
 
@@ -170,8 +175,8 @@ class Start(Folder):
             os.chmod(daemon.folder, 0o755)
             script = f"import socket; socket.socket(socket.AF_UNIX).connect({daemon.socket!r})"
             nobody = pwd.getpwnam("nobody")
-            result = subprocess.run([os.sys.executable, "-c", script], user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
-                                    capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+            result = subprocess.run([os.sys.executable, "-c", script], user=nobody.pw_uid, group=nobody.pw_gid,
+                                    extra_groups=[], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             self.assertIn("PermissionError", result.stderr)
             with daemon.client() as client:
                 self.assertEqual(client.request("ping"), {})
@@ -187,9 +192,9 @@ class Start(Folder):
                       "    except harness.RpcError as e: print(e.name)\n"
                       "print(c.request('streams')['streams'])\n")
             nobody = pwd.getpwnam("nobody")
-            result = subprocess.run([os.sys.executable, "-c", script, os.path.dirname(harness.__file__), daemon.socket, str(stream)],
-                                    user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], capture_output=True, text=True,
-                                    timeout=PATIENCE_S, check=False)
+            command = [os.sys.executable, "-c", script, os.path.dirname(harness.__file__), daemon.socket, str(stream)]
+            result = subprocess.run(command, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
+                                    capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             if "PermissionError" in result.stderr or "No module" in result.stderr:
                 self.skipTest("the tests' folder cannot be read by others")
             self.assertEqual(result.stdout.splitlines(), ["denied"] * 3 + ["[]"], result.stderr)
@@ -299,8 +304,8 @@ class Stop(Folder):
 
     def test_it_ends_with_the_pipe_that_it_was_told_to_watch(self):
         reading, writing = os.pipe()
-        process = subprocess.Popen([ATTND, "--socket", self.path("a.sock"), "--until-eof", str(reading)], pass_fds=[reading],
-                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([ATTND, "--socket", self.path("a.sock"), "--until-eof", str(reading)],
+                                   pass_fds=[reading], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(reading)
         for _ in range(1000):
             if os.path.exists(self.path("a.sock")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An output depends on its stream's own frames and on nothing else: not on shards, neighbours, chunks or the order of arrival."""
+"""An output depends on its stream's own frames and on nothing else: not on shards, neighbours, chunks or arrival."""
 import random
 import unittest
 
@@ -64,7 +64,7 @@ class Purity(unittest.TestCase):
         self.assertEqual(alone(2, 7), expected, "on two shards")
         for shards in (1, 2):
             for seed in (1, 2):
-                self.assertEqual(among_others(shards, 32, 4, seed), expected, f"among 31 others, {shards} shards, seed {seed}")
+                self.assertEqual(among_others(shards, 32, 4, seed), expected, f"{shards} shards, seed {seed}")
 
     def test_nothing_of_a_stream_that_ended_is_left_for_the_next(self):
         expected = alone(1, 10)

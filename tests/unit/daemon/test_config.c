@@ -48,7 +48,18 @@ START_TEST(sizes_take_suffixes_and_refuse_what_does_not_fit)
         const char *text;
         uint64_t bytes;
     } good[] = {{"4096", 4096}, {"64K", 65536}, {"3M", 3u << 20}, {"1G", 1u << 30}};
-    static const char *const bad[] = {"", "K", "-1", "+1", " 1", "1 ", "1KB", "1.5M", "0x1000", "2G", "4095", "18446744073709551616",
+    static const char *const bad[] = {"",
+                                      "K",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1KB",
+                                      "1.5M",
+                                      "0x1000",
+                                      "2G",
+                                      "4095",
+                                      "18446744073709551616",
                                       "18446744073709551615G"};
     config_init(&config);
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -56,7 +67,8 @@ START_TEST(sizes_take_suffixes_and_refuse_what_does_not_fit)
         ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), good[i].bytes);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ck_assert_msg(config_set(&config, CONFIG_limits_message_bytes, bad[i], "test", 0, why) == -1, "%s was taken", bad[i]);
+        ck_assert_msg(config_set(&config, CONFIG_limits_message_bytes, bad[i], "test", 0, why) == -1, "%s was taken",
+                      bad[i]);
         ck_assert_ptr_nonnull(strstr(why, "message_bytes"));
         ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), 1u << 30);
     }

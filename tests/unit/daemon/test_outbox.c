@@ -25,7 +25,7 @@ static void set_up(void)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     reading = pair[1];
     n_sent = last_status = 0;
-    signal(SIGPIPE, SIG_IGN);       /* as the daemon does */
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     uv_loop_init(&loop);
     uv_pipe_init(&loop, &sending, 0);
     uv_pipe_open(&sending, pair[0]);
@@ -50,7 +50,8 @@ static void add(uint8_t byte, size_t n_bytes)
     outbox_added(&outbox, n_bytes);
 }
 
-/* Reads all that is there and checks that it is n_bytes of each byte from *next on; the count within is kept in *count. */
+/* Reads all that is there and checks that it is n_bytes of each byte from *next on; the count within is kept in *count.
+ */
 static void read_all(uint8_t *next, size_t *count, size_t n_bytes)
 {
     uint8_t buffer[65536];

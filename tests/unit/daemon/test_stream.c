@@ -8,7 +8,7 @@
 #include "tests/unit/run.h"
 
 #define CREDIT 4
-#define WIDTH 2
+#define WIDTH  2
 
 static struct stream *stream;
 static void *scratch;
