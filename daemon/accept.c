@@ -18,12 +18,13 @@
 
 /* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side.
  */
-static void turn_away(int fd, const struct attnp_error *error)
+static void turn_away(struct server *server, int fd, const struct attnp_error *error)
 {
     struct attnp_writer writer;
     const uint8_t *bytes;
     size_t n_bytes;
     char discarded[4096];
+    counters_add(&server->shared.n_turned_away, 1);
     attnp_writer_init(&writer);
     attnp_write_error_notification(&writer, error);
     if (attnp_write_end(&writer, ATTNP_MAX_MESSAGE, &bytes, &n_bytes) == 0)
@@ -59,7 +60,7 @@ static void hand_out(struct server *server, int fd)
     struct mail *mail = mail_new(MAIL_CONNECTION, 0);
     if (mail == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
         attnp_fail(&error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
-        turn_away(fd, &error);
+        turn_away(server, fd, &error);
         free(mail);
         return;
     }
@@ -85,7 +86,7 @@ static void take(struct server *server, int fd)
                "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the "
                "descriptor limit",
                (uintmax_t)n);
-    turn_away(fd, &error);
+    turn_away(server, fd, &error);
 }
 
 static int accept_one(const struct server *server)
@@ -104,7 +105,7 @@ static bool accept_on_reserve(struct server *server)
     if (fd >= 0) {
         attnp_fail(&error, ATTNP_SERVER_FULL,
                    "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
-        turn_away(fd, &error);
+        turn_away(server, fd, &error);
     }
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;

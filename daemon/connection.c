@@ -120,7 +120,7 @@ void connection_end(struct connection *connection, const struct attnp_error *why
                   (int)connection->pid, attnp_error_name(why->code), why->text);
     }
     if (why != NULL && !was_told) {
-        counters_add(&connection->shard->counters.errors, 1);
+        counters_add(&connection->shard->counters.errors[why->code], 1);
         attnp_write_error_notification(&connection->shard->writer, why);
         connection_send(connection);
     }

@@ -6,10 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol/errors.h"
+
 #define COUNTERS(X)                                                                                                    \
-    X(connections)                                                                                                     \
-    X(streams) X(frames) X(outputs) X(refused) X(dropped) X(repeated) X(errors) X(batches) X(computing_ns) X(bytes_in) \
-        X(bytes_out)
+    X(opened)                                                                                                          \
+    X(closed)                                                                                                          \
+    X(frames)                                                                                                          \
+    X(outputs)                                                                                                         \
+    X(refused)                                                                                                         \
+    X(dropped)                                                                                                         \
+    X(repeated)                                                                                                        \
+    X(batches)                                                                                                         \
+    X(bytes_in)                                                                                                        \
+    X(bytes_out)
+
+/* Codes of errors start at 1. */
+#define X(code, name, string, ends, text) +1
+enum { COUNTERS_ERRORS = 1 ATTNP_ERRORS(X) };
+#undef X
 
 /* Lags in microseconds, four buckets an octave: bucket i holds those from counters_lag_floor(i) on. 2^32 us is the last
  * octave. */
@@ -19,6 +33,9 @@ struct counters {
 #define X(name) atomic_uint_fast64_t name;
     COUNTERS(X)
 #undef X
+    atomic_uint_fast64_t connections, streams; /* now */
+    atomic_uint_fast64_t computing_ns;
+    atomic_uint_fast64_t errors[COUNTERS_ERRORS]; /* how often each was told */
     atomic_uint_fast64_t lags[COUNTERS_LAG_BUCKETS];
 };
 

@@ -111,6 +111,7 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         refuse_bin(stream, &push);
         return 0;
     }
+    counters_add(&stream->card.bytes_in, ATTNP_LENGTH_BYTES + n_body);
     uint64_t now_us = shard_now_us();
     size_t n_frames = push.n_bytes / stream->frame_bytes;
     for (size_t i = 0; i < n_frames; i++)
@@ -138,6 +139,7 @@ static void answer_output(struct stream *stream, const struct answer *answer)
     if (place != NULL) {
         attnp_output_write(place, &output, NULL);
         connection_added(stream->holder, n_bytes);
+        counters_add(&stream->card.bytes_out, n_bytes);
     }
 }
 

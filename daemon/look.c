@@ -2,8 +2,10 @@
 #include "daemon/look.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/reply.h"
 
@@ -11,34 +13,41 @@
  * message. */
 #define PAGE_STREAMS 1000
 
-static void put_optional(struct attnp_writer *writer, const char *key, const char *text)
+static uint64_t seconds_since(uint64_t then_us)
 {
-    if (text != NULL && text[0] != '\0')
-        attnp_put_string(writer, key, text);
-    else
-        attnp_put_nil(writer, key);
+    return (shard_now_us() - then_us) / 1000000;
+}
+
+static void put_labels(struct attnp_writer *writer, const struct plan_facts *facts)
+{
+    attnp_write_key(writer, "labels");
+    attnp_write_array(writer, facts->n_labels);
+    for (uint32_t i = 0; i < facts->n_labels; i++)
+        attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
 }
 
 static void put_model(struct attnp_writer *writer, const struct model *model)
 {
     const struct plan_facts *facts = plan_facts(model->plan);
+    uint32_t output_dim = plan_output_dim(model->plan, ATTNP_OUTPUT_SCORES);
+    uint32_t credit = attnp_credit(4 * (uint64_t)facts->input_dim, 4 * (uint64_t)output_dim);
     char hash[17];
     snprintf(hash, sizeof(hash), "%016" PRIx64, facts->hash);
-    attnp_write_map(writer, 11);
+    attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
     attnp_put_string(writer, "name", model->name);
     attnp_put_uint(writer, "input_dim", facts->input_dim);
-    attnp_put_uint(writer, "output_dim", plan_output_dim(model->plan, ATTNP_OUTPUT_SCORES));
-    attnp_put_uint(writer, "embedding_dim", plan_output_dim(model->plan, ATTNP_OUTPUT_EMBEDDING));
-    attnp_put_uint(writer, "layers", facts->layers);
+    attnp_put_uint(writer, "output_dim", output_dim);
+    attnp_put_uint(writer, "model_dim", facts->model_dim);
+    attnp_put_uint(writer, "heads", facts->heads);
     attnp_put_uint(writer, "window", facts->window);
+    attnp_put_uint(writer, "layers", facts->layers);
+    put_labels(writer, facts);
+    if (facts->frontend != NULL)
+        attnp_put_string(writer, "frontend", facts->frontend);
     attnp_put_uint(writer, "replay_frames", facts->replay_frames);
     attnp_put_uint(writer, "warming_frames", facts->warming_frames);
+    attnp_put_uint(writer, "state_bytes", stream_block_bytes(model->plan, ATTNP_OUTPUT_SCORES, credit));
     attnp_put_string(writer, "hash", hash);
-    put_optional(writer, "frontend", facts->frontend);
-    attnp_write_key(writer, "labels");
-    attnp_write_array(writer, facts->n_labels);
-    for (uint32_t i = 0; i < facts->n_labels; i++)
-        attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
 }
 
 /* Labels of all models together could exceed a message, so `models` takes an optional name. */
@@ -64,16 +73,24 @@ int look_models(struct connection *connection, const struct asker *asker, const 
     return 0;
 }
 
+/* A map of n_fields and, where there is one, the name of the stream and of its model. */
+static void begin_stream(struct attnp_writer *writer, const struct card_view *view, uint32_t n_fields)
+{
+    attnp_write_map(writer, n_fields + (view->name[0] != '\0') + (view->model[0] != '\0'));
+    if (view->name[0] != '\0')
+        attnp_put_string(writer, "name", view->name);
+    if (view->model[0] != '\0')
+        attnp_put_string(writer, "model", view->model);
+}
+
 static void put_stream(struct attnp_writer *writer, const struct card_view *view)
 {
-    attnp_write_map(writer, 7);
+    begin_stream(writer, view, 5);
     attnp_put_uint(writer, "stream", view->number);
-    put_optional(writer, "name", view->name);
-    put_optional(writer, "model", view->model);
     attnp_put_uint(writer, "uid", view->uid);
-    attnp_put_uint(writer, "frames", view->frames);
+    attnp_put_uint(writer, "position", view->position);
+    attnp_put_uint(writer, "next_frame", view->next_frame);
     attnp_put_uint(writer, "queue", view->next_frame > view->settled ? view->next_frame - view->settled : 0);
-    attnp_put_uint(writer, "lag_us", view->lag_us);
 }
 
 int look_streams(struct connection *connection, const struct asker *asker, const msgpack_object *params,
@@ -111,27 +128,27 @@ int look_info(struct connection *connection, const struct asker *asker, const ms
                       &view, error) != 0)
         return -1;
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
-    attnp_write_map(writer, 20);
+    begin_stream(writer, &view, 20);
     attnp_put_uint(writer, "stream", view.number);
-    put_optional(writer, "name", view.name);
-    put_optional(writer, "model", view.model);
     attnp_put_uint(writer, "uid", view.uid);
     attnp_put_uint(writer, "shard", view.shard);
-    attnp_put_uint(writer, "connection", view.connection);
+    attnp_put_uint(writer, "position", view.position);
+    attnp_put_uint(writer, "next_frame", view.next_frame);
     attnp_put_uint(writer, "input_dim", view.input_dim);
     attnp_put_uint(writer, "output_dim", view.output_dim);
     attnp_put_uint(writer, "credit", view.credit);
-    attnp_put_uint(writer, "next_frame", view.next_frame);
-    attnp_put_uint(writer, "position", view.position);
     attnp_put_uint(writer, "queue", view.next_frame > view.settled ? view.next_frame - view.settled : 0);
     attnp_put_uint(writer, "lag_us", view.lag_us);
     attnp_put_uint(writer, "frames", view.frames);
     attnp_put_uint(writer, "outputs", view.outputs);
-    attnp_put_uint(writer, "dropped", 0);
     attnp_put_uint(writer, "refused", view.refused);
+    attnp_put_uint(writer, "dropped", 0); /* only its end drops frames of a stream */
+    attnp_put_uint(writer, "bytes_in", view.bytes_in);
+    attnp_put_uint(writer, "bytes_out", view.bytes_out);
     attnp_put_uint(writer, "state_bytes", view.bytes);
     attnp_put_uint(writer, "cpu_us", view.computing_ns / 1000);
-    attnp_put_uint(writer, "age_ms", (shard_now_us() - view.opened_us) / 1000);
+    attnp_put_bool(writer, "warming", view.position < view.warming_frames);
+    attnp_put_uint(writer, "age_s", seconds_since(view.opened_us));
     reply_send(connection->shard, asker);
     return 0;
 }
@@ -161,18 +178,31 @@ static void put_lags(struct attnp_writer *writer, const struct shared *shared)
     attnp_put_uint(writer, "lag_us_p999", lag_quantile(lags, 0.999));
 }
 
-static void put_shards(struct attnp_writer *writer, const struct shared *shared)
+static uint64_t sum_of(const struct shared *shared, size_t offset)
 {
-    attnp_write_key(writer, "shards");
-    attnp_write_array(writer, shared->n_shards);
-    for (unsigned s = 0; s < shared->n_shards; s++) {
-        const struct counters *counters = &shared->shards[s].counters;
-        attnp_write_map(writer, 4);
-        attnp_put_uint(writer, "connections", counters_get(&counters->connections));
-        attnp_put_uint(writer, "streams", counters_get(&counters->streams));
-        attnp_put_uint(writer, "frames", counters_get(&counters->frames));
-        attnp_put_uint(writer, "computing_us", counters_get(&counters->computing_ns) / 1000);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        sum += counters_get(
+            (const atomic_uint_fast64_t *)(const void *)((const char *)&shared->shards[i].counters + offset));
+    return sum;
+}
+
+/* Of each error that was told at least once, how often. */
+static void put_errors(struct attnp_writer *writer, const struct shared *shared)
+{
+    uint64_t counts[COUNTERS_ERRORS];
+    uint32_t n_told = 0;
+    for (size_t code = 0; code < COUNTERS_ERRORS; code++) {
+        counts[code] = sum_of(shared, offsetof(struct counters, errors) + code * sizeof(atomic_uint_fast64_t));
+        if (code == ATTNP_SERVER_FULL)
+            counts[code] += counters_get(&shared->n_turned_away);
+        n_told += counts[code] != 0;
     }
+    attnp_write_key(writer, "errors");
+    attnp_write_map(writer, n_told);
+    for (size_t code = 0; code < COUNTERS_ERRORS; code++)
+        if (counts[code] != 0)
+            attnp_put_uint(writer, attnp_error_name((enum attnp_code)code), counts[code]);
 }
 
 int look_stats(struct connection *connection, const struct asker *asker, const msgpack_object *params,
@@ -184,23 +214,24 @@ int look_stats(struct connection *connection, const struct asker *asker, const m
     registry_totals(shared->registry, &n_streams, &bytes, &most_streams, &most_bytes);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
 #define X(name) +1
-    attnp_write_map(writer, 8 COUNTERS(X));
+    attnp_write_map(writer, 15 COUNTERS(X));
 #undef X
-#define X(name)                                                                                                        \
-    {                                                                                                                  \
-        uint64_t sum = 0;                                                                                              \
-        for (unsigned s = 0; s < shared->n_shards; s++)                                                                \
-            sum += counters_get(&shared->shards[s].counters.name);                                                     \
-        attnp_put_uint(writer, #name, sum);                                                                            \
-    }
+#define X(name) attnp_put_uint(writer, #name, sum_of(shared, offsetof(struct counters, name)));
     COUNTERS(X)
 #undef X
-    attnp_put_uint(writer, "uptime_ms", (shard_now_us() - shared->started_us) / 1000);
+    attnp_put_string(writer, "version", plan_library_version());
+    attnp_put_uint(writer, "pid", (uint64_t)getpid());
+    attnp_put_uint(writer, "uptime_s", seconds_since(shared->started_us));
+    attnp_put_uint(writer, "shards", shared->n_shards);
+    attnp_put_uint(writer, "connections", sum_of(shared, offsetof(struct counters, connections)));
+    attnp_put_uint(writer, "streams", n_streams);
+    attnp_put_uint(writer, "max_streams", most_streams);
+    attnp_put_uint(writer, "models", shared->models->n);
     attnp_put_uint(writer, "state_bytes", bytes);
-    attnp_put_uint(writer, "most_state_bytes", most_bytes);
-    attnp_put_uint(writer, "most_streams", most_streams);
+    attnp_put_uint(writer, "max_state_bytes", most_bytes);
+    attnp_put_uint(writer, "cpu_us", sum_of(shared, offsetof(struct counters, computing_ns)) / 1000);
     put_lags(writer, shared);
-    put_shards(writer, shared);
+    put_errors(writer, shared);
     reply_send(connection->shard, asker);
     return 0;
 }

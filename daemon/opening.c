@@ -83,6 +83,7 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     card->shard = connection->shard->index;
     card->connection = connection->id;
     card->opened_us = shard_now_us();
+    card->warming_frames = plan_facts(opening->plan)->warming_frames;
     counters_set(&card->next_frame, opening->request.first_frame);
     counters_set(&card->settled, opening->request.first_frame);
 }
@@ -140,7 +141,7 @@ static void answer(struct connection *connection, const struct asker *asker, con
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
-    attnp_write_map(writer, 13);
+    attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
     attnp_put_uint(writer, "stream", stream->card.number);
     attnp_put_bin(writer, "token", stream->token, sizeof(stream->token));
     attnp_put_uint(writer, "input_dim", facts->input_dim);
@@ -155,8 +156,6 @@ static void answer(struct connection *connection, const struct asker *asker, con
     attnp_put_uint(writer, "warming_frames", facts->warming_frames);
     if (facts->frontend != NULL)
         attnp_put_string(writer, "frontend", facts->frontend);
-    else
-        attnp_put_nil(writer, "frontend");
     reply_send(connection->shard, asker);
 }
 
@@ -182,6 +181,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     }
     connection_hold(connection, stream);
     counters_add(&connection->shard->counters.streams, 1);
+    counters_add(&connection->shard->counters.opened, 1);
     answer(connection, asker, stream);
     return 0;
 }

@@ -27,8 +27,8 @@ static void carry_out_reset(struct shard *shard, struct stream *stream, const st
         reply_event_reset(stream->holder, stream->card.number, stream->sequence.settled);
     struct attnp_writer *writer = reply_begin(shard, asker);
     attnp_write_map(writer, 2);
-    attnp_put_uint(writer, "stream", stream->card.number);
     attnp_put_uint(writer, "next_frame", stream->sequence.settled);
+    attnp_put_uint(writer, "position", 0);
     reply_send(shard, asker);
 }
 
@@ -37,9 +37,9 @@ static void carry_out_finish(struct shard *shard, struct stream *stream, const s
     struct attnp_writer *writer = reply_begin(shard, asker);
     attnp_write_map(writer, 6);
     if (stream->sequence.settled > stream->sequence.first)
-        attnp_put_uint(writer, "last_frame", stream->sequence.settled - 1);
+        attnp_put_uint(writer, "last", stream->sequence.settled - 1);
     else
-        attnp_put_nil(writer, "last_frame");
+        attnp_put_nil(writer, "last");
     attnp_put_uint(writer, "next_frame", stream->sequence.next);
     put_counts(writer, stream, 0);
     reply_send(shard, asker);
@@ -111,6 +111,7 @@ static void remove_stream(struct shard *shard, struct stream *stream)
     connection_release(stream->holder, stream);
     registry_remove(shard->shared->registry, &stream->card);
     counters_add(&shard->counters.streams, (uint64_t)-1);
+    counters_add(&shard->counters.closed, 1);
     stream_free(stream);
 }
 

@@ -154,6 +154,7 @@ static void copy_card(struct card_view *view, const struct card *card)
         .input_dim = card->input_dim,
         .output_dim = card->output_dim,
         .credit = card->credit,
+        .warming_frames = card->warming_frames,
         .opened_us = card->opened_us,
         .next_frame = load(&card->next_frame),
         .settled = load(&card->settled),
@@ -163,6 +164,8 @@ static void copy_card(struct card_view *view, const struct card *card)
         .refused = load(&card->refused),
         .lag_us = load(&card->lag_us),
         .computing_ns = load(&card->computing_ns),
+        .bytes_in = load(&card->bytes_in),
+        .bytes_out = load(&card->bytes_out),
     };
     memcpy(view->name, card->name, sizeof(view->name));
     memcpy(view->model, card->model, sizeof(view->model));

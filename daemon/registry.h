@@ -22,10 +22,10 @@ struct card {
     unsigned shard;
     uint64_t connection;
     uint64_t bytes; /* of the stream's block */
-    uint32_t input_dim, output_dim, credit;
+    uint32_t input_dim, output_dim, credit, warming_frames;
     uint64_t opened_us;
     atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
-    atomic_uint_fast64_t frames, outputs, refused, lag_us, computing_ns;
+    atomic_uint_fast64_t frames, outputs, refused, lag_us, computing_ns, bytes_in, bytes_out;
     TAILQ_ENTRY(card) in_order; /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
 };
@@ -37,8 +37,9 @@ struct card_view {
     uid_t uid;
     unsigned shard;
     uint64_t connection, bytes;
-    uint32_t input_dim, output_dim, credit;
-    uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, lag_us, computing_ns;
+    uint32_t input_dim, output_dim, credit, warming_frames;
+    uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, lag_us, computing_ns, bytes_in,
+        bytes_out;
 };
 
 struct registry;

@@ -55,14 +55,14 @@ void reply_send(struct shard *shard, const struct asker *asker)
 
 void reply_error(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
 {
-    counters_add(&shard->counters.errors, 1);
+    counters_add(&shard->counters.errors[error->code], 1);
     attnp_write_error_response(&shard->writer, asker->id, error);
     reply_send(shard, asker);
 }
 
 void reply_notify_error(struct connection *connection, const struct attnp_error *error)
 {
-    counters_add(&connection->shard->counters.errors, 1);
+    counters_add(&connection->shard->counters.errors[error->code], 1);
     attnp_write_error_notification(&connection->shard->writer, error);
     connection_send(connection);
 }

@@ -39,10 +39,11 @@ static int hello(struct connection *connection, const struct asker *asker, const
     for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
         attnp_write_string(writer, features[i], strlen(features[i]));
     attnp_write_key(writer, "limits");
-    attnp_write_map(writer, 3);
+    attnp_write_map(writer, 4);
     attnp_put_uint(writer, "max_message", config_number(shared->config, CONFIG_limits_message_bytes));
     attnp_put_uint(writer, "streams_per_connection",
                    config_number(shared->config, CONFIG_limits_streams_per_connection));
+    attnp_put_uint(writer, "max_streams", config_number(shared->config, CONFIG_limits_streams));
     attnp_put_uint(writer, "unsent_bytes", config_number(shared->config, CONFIG_limits_unsent_bytes));
     attnp_write_key(writer, "models");
     attnp_write_array(writer, (uint32_t)shared->models->n);
@@ -56,7 +57,11 @@ static int ping(struct connection *connection, const struct asker *asker, const 
                 struct attnp_error *error)
 {
     (void)params, (void)error;
-    attnp_write_map(reply_begin(connection->shard, asker), 0);
+    struct attnp_writer *writer = reply_begin(connection->shard, asker);
+    attnp_write_map(writer, 3);
+    attnp_put_string(writer, "server", "attnd");
+    attnp_put_string(writer, "version", plan_library_version());
+    attnp_put_uint(writer, "uptime_s", (shard_now_us() - connection->shard->shared->started_us) / 1000000);
     reply_send(connection->shard, asker);
     return 0;
 }

@@ -29,6 +29,7 @@ struct shared {
     uid_t uid; /* of the daemon: its user and root are operators */
     uint64_t started_us;
     atomic_uint_fast64_t n_connections; /* accepted and not yet closed, in the whole daemon */
+    atomic_uint_fast64_t n_turned_away; /* clients told server_full; by the main thread */
     uv_async_t *shard_ended;            /* of the main loop */
 };
 

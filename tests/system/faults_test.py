@@ -36,7 +36,7 @@ class Faults(unittest.TestCase):
         self.streams = [client.open_attention(head_dim=4)["stream"] for client in self.bystanders]
         self.step(0, 15)
         self.descriptors = self.daemon.descriptors()
-        self.errors = self.bystanders[0].request("stats")["errors"]
+        self.errors = sum(self.bystanders[0].request("stats")["errors"].values())
 
     def step(self, low, high):
         for client, stream in zip(self.bystanders, self.streams):
@@ -52,7 +52,7 @@ class Faults(unittest.TestCase):
                 break
             self.bystanders[0].request("ping")
         self.assertLessEqual(self.daemon.descriptors(), self.descriptors, "a descriptor was left behind")
-        self.assertGreater(self.bystanders[0].request("stats")["errors"], self.errors, "no counter moved")
+        self.assertGreater(sum(self.bystanders[0].request("stats")["errors"].values()), self.errors, "no counter moved")
         for client in self.bystanders:
             client.socket.close()
 
@@ -113,7 +113,7 @@ class Faults(unittest.TestCase):
             client.send(struct.pack(">I", len(body)) + body)
             answer = client.read()
             self.assertEqual((answer[0], answer[1], answer[2]["name"]), (1, 7, "limit_exceeded"))
-            self.assertEqual(client.request("ping"), {})
+            self.assertEqual(client.request("ping")["server"], "attnd")
 
     def test_every_parameter_of_open_with_every_wrong_type(self):
         wrong = [None, True, -1, 1.5, "", "x" * 5000, b"", [], {}, [1], 1 << 63]
@@ -127,7 +127,7 @@ class Faults(unittest.TestCase):
                     except RpcError as refused:
                         self.assertIn(refused.name, ("bad_params", "limit_exceeded", "over_capacity", "not_supported"))
                         self.assertTrue(refused.error["message"])
-            self.assertEqual(client.request("ping"), {})
+            self.assertEqual(client.request("ping")["server"], "attnd")
 
     def test_an_unknown_method_is_an_error_of_its_request_alone(self):
         with self.daemon.client() as client:
@@ -135,7 +135,7 @@ class Faults(unittest.TestCase):
                 client.request("make_tea")
             self.assertEqual(caught.exception.name, "unknown_method")
             self.assertIn("make_tea", caught.exception.error["message"])
-            self.assertEqual(client.request("ping"), {})
+            self.assertEqual(client.request("ping")["server"], "attnd")
 
     def test_frames_of_the_wrong_size_and_with_nan(self):
         with self.daemon.client() as client:

@@ -89,10 +89,10 @@ class Session(unittest.TestCase):
 
     def test_finish_is_answered_after_everything_is_settled(self):
         stream = self.client.open_attention()["stream"]
-        self.assertIsNone(self.client.request("finish", stream=stream)["last_frame"])
+        self.assertIsNone(self.client.request("finish", stream=stream)["last"])
         self.client.push(stream, 0, frames(30))
         counts = self.client.request("finish", stream=stream)
-        self.assertEqual((counts["last_frame"], counts["frames"], counts["outputs"]), (29, 30, 30))
+        self.assertEqual((counts["last"], counts["frames"], counts["outputs"]), (29, 30, 30))
         self.assertEqual(len(self.client.notifications), 30)
         self.client.push(stream, 30, frames(1))
         self.client.outputs(31)
@@ -194,7 +194,7 @@ class Session(unittest.TestCase):
         self.client.push(999, 0, frames(1))
         _, error = self.client.notification()
         self.assertEqual((error["name"], error["stream"]), ("unknown_stream", 999))
-        self.assertEqual(self.client.request("ping"), {})
+        self.assertEqual(self.client.request("ping")["server"], "attnd")
 
     def test_what_comes_later_answers_not_supported(self):
         for method, params in (("attach", {"stream": 1, "token": b"x" * 16}), ("export", {"stream": 1}),
@@ -253,8 +253,9 @@ class Session(unittest.TestCase):
         self.client.push(stream, 0, bad)
         self.client.request("finish", stream=stream)
         after = self.client.request("stats")
-        moved = {key: after[key] - before[key] for key in ("streams", "frames", "outputs", "refused", "errors")}
-        self.assertEqual(moved, {"streams": 1, "frames": 10, "outputs": 9, "refused": 1, "errors": 1})
+        moved = {key: after[key] - before[key] for key in ("opened", "frames", "outputs", "refused")}
+        self.assertEqual(moved, {"opened": 1, "frames": 10, "outputs": 9, "refused": 1})
+        self.assertEqual(after["errors"]["bad_frame"] - before["errors"].get("bad_frame", 0), 1)
         self.assertGreater(after["state_bytes"], before["state_bytes"])
 
     def test_the_same_session_cut_at_each_byte_gives_the_same_answers(self):
