@@ -13,7 +13,8 @@
 
 enum { OPTION_CHECK = 256, OPTION_MODEL, OPTION_LOG_LEVEL, OPTION_UNTIL_EOF };
 
-const char *argp_program_version = "attnd " PACKAGE_VERSION;
+/* The C library looks for it by this name, which -fvisibility=hidden would keep from it. */
+__attribute__((visibility("default"))) const char *argp_program_version = "attnd " PACKAGE_VERSION;
 
 static const struct argp_option option_table[] = {
     {"config", 'c', "FILE", 0, "Read this configuration (default: " DEFAULT_CONFIG ", where it exists)", 0},

@@ -37,6 +37,22 @@ class Folder(unittest.TestCase):
         return path
 
 
+class CommandLine(unittest.TestCase):
+    def test_version_and_help(self):
+        self.assertRegex(run("--version").stdout, r"^attnd \d+\.\d+\.\d+\n$")
+        text = run("--help").stdout
+        for option in ("--config", "--socket", "--models", "--model", "--shards", "--until-eof", "--check"):
+            self.assertIn(option, text)
+
+    def test_wrong_options_are_named(self):
+        for arguments, message in ((["--nosuch"], "nosuch"), (["--shards", "many"], "not a number"),
+                                   (["--shards", "999"], "0 to 256"),
+                                   (["--until-eof", "99"], "no open descriptor"), (["extra"], "Too many arguments")):
+            result = run(*arguments)
+            self.assertEqual(result.returncode, os.EX_USAGE, arguments)
+            self.assertIn(message, result.stderr)
+
+
 class Configuration(Folder):
     def check(self, text):
         return run("--check", "--config", self.path("attnd.conf", text))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The daemon under a service manager: a socket that is passed, and what is told. The manager here is this test."""
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import harness
+from harness import ATTND, BUILDDIR, PATIENCE_S
+
+
+def speaks_to_systemd():
+    with open(os.path.join(BUILDDIR, "config.h"), encoding="utf-8") as file:
+        return "#define HAVE_SYSTEMD 1" in file.read()
+
+
+@unittest.skipUnless(speaks_to_systemd(), "built without libsystemd")
+class Service(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="attnd-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.notify = self.unix_socket("notify", socket.SOCK_DGRAM)
+
+    def unix_socket(self, name, kind):
+        result = socket.socket(socket.AF_UNIX, kind)
+        result.bind(os.path.join(self.folder, name))
+        result.settimeout(PATIENCE_S)
+        self.addCleanup(result.close)
+        return result
+
+    def start(self, descriptors=(), **environment):
+        """As a manager does: the descriptors from 3 on, and LISTEN_PID that of the process."""
+        moves = " ".join(f"{3 + i}<&{fd.fileno()}" for i, fd in enumerate(descriptors))
+        listen = f"LISTEN_FDS={len(descriptors)} LISTEN_PID=$$ " if descriptors else ""
+        script = f'exec {moves}; {listen} exec "$0" --config /dev/null --socket "$1"'
+        process = subprocess.Popen(["sh", "-c", script, ATTND, os.path.join(self.folder, "own.sock")],
+                                   pass_fds=[fd.fileno() for fd in descriptors], stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "NOTIFY_SOCKET": os.path.join(self.folder, "notify"), **environment})
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def told(self, what):
+        """Reads until something is told."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            message = self.notify.recv(4096).decode()
+            if what in message.splitlines():
+                return message
+        self.fail(f"{what} was not told")
+
+    def test_ready_comes_when_it_serves_and_stopping_before_it_ends(self):
+        process = self.start()
+        self.assertIn("STATUS=serving 0 models", self.told("READY=1"))
+        harness.Client(os.path.join(self.folder, "own.sock")).socket.close()
+        process.terminate()
+        self.told("STOPPING=1")
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_the_watchdog_is_fed_again_and_again(self):
+        process = self.start(WATCHDOG_USEC="200000")
+        for _ in range(3):
+            self.told("WATCHDOG=1")
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_a_socket_that_was_passed_is_served_and_stays(self):
+        passed = self.unix_socket("passed.sock", socket.SOCK_STREAM)
+        passed.listen(16)
+        for _ in range(2):      # the manager keeps the socket over a restart
+            process = self.start([passed])
+            client = harness.Client(os.path.join(self.folder, "passed.sock"))
+            self.assertEqual(client.request("ping")["server"], "attnd")
+            client.socket.close()
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE_S), 0)
+            self.assertEqual(sorted(os.listdir(self.folder)), ["notify", "passed.sock"])
+
+    def test_what_is_no_listening_unix_socket_is_refused(self):
+        process = self.start([self.unix_socket("datagrams", socket.SOCK_DGRAM)])
+        self.assertEqual(process.wait(PATIENCE_S), 1)
+        self.assertIn("no listening Unix stream socket", process.stderr.read())
+
+
+if __name__ == "__main__":
+    harness.main()
