@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "attnc/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libattnclient/client.h"
+#include "libattnclient/error.h"
+#include "protocol/preface.h"
+#include "protocol/scan.h"
+
+#define DEFAULT_CONNECT_MS 5000
+#define DEFAULT_SILENCE_MS 30000
+#define LARGEST_MESSAGE    (256u * 1024 * 1024) /* that a daemon may claim to take or send */
+
+struct attnp_writer *attnc_request_begin(struct attnc_client *client, enum attnp_method method)
+{
+    attnp_write_request(&client->writer, ++client->id, method);
+    if (client->has_response)
+        attnp_message_done(&client->response);
+    client->has_response = false;
+    return &client->writer;
+}
+
+int attnc_request_end(struct attnc_client *client)
+{
+    const uint8_t *bytes;
+    size_t n_bytes;
+    if (attnp_write_end(&client->writer, client->max_message, &bytes, &n_bytes) < 0)
+        return attnc_fail(&client->error, ATTNC_E_OPTIONS,
+                          "the request does not fit into memory or into a message, which has at most %zu bytes",
+                          client->max_message);
+    int result = attnc_connection_send(&client->connection, bytes, n_bytes);
+    while (result >= 0 && !client->has_response)
+        result = attnc_connection_receive(&client->connection, -1);
+    if (result < 0)
+        return result;
+    const msgpack_object *refusal = client->response.error;
+    if (refusal->type == MSGPACK_OBJECT_NIL)
+        return 0;
+    struct attnp_error wire;
+    if (attnp_error_read(refusal, &wire) < 0)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                          "the daemon refused the request with an error that cannot be read");
+    return attnc_fail_wire(&client->error, ATTNC_E_REFUSED, &wire);
+}
+
+static void keep_limits(struct attnc_client *client, const msgpack_object *limits)
+{
+    const msgpack_object *most = attnp_map_get(limits, "max_message");
+    if (!most || most->type != MSGPACK_OBJECT_POSITIVE_INTEGER || most->via.u64 > LARGEST_MESSAGE)
+        return;
+    client->max_message = most->via.u64;
+    if (client->connection.max_message < most->via.u64)
+        client->connection.max_message = most->via.u64;
+}
+
+static const msgpack_object *get_string(const msgpack_object *map, const char *key)
+{
+    const msgpack_object *value = map->type == MSGPACK_OBJECT_MAP ? attnp_map_get(map, key) : NULL;
+    return value && value->type == MSGPACK_OBJECT_STR ? value : NULL;
+}
+
+/* The preface and `hello`, whose answer says whom we speak to. */
+static int greet(struct attnc_client *client, const char *name)
+{
+    uint8_t preface[ATTNP_MAX_PREFACE];
+    size_t n = attnp_preface_write(preface, NULL, 0);
+    int result = attnc_connection_send(&client->connection, preface, n);
+    if (result < 0)
+        return result;
+    struct attnp_writer *writer = attnc_request_begin(client, ATTNP_M_HELLO);
+    attnp_write_map(writer, 2);
+    attnp_put_string(writer, "client", name);
+    attnp_write_key(writer, "versions");
+    attnp_write_array(writer, 1);
+    attnp_write_uint(writer, ATTNP_VERSION);
+    result = attnc_request_end(client);
+    if (result < 0)
+        return result;
+    const msgpack_object *hello = client->response.result;
+    const msgpack_object *server = get_string(hello, "server"), *version = get_string(hello, "version");
+    if (!server)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                          "the daemon's greeting does not say what it is; is it attnd?");
+    snprintf(client->server, sizeof(client->server), "%.*s%s%.*s", (int)server->via.str.size, server->via.str.ptr,
+             version ? " " : "", version ? (int)version->via.str.size : 0, version ? version->via.str.ptr : "");
+    const msgpack_object *limits = attnp_map_get(hello, "limits");
+    if (limits && limits->type == MSGPACK_OBJECT_MAP)
+        keep_limits(client, limits);
+    return 0;
+}
+
+static struct attnc_client *new_client(const struct attnc_connect_options *options)
+{
+    struct attnc_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    attnc_connection_init(&client->connection, &client->error, attnc_dispatch, client);
+    attnp_writer_init(&client->writer);
+    msgpack_sbuffer_init(&client->result);
+    client->max_message = ATTNP_MAX_MESSAGE;
+    client->on_notice = options->on_notice;
+    client->ctx = options->ctx;
+    return client;
+}
+
+int attnc_connect(struct attnc_client **out, const struct attnc_connect_options *options, struct attnc_error *error)
+{
+    static const struct attnc_connect_options defaults = {.size = sizeof(defaults)};
+    struct attnc_error ignored;
+    error = error ? error : &ignored;
+    options = options ? options : &defaults;
+    *out = NULL;
+    if (options->size != sizeof(*options))
+        return attnc_fail(error, ATTNC_E_OPTIONS, "attnc_connect_options.size is %zu, not %zu", options->size,
+                          sizeof(*options));
+    struct attnc_client *client = new_client(options);
+    if (!client)
+        return attnc_fail(error, ATTNC_E_MEMORY, "no memory for a client");
+    uint32_t connect_ms = options->connect_ms ? options->connect_ms : DEFAULT_CONNECT_MS;
+    client->connection.silence_ms = connect_ms;
+    int result = attnc_connection_open(&client->connection, options->socket ? options->socket : ATTNC_DEFAULT_SOCKET,
+                                       connect_ms);
+    if (result == 0)
+        result = greet(client, options->name ? options->name : "libattnclient");
+    if (result < 0) {
+        *error = client->error;
+        attnc_close(client);
+        return result;
+    }
+    client->connection.silence_ms = options->silence_ms ? options->silence_ms : DEFAULT_SILENCE_MS;
+    *out = client;
+    return 0;
+}
+
+void attnc_close(struct attnc_client *client)
+{
+    if (!client)
+        return;
+    for (size_t i = 0; i < client->n_streams; i++)
+        attnc_stream_free(client->streams[i]);
+    free(client->streams);
+    if (client->has_response)
+        attnp_message_done(&client->response);
+    free(client->response_bytes);
+    free(client->push_bytes);
+    msgpack_sbuffer_destroy(&client->result);
+    attnp_writer_done(&client->writer);
+    attnc_connection_done(&client->connection);
+    free(client);
+}
+
+const struct attnc_error *attnc_last_error(const struct attnc_client *client)
+{
+    return &client->error;
+}
+
+const char *attnc_server(const struct attnc_client *client)
+{
+    return client->server;
+}
+
+int attnc_descriptor(const struct attnc_client *client)
+{
+    return client->connection.descriptor;
+}
+
+int attnc_wait(struct attnc_client *client, int timeout_ms)
+{
+    return attnc_connection_receive(&client->connection, timeout_ms);
+}
+
+static enum attnp_method find_method(const char *name)
+{
+    for (int method = 0; method < ATTNP_M_UNKNOWN; method++)
+        if (strcmp(attnp_method_name(method), name) == 0)
+            return method;
+    return ATTNP_M_UNKNOWN;
+}
+
+int attnc_call(struct attnc_client *client, const char *method, const void *params, size_t n_params,
+               const void **result, size_t *n_result)
+{
+    struct attnp_error wire;
+    enum attnp_method number = find_method(method);
+    if (number == ATTNP_M_UNKNOWN)
+        return attnc_fail(&client->error, ATTNC_E_OPTIONS, "%s is no method of the protocol", method);
+    if (params && attnp_scan(params, n_params, &wire) < 0)
+        return attnc_fail_wire(&client->error, ATTNC_E_OPTIONS, &wire);
+    struct attnp_writer *writer = attnc_request_begin(client, number);
+    if (params)
+        writer->failed |= msgpack_sbuffer_write(&writer->buffer, params, n_params) < 0;
+    else
+        attnp_write_map(writer, 0);
+    int outcome = attnc_request_end(client);
+    if (outcome < 0)
+        return outcome;
+    msgpack_packer packer;
+    msgpack_sbuffer_clear(&client->result);
+    msgpack_packer_init(&packer, &client->result, msgpack_sbuffer_write);
+    if (msgpack_pack_object(&packer, *client->response.result) < 0)
+        return attnc_fail(&client->error, ATTNC_E_MEMORY, "no memory for the result of %s", method);
+    *result = client->result.data;
+    *n_result = client->result.size;
+    return 0;
+}

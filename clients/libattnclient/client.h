@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* A client from the inside: the connection, its streams, and the one request that may be on its way. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "attnc/client.h"
+#include "libattnclient/connection.h"
+#include "protocol/message.h"
+#include "protocol/writer.h"
+
+struct attnc_stream {
+    struct attnc_client *client;
+    struct attnc_stream_info info;
+    char **labels; /* [info.n_labels] */
+    float *values; /* [output_dim] one output, aligned */
+    bool ended;    /* the daemon has ended it; `why` tells */
+    bool rewound;  /* frames were not taken since the last push; `why` tells */
+    struct attnc_error why;
+    void (*on_output)(void *ctx, const struct attnc_output *output);
+    void (*on_notice)(void *ctx, const struct attnc_notice *notice);
+    void *ctx;
+};
+
+struct attnc_client {
+    struct attnc_connection connection;
+    struct attnc_error error;      /* of the last failure */
+    size_t max_message;            /* longest body that the daemon takes, bytes */
+    struct attnc_stream **streams; /* [n_streams], by rising number */
+    size_t n_streams;
+    struct attnp_writer writer;
+    uint8_t *push_bytes; /* [push_capacity] the message being pushed */
+    size_t push_capacity;
+    uint32_t id;             /* of the newest request */
+    uint8_t *response_bytes; /* what `response` points into */
+    bool has_response;       /* `response` is that to the newest request */
+    struct attnp_message response;
+    msgpack_sbuffer result; /* what attnc_call returned last */
+    char server[64];
+    void (*on_notice)(void *ctx, const struct attnc_notice *notice);
+    void *ctx;
+};
+
+/* A request: begin, the writer's functions for exactly one map of params, then end, which sends it and waits for the
+ * response. On success client->response.result lives until the next begin. */
+struct attnp_writer *attnc_request_begin(struct attnc_client *client, enum attnp_method method);
+int attnc_request_end(struct attnc_client *client);
+
+/* Takes one message of the daemon's: outputs and notices go to their callbacks, the response is kept (an
+ * attnc_take_fn). */
+int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body);
+
+/* The stream of that number; NULL where none is open here. */
+struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number);
+
+/* Frees a stream that is in no table (any more); NULL is allowed. */
+void attnc_stream_free(struct attnc_stream *stream);

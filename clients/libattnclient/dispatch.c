@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes from the daemon, sorted: outputs to their stream, the response to who waits for it, notices to the
+ * callbacks. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libattnclient/client.h"
+#include "libattnclient/error.h"
+#include "protocol/push.h"
+
+struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number)
+{
+    size_t low = 0, high = client->n_streams;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (client->streams[middle]->info.stream < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < client->n_streams && client->streams[low]->info.stream == number)
+        return client->streams[low];
+    return NULL;
+}
+
+/* Frames settle in the order of their numbers, so one number says it all. */
+static void settle(struct attnc_stream *stream, uint64_t first, uint64_t count)
+{
+    uint64_t end = first + count;
+    if (end > stream->info.settled && end <= stream->info.next_frame)
+        stream->info.settled = end;
+}
+
+static int take_output(struct attnc_client *client, const uint8_t *body, size_t n_body)
+{
+    struct attnp_output wire;
+    struct attnp_error error;
+    if (attnp_output_read(&wire, body, n_body, &error) < 0)
+        return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &error);
+    struct attnc_stream *stream = attnc_stream_find(client, wire.stream);
+    if (!stream)
+        return 0; /* closed here while it was on its way */
+    size_t output_bytes = stream->info.output_dim * sizeof(float);
+    if (wire.n_bytes == 0 || wire.n_bytes % output_bytes != 0)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                          "the daemon sent an output of %zu bytes, which is no multiple of %zu", wire.n_bytes,
+                          output_bytes);
+    uint64_t k = wire.n_bytes / output_bytes;
+    settle(stream, wire.first, k);
+    for (uint64_t i = 0; i < k && stream->on_output; i++) {
+        memcpy(stream->values, wire.outputs + i * output_bytes, output_bytes);
+        stream->on_output(stream->ctx, &(struct attnc_output){
+                                           .stream = stream,
+                                           .frame = wire.first + i,
+                                           .position = wire.position + i,
+                                           .lag_us = wire.lag_us,
+                                           .warming = i < wire.warming,
+                                           .n_values = stream->info.output_dim,
+                                           .values = stream->values,
+                                       });
+    }
+    return 0;
+}
+
+static void tell(const struct attnc_client *client, const struct attnc_notice *notice)
+{
+    if (notice->stream && notice->stream->on_notice)
+        notice->stream->on_notice(notice->stream->ctx, notice);
+    else if (client->on_notice)
+        client->on_notice(client->ctx, notice);
+}
+
+/* An error that answers no request: it refuses a frame, or turns frames away, or announces the end of stream or
+ * connection. */
+static int take_error(struct attnc_client *client, const msgpack_object *params)
+{
+    struct attnp_error wire;
+    if (attnp_error_read(params, &wire) < 0)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an error that cannot be read");
+    struct attnc_stream *stream = wire.has_stream ? attnc_stream_find(client, wire.stream) : NULL;
+    struct attnc_notice notice = {
+        .what = "error", .stream = stream, .name = attnp_error_name(wire.code), .text = wire.text};
+    enum attnp_ends ends = attnp_error_ends(wire.code);
+    if (ends == ATTNP_ENDS_CONNECTION)
+        attnc_fail_wire(&client->connection.farewell, ATTNC_E_CLOSED, &wire);
+    if (stream && ends == ATTNP_ENDS_STREAM) {
+        stream->ended = true;
+        attnc_fail_wire(&stream->why, ATTNC_E_CLOSED, &wire);
+    } else if (stream && wire.has_expected) {
+        if (wire.expected < stream->info.next_frame)
+            stream->info.next_frame = wire.expected;
+        stream->rewound = true;
+        attnc_fail_wire(&stream->why, ATTNC_E_REFUSED, &wire);
+    } else if (stream && wire.has_frame) {
+        notice.first = wire.frame;
+        notice.count = 1;
+        settle(stream, wire.frame, 1);
+    }
+    tell(client, &notice);
+    return 0;
+}
+
+static uint64_t get_number(const msgpack_object *map, const char *key)
+{
+    const msgpack_object *value = attnp_map_get(map, key);
+    return value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? value->via.u64 : 0;
+}
+
+/* Copies a string, cut where it is too long; "" where there is none. */
+static void get_string(char text[64], const msgpack_object *map, const char *key)
+{
+    const msgpack_object *value = attnp_map_get(map, key);
+    size_t n = value && value->type == MSGPACK_OBJECT_STR ? value->via.str.size : 0;
+    n = n < 63 ? n : 63;
+    if (n > 0)
+        memcpy(text, value->via.str.ptr, n);
+    text[n] = '\0';
+}
+
+static int take_event(struct attnc_client *client, const msgpack_object *params)
+{
+    char what[64], reason[64];
+    if (params->type != MSGPACK_OBJECT_MAP)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an event that cannot be read");
+    get_string(what, params, "event");
+    get_string(reason, params, "reason");
+    struct attnc_stream *stream = attnc_stream_find(client, get_number(params, "stream"));
+    struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = ""};
+    if (strcmp(what, "dropped") == 0 || strcmp(what, "skipped") == 0) {
+        notice.first = get_number(params, "first");
+        notice.count = get_number(params, "count");
+        if (stream)
+            settle(stream, notice.first, notice.count);
+    } else if (stream && (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0)) {
+        stream->ended = true;
+        attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s", reason[0] ? reason : what);
+    }
+    tell(client, &notice);
+    return 0;
+}
+
+/* Keeps the bytes too: the response lives longer than the read buffer that it came in. */
+static int keep_response(struct attnc_client *client, const uint8_t *body, size_t n_body)
+{
+    struct attnp_error wire;
+    bool id_known;
+    uint8_t *bytes = realloc(client->response_bytes, n_body);
+    if (!bytes)
+        return attnc_fail(&client->error, ATTNC_E_MEMORY, "no memory for a response of %zu bytes", n_body);
+    memcpy(bytes, body, n_body);
+    client->response_bytes = bytes;
+    if (attnp_message_read(&client->response, bytes, n_body, &id_known, &wire) < 0)
+        return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &wire);
+    client->has_response = true;
+    return 1; /* what stands behind it may concern the stream that it opens */
+}
+
+int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body)
+{
+    struct attnc_client *client = ctx;
+    struct attnp_message message;
+    struct attnp_error wire;
+    bool id_known;
+    int result = 0;
+    if (attnp_is_output(body, n_body))
+        return take_output(client, body, n_body);
+    if (attnp_message_read(&message, body, n_body, &id_known, &wire) < 0)
+        return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &wire);
+    if (message.kind == ATTNP_RESPONSE && message.id == client->id && !client->has_response)
+        result = keep_response(client, body, n_body);
+    else if (message.kind == ATTNP_NOTIFICATION && message.method == ATTNP_M_ERROR)
+        result = take_error(client, message.params);
+    else if (message.kind == ATTNP_NOTIFICATION && message.method == ATTNP_M_EVENT)
+        result = take_event(client, message.params);
+    attnp_message_done(&message);
+    return result;
+}
