@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "attnctl/json.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *of_object(const msgpack_object *object);
+
+static json_t *of_bin(const msgpack_object_bin *bin)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * (size_t)bin->size + 1);
+    if (!text)
+        return NULL;
+    for (uint32_t i = 0; i < bin->size; i++) {
+        text[2 * i] = digits[(uint8_t)bin->ptr[i] >> 4];
+        text[2 * i + 1] = digits[(uint8_t)bin->ptr[i] & 15];
+    }
+    json_t *string = json_stringn(text, 2 * (size_t)bin->size);
+    free(text);
+    return string;
+}
+
+static json_t *of_array(const msgpack_object_array *array)
+{
+    json_t *json = json_array();
+    for (uint32_t i = 0; i < array->size; i++)
+        json_array_append_new(json, of_object(&array->ptr[i]));
+    return json;
+}
+
+static json_t *of_map(const msgpack_object_map *map)
+{
+    json_t *json = json_object();
+    for (uint32_t i = 0; i < map->size; i++) {
+        const msgpack_object *key = &map->ptr[i].key;
+        char *name = key->type == MSGPACK_OBJECT_STR ? strndup(key->via.str.ptr, key->via.str.size) : NULL;
+        if (name)
+            json_object_set_new(json, name, of_object(&map->ptr[i].val));
+        free(name);
+    }
+    return json;
+}
+
+static json_t *of_object(const msgpack_object *object)
+{
+    switch (object->type) {
+    case MSGPACK_OBJECT_BOOLEAN:
+        return json_boolean(object->via.boolean);
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        return object->via.u64 <= INT64_MAX ? json_integer(object->via.u64) : json_real(object->via.u64);
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        return json_integer(object->via.i64);
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        return isfinite(object->via.f64) ? json_real(object->via.f64) : json_null();
+    case MSGPACK_OBJECT_STR:
+        return json_stringn(object->via.str.ptr, object->via.str.size);
+    case MSGPACK_OBJECT_BIN:
+        return of_bin(&object->via.bin);
+    case MSGPACK_OBJECT_ARRAY:
+        return of_array(&object->via.array);
+    case MSGPACK_OBJECT_MAP:
+        return of_map(&object->via.map);
+    default:
+        return json_null();
+    }
+}
+
+json_t *json_of_msgpack(const void *bytes, size_t n_bytes)
+{
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    json_t *json = NULL;
+    if (msgpack_unpack_next(&unpacked, bytes, n_bytes, NULL) == MSGPACK_UNPACK_SUCCESS)
+        json = of_object(&unpacked.data);
+    msgpack_unpacked_destroy(&unpacked);
+    return json;
+}
+
+/* A number names a stream by its number, anything else by its name. */
+static void pack_target(msgpack_packer *packer, const char *target)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(target, &end, 10);
+    bool by_number = isdigit((unsigned char)target[0]) && *end == '\0' && errno == 0;
+    msgpack_pack_map(packer, 1);
+    msgpack_pack_str_with_body(packer, by_number ? "stream" : "name", by_number ? 6 : 4);
+    if (by_number)
+        msgpack_pack_uint64(packer, number);
+    else
+        msgpack_pack_str_with_body(packer, target, strlen(target));
+}
+
+json_t *json_call(struct attnc_client *client, const char *method, const char *target)
+{
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+    const void *result;
+    size_t n_result;
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    if (target)
+        pack_target(&packer, target);
+    int outcome = attnc_call(client, method, target ? buffer.data : NULL, buffer.size, &result, &n_result);
+    msgpack_sbuffer_destroy(&buffer);
+    return outcome < 0 ? NULL : json_of_msgpack(result, n_result);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's answers as JSON. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "attnc/client.h"
+
+/* One MessagePack value as JSON: bins as hexadecimal text, NaN and infinity as null. The value's depth is bounded by
+ * the protocol. NULL where it cannot be read, or without memory; else to be freed with json_decref. */
+json_t *json_of_msgpack(const void *bytes, size_t n_bytes);
+
+/* attnc_call with the answer as JSON. `target`: a stream's number or name as the one parameter, or NULL. NULL on
+ * failure, which attnc_last_error tells. */
+json_t *json_call(struct attnc_client *client, const char *method, const char *target);

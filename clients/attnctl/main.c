@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* attnctl: which command is meant, and the options that all commands share. */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attnctl/command.h"
+
+const char *argp_program_version = "attnctl " PACKAGE_VERSION;
+
+static const struct command commands[] = {
+    {"stream", "audio or features in, scores out, frame by frame", stream_run},
+    {"attend", "raw attention: q, k and v in, outputs out", attend_run},
+    {"features", "audio to the features that a model takes", features_run},
+    {"ping", "ask whether the daemon answers", look_ping},
+    {"models", "list the models that the daemon serves", look_models},
+    {"streams", "list the open streams", look_streams},
+    {"info", "show one stream", look_info},
+    {"stats", "show the daemon's counters", look_stats},
+    {"reset", "empty the state of a stream", look_reset},
+    {"close", "end a stream", look_close},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+int complain(enum exit_code code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("attnctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return code;
+}
+
+enum { OPTION_SOCKET = 256, OPTION_JSON };
+
+static error_t parse_setting(int key, char *argument, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    switch (key) {
+    case OPTION_SOCKET:
+        settings->socket = argument;
+        return 0;
+    case OPTION_JSON:
+        settings->json = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option setting_options[] = {
+    {"socket", OPTION_SOCKET, "PATH", 0, "The daemon's socket (default: $ATTND_SOCKET, or /run/attnd/attnd.sock)", 10},
+    {"json", OPTION_JSON, NULL, 0, "JSON, also on a terminal", 10},
+    {0},
+};
+
+const struct argp settings_argp = {.options = setting_options, .parser = parse_setting};
+
+/* Edit distance of two words, for the one that was meant. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[32], n = strlen(b);
+    if (n >= 32)
+        return n;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = corner + (a[i] != b[j - 1]);
+            best = best < row[j] + 1 ? best : row[j] + 1;
+            best = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+            corner = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+static int complain_unknown(const char *name)
+{
+    const struct command *nearest = &commands[0];
+    for (size_t i = 1; i < N_COMMANDS; i++)
+        if (distance(name, commands[i].name) < distance(name, nearest->name))
+            nearest = &commands[i];
+    if (distance(name, nearest->name) <= 2)
+        return complain(EXIT_USAGE, "there is no command '%s'; do you mean '%s'?", name, nearest->name);
+    return complain(EXIT_USAGE, "there is no command '%s'; 'attnctl --help' lists them", name);
+}
+
+/* The list of commands, as the end of --help. */
+static char *show_commands(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    char *list = NULL;
+    size_t n_bytes;
+    FILE *memory = open_memstream(&list, &n_bytes);
+    if (!memory)
+        return NULL;
+    fputs("Commands:\n", memory);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(memory, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n'attnctl COMMAND --help' tells more of each.", memory);
+    fclose(memory);
+    return list;
+}
+
+/* What main has found out: the settings given before the command, and where the command stands. */
+struct invocation {
+    struct settings settings;
+    int at;
+};
+
+static error_t parse_main(int key, char *argument, struct argp_state *state)
+{
+    struct invocation *invocation = state->input;
+    (void)argument;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &invocation->settings;
+        return 0;
+    case ARGP_KEY_ARG:
+        invocation->at = state->next - 1;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_usage(state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .parser = parse_main,
+        .args_doc = "COMMAND [ARGUMENT...]",
+        .doc = "Works with attnd, the streaming inference daemon: data on standard output, everything else on standard "
+               "error.\v",
+        .children = children,
+        .help_filter = show_commands,
+    };
+    struct invocation invocation = {0};
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &invocation);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(argv[invocation.at], commands[i].name) != 0)
+            continue;
+        char name[32];
+        snprintf(name, sizeof(name), "attnctl %s", commands[i].name);
+        argv[invocation.at] = name;
+        return commands[i].run(&invocation.settings, argc - invocation.at, argv + invocation.at);
+    }
+    return complain_unknown(argv[invocation.at]);
+}
