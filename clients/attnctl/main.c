@@ -2,14 +2,17 @@
 /* attnctl: which command is meant, and the options that all commands share. */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attnctl/command.h"
 
-const char *argp_program_version = "attnctl " PACKAGE_VERSION;
+/* libc looks for it by name, which -fvisibility=hidden would keep from it. */
+__attribute__((visibility("default"))) const char *argp_program_version = "attnctl " PACKAGE_VERSION;
 
 static const struct command commands[] = {
     {"stream", "audio or features in, scores out, frame by frame", stream_run},
@@ -139,6 +142,18 @@ static error_t parse_main(int key, char *argument, struct argp_state *state)
     }
 }
 
+/* A socket that took the number of a closed standard output would be sent the data. Read-only, so that writing fails.
+ */
+static void keep_standard_descriptors(void)
+{
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDONLY);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
@@ -151,6 +166,7 @@ int main(int argc, char **argv)
         .help_filter = show_commands,
     };
     struct invocation invocation = {0};
+    keep_standard_descriptors();
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &invocation);
     for (size_t i = 0; i < N_COMMANDS; i++) {

@@ -35,6 +35,13 @@ class Listening(attnctl_case.Case):
         self.assertRegex(answer["server"], "^attnd ")
         self.assertGreater(answer["round_trip_us"], 0)
 
+    def test_version_and_help_need_no_daemon(self):
+        self.environment["ATTND_SOCKET"] = self.path("nobody.sock")
+        self.assertRegex(self.run_attnctl("--version")[0].decode(), r"^attnctl \d")
+        self.assertIn("  stream ", self.run_attnctl("--help")[0].decode())
+        for command in ("stream", "attend", "features", "ping", "info"):
+            self.assertIn(f"Usage: attnctl {command}", self.run_attnctl(command, "--help")[0].decode())
+
     def test_the_socket_can_be_named_before_and_after_the_command(self):
         self.environment["ATTND_SOCKET"] = self.path("nobody.sock")
         self.ask("--socket", self.daemon.socket, "ping")

@@ -122,6 +122,13 @@ class Stream(attnctl_case.Case):
         self.assertEqual([line for line in errors.splitlines() if "private daemon" not in line], [])
         self.assertNotEqual(process.returncode, 0)
 
+    def test_says_when_its_output_cannot_be_written(self):
+        for command, words in (('exec "$@" >&-', "Bad file descriptor"), ('exec "$@" >/dev/full', "No space left")):
+            done = subprocess.run(["sh", "-c", command, "sh", harness.ATTNCTL, "stream", self.wav], env=self.environment,
+                                  stderr=subprocess.PIPE, timeout=harness.PATIENCE_S, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(words, done.stderr.decode())
+
 
 class RefusedStream(attnctl_case.Case):
     """Each mistake has one message that names the cause, and a status that is not 0."""
