@@ -95,6 +95,36 @@ static void name_output(char path[4096], const char *folder, const char *in)
     snprintf(path, 4096, "%s/%.*s.npy", folder, n, base);
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Inputs of one name from several folders would end in one output. EXIT_USAGE after having complained. */
+static enum exit_code check_outputs(const struct features *features)
+{
+    char path[4096];
+    size_t n = features->folder ? features->n_files : 0;
+    char **outputs = calloc(n + 1, sizeof(*outputs));
+    enum exit_code code = outputs ? EXIT_DONE : complain(EXIT_DATA, "no memory");
+    for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
+        name_output(path, features->folder, features->files[i]);
+        outputs[i] = strdup(path);
+        if (!outputs[i])
+            code = complain(EXIT_DATA, "no memory");
+    }
+    if (code == EXIT_DONE)
+        qsort(outputs, n, sizeof(*outputs), compare_paths);
+    for (size_t i = 1; i < n && code == EXIT_DONE; i++)
+        if (strcmp(outputs[i - 1], outputs[i]) == 0)
+            code = complain(EXIT_USAGE, "%s would be written for two inputs; give each call inputs of different names",
+                            outputs[i]);
+    for (size_t i = 0; i < n && outputs; i++)
+        free(outputs[i]);
+    free(outputs);
+    return code;
+}
+
 /* Every input is converted, also where another one failed. */
 static enum exit_code convert_all(const struct features *features, const struct source_model *model)
 {
@@ -150,6 +180,8 @@ int features_run(struct settings *settings, int argc, char **argv)
     struct source_model model;
     argp_parse(&argp, argc, argv, 0, NULL, &features);
     interrupt_start();
-    enum exit_code code = ask_model(&features, &model);
+    enum exit_code code = check_outputs(&features);
+    if (code == EXIT_DONE)
+        code = ask_model(&features, &model);
     return code == EXIT_DONE ? convert_all(&features, &model) : code;
 }

@@ -24,8 +24,8 @@
 
 #include "attnctl/interrupt.h"
 
-#define START_TRIES 500 /* of 20 ms each: a model of gigabytes takes seconds to load */
-#define STOP_TRIES  200 /* of 10 ms each */
+#define START_TRIES 3000 /* of up to 20 ms each: a model of gigabytes takes seconds to load */
+#define STOP_TRIES  100  /* the same: two seconds */
 #define PATH_BYTES  4096
 
 /* The folder of attnctl itself; "" where it cannot be told. */
@@ -146,6 +146,12 @@ static int tell_log(const struct private_daemon *daemon, struct problem *problem
     return problem_set(problem, "a private daemon did not start%s%s", text[0] ? ": " : "", text);
 }
 
+/* Waits a little, and longer after more tries: a small model is loaded within a few milliseconds. */
+static void wait_a_little(int tries)
+{
+    poll(NULL, 0, tries < 5 ? 1 << tries : 20);
+}
+
 /* Connects as soon as the daemon listens. */
 static int connect_to(struct private_daemon *daemon, struct attnc_client **client,
                       const struct attnc_connect_options *options, struct problem *problem)
@@ -165,7 +171,7 @@ static int connect_to(struct private_daemon *daemon, struct attnc_client **clien
             daemon->pid = 0;
             return tell_log(daemon, problem);
         }
-        poll(NULL, 0, 20);
+        wait_a_little(tries);
     }
     return problem_set(problem, interrupted() ? "interrupted" : "a private daemon was started, but does not listen");
 }
@@ -213,7 +219,7 @@ void private_stop(struct private_daemon *daemon)
     for (int tries = 0; daemon->pid > 0 && waitpid(daemon->pid, NULL, WNOHANG) == 0; tries++) {
         if (tries >= STOP_TRIES)
             kill(daemon->pid, SIGKILL);
-        poll(NULL, 0, 10);
+        wait_a_little(tries);
     }
     if (daemon->log >= 0)
         close(daemon->log);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attnctl/interrupt.h"
 #include "attnctl/json.h"
 
 #define ENDING        ".safetensors"
@@ -63,7 +64,10 @@ static enum exit_code start_private(struct session *session, const char *file,
     struct problem problem;
     if (file && access(file, R_OK) < 0)
         return complain(EXIT_DATA, "%s: %s", file, strerror(errno));
-    if (private_start(&session->daemon, file, &session->client, options, &problem) < 0)
+    int result = private_start(&session->daemon, file, &session->client, options, &problem);
+    if (result < 0 && interrupted())
+        return EXIT_INTERRUPTED;
+    if (result < 0)
         return complain(file ? EXIT_DATA : EXIT_REACH, "%s", problem.text);
     return EXIT_DONE;
 }

@@ -229,6 +229,14 @@ class Features(attnctl_case.Case):
         shapes = [numpy.load(self.path(f"out/{name[0]}.npy")).shape[0] for name in names]
         self.assertEqual(shapes, [attnctl_case.n_frames(int((0.2 + 0.1 * i) * 16000)) for i in range(3)])
 
+    def test_of_two_inputs_of_one_name_are_not_written_over_each_other(self):
+        for folder in ("a", "b"):
+            os.mkdir(self.path(folder))
+            write_wav(self.path(f"{folder}/tone.wav"), sound(0.2))
+        _, errors = self.run_attnctl("features", "-d", self.folder, self.path("a/tone.wav"), self.path("b/tone.wav"), status=2)
+        self.assertIn("tone.npy would be written for two inputs", errors)
+        self.assertFalse(os.path.exists(self.path("tone.npy")))
+
 
 if __name__ == "__main__":
     harness.main()
