@@ -100,17 +100,37 @@ static void pack_target(msgpack_packer *packer, const char *target)
         msgpack_pack_str_with_body(packer, target, strlen(target));
 }
 
-json_t *json_call(struct attnc_client *client, const char *method, const char *target)
+static json_t *call(struct attnc_client *client, const char *method, const msgpack_sbuffer *params)
 {
-    msgpack_sbuffer buffer;
-    msgpack_packer packer;
     const void *result;
     size_t n_result;
-    msgpack_sbuffer_init(&buffer);
-    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    int outcome = attnc_call(client, method, params->size > 0 ? params->data : NULL, params->size, &result, &n_result);
+    return outcome < 0 ? NULL : json_of_msgpack(result, n_result);
+}
+
+json_t *json_call(struct attnc_client *client, const char *method, const char *target)
+{
+    msgpack_sbuffer params;
+    msgpack_packer packer;
+    msgpack_sbuffer_init(&params);
+    msgpack_packer_init(&packer, &params, msgpack_sbuffer_write);
     if (target)
         pack_target(&packer, target);
-    int outcome = attnc_call(client, method, target ? buffer.data : NULL, buffer.size, &result, &n_result);
-    msgpack_sbuffer_destroy(&buffer);
-    return outcome < 0 ? NULL : json_of_msgpack(result, n_result);
+    json_t *answer = call(client, method, &params);
+    msgpack_sbuffer_destroy(&params);
+    return answer;
+}
+
+json_t *json_call_after(struct attnc_client *client, const char *method, uint64_t after)
+{
+    msgpack_sbuffer params;
+    msgpack_packer packer;
+    msgpack_sbuffer_init(&params);
+    msgpack_packer_init(&packer, &params, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 1);
+    msgpack_pack_str_with_body(&packer, "after", 5);
+    msgpack_pack_uint64(&packer, after);
+    json_t *answer = call(client, method, &params);
+    msgpack_sbuffer_destroy(&params);
+    return answer;
 }

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "attnc/client.h"
 
@@ -14,3 +15,6 @@ json_t *json_of_msgpack(const void *bytes, size_t n_bytes);
 /* attnc_call with the answer as JSON. `target`: a stream's number or name as the one parameter, or NULL. NULL on
  * failure, which attnc_last_error tells. */
 json_t *json_call(struct attnc_client *client, const char *method, const char *target);
+
+/* The same with the parameter `after`: what follows in an answer that comes in parts. */
+json_t *json_call_after(struct attnc_client *client, const char *method, uint64_t after);

@@ -72,6 +72,34 @@ static void add_round_trip(json_t *answer, const struct session *session, const 
     json_object_set_new(answer, "round_trip_us", json_integer(microseconds_since(start)));
 }
 
+/* `streams` comes in parts where they are many: all of them, or NULL where a part could not be had. */
+static json_t *ask_streams(struct attnc_client *client)
+{
+    json_t *all = json_call(client, "streams", NULL), *rows = json_object_get(all, "streams");
+    while (json_is_true(json_object_get(all, "more")) && json_array_size(rows) > 0) {
+        json_t *last = json_array_get(rows, json_array_size(rows) - 1);
+        json_t *part = json_call_after(client, "streams", json_integer_value(json_object_get(last, "stream")));
+        if (!part) {
+            json_decref(all);
+            return NULL;
+        }
+        bool more =
+            json_array_size(json_object_get(part, "streams")) > 0 && json_is_true(json_object_get(part, "more"));
+        json_array_extend(rows, json_object_get(part, "streams"));
+        json_object_set_new(all, "more", json_boolean(more));
+        json_decref(part);
+    }
+    json_object_del(all, "more");
+    return all;
+}
+
+static json_t *ask_question(struct attnc_client *client, const struct look *look)
+{
+    if (strcmp(look->question->method, "streams") == 0)
+        return ask_streams(client);
+    return json_call(client, look->question->method, look->target);
+}
+
 static int ask(const struct look *look)
 {
     struct session session;
@@ -80,7 +108,7 @@ static int ask(const struct look *look)
     if (code != EXIT_DONE)
         return code;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    json_t *answer = json_call(session.client, look->question->method, look->target);
+    json_t *answer = ask_question(session.client, look);
     if (answer && strcmp(look->question->method, "ping") == 0)
         add_round_trip(answer, &session, &start);
     if (answer)

@@ -62,6 +62,11 @@ class Listening(attnctl_case.Case):
                 info = self.ask("info", target)
                 self.assertEqual((info["stream"], info["name"], info["position"]), (stream, "kitchen", 3))
 
+    def test_streams_lists_all_of_many(self):
+        with self.daemon.client() as client:
+            numbers = [client.open_attention()["stream"] for _ in range(1100)]
+            self.assertEqual([entry["stream"] for entry in self.ask("streams")["streams"]], sorted(numbers))
+
     def test_reset_empties_a_stream_and_close_ends_it(self):
         with self.daemon.client() as client:
             stream = client.open_attention(name="kitchen")["stream"]
