@@ -130,25 +130,27 @@ static float *copy_values(const struct attn_tensor *tensor)
     return values;
 }
 
-/* q, k and v as one product, or none of them. */
+/* q, k and v as one product, or none of them. Memory is taken once all three are known to be there: until then their
+ * sizes are only what the configuration claims. */
 static int load_projections(const struct loader *loader, struct attn_linear *qkv, uint32_t model_dim)
 {
     static const char *const parts[] = {"q", "k", "v"};
+    const struct attn_tensor *pairs[3][2];
     bool any = false;
     for (size_t i = 0; i < 3; i++)
         any = any || has(loader, parts[i], ".weight") || has(loader, parts[i], ".bias");
     qkv->n_in = model_dim;
     if (!any)
         return 0;
-    if (attn_linear_init(qkv, 3 * model_dim, model_dim) < 0)
-        return no_memory(loader, "q, k and v");
-    for (uint32_t i = 0; i < 3; i++) {
-        const struct attn_tensor *pair[2];
-        int error = take_pair(loader, pair, parts[i], model_dim, model_dim);
+    for (size_t i = 0; i < 3; i++) {
+        int error = take_pair(loader, pairs[i], parts[i], model_dim, model_dim);
         if (error < 0)
             return error;
-        attn_linear_set_rows(qkv, i * model_dim, model_dim, pair[0]->values, pair[1]->values);
     }
+    if (attn_linear_init(qkv, 3 * model_dim, model_dim) < 0)
+        return no_memory(loader, "q, k and v");
+    for (uint32_t i = 0; i < 3; i++)
+        attn_linear_set_rows(qkv, i * model_dim, model_dim, pairs[i][0]->values, pairs[i][1]->values);
     return 0;
 }
 

@@ -19,29 +19,35 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
-static size_t n_allocations;
+static size_t n_allocations, largest_allocation;
+
+static void count(size_t size)
+{
+    n_allocations++;
+    largest_allocation = size > largest_allocation ? size : largest_allocation;
+}
 
 void *__wrap_malloc(size_t size)
 {
-    n_allocations++;
+    count(size);
     return __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    n_allocations++;
+    count(n * size);
     return __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-    n_allocations++;
+    count(size);
     return __real_realloc(old, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    n_allocations++;
+    count(size);
     return __real_aligned_alloc(alignment, size);
 }
 
@@ -200,6 +206,28 @@ START_TEST(a_step_allocates_nothing)
 }
 END_TEST
 
+/* A file of a few kilobytes that claims the largest model gets no memory for the claim: the weights would have 51 GB. */
+START_TEST(memory_is_taken_for_what_is_there)
+{
+    static const char *const absent[] = {"embed.weight", "embed.bias", "pe.weight"};
+    struct draft draft;
+    draft_init(&draft);
+    draft_replace(&draft, "\"input_dim\": 3", "\"input_dim\": 65536");
+    draft_replace(&draft, "\"model_dim\": 4", "\"model_dim\": 65536");
+    draft_replace(&draft, "\"positions\": 2", "\"positions\": 0");
+    for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+        draft_remove(&draft, absent[i]);
+    struct draft_file file = draft_write(&draft);
+    struct attn_encoder *encoder;
+    largest_allocation = 0;
+    ck_assert_int_eq(attn_encoder_parse(&encoder, file.bytes, file.n_bytes, NULL), ATTN_E_MODEL);
+    ck_assert_uint_gt(largest_allocation, 0);
+    ck_assert_uint_lt(largest_allocation, 65536);
+    free(file.bytes);
+    draft_done(&draft);
+}
+END_TEST
+
 /* What came before the newest R frames does not show in the bits, be it so large that the layers overflow. */
 START_TEST(forgets_all_but_the_replay_frames)
 {
@@ -255,6 +283,7 @@ static Suite *encoder(void)
     tcase_add_loop_test(tcase, reset_equals_fresh, 0, N_KINDS);
     tcase_add_loop_test(tcase, streams_do_not_see_each_other, 0, N_KINDS);
     tcase_add_loop_test(tcase, a_step_allocates_nothing, 0, N_KINDS);
+    tcase_add_test(tcase, memory_is_taken_for_what_is_there);
     tcase_add_loop_test(tcase, forgets_all_but_the_replay_frames, 0, N_KINDS);
     tcase_add_test(tcase, the_kinds_of_output_agree);
     suite_add_tcase(suite, tcase);
