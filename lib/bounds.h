@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every limit on what a model file may claim. They bound memory and time before anything is allocated; attnd-model(7)
- * lists them. (Not named after <limits.h>, which a file of that name would hide: this folder is on the include path.)
- */
+/* Every limit on what a model file or options may claim. They bound memory and time before anything is allocated;
+ * attnd-model(7) lists them. (Not named after <limits.h>, which a file of that name would hide: this folder is on the
+ * include path.) */
 #pragma once
 
 #define ATTN_MAX_HEADER_BYTES (1u << 20) /* of the safetensors header, configuration included */
@@ -17,3 +17,5 @@
 #define ATTN_MAX_LABEL_BYTES  255
 #define ATTN_MAX_HOPS         1024       /* of a frame of the vggish front-end, and its stride */
 #define ATTN_MAX_STATE_BYTES  (1u << 30) /* of one stream */
+#define ATTN_MAX_INVERSE_WORK 0x1p32     /* multiply-adds of g, for all heads of a layer: some 0.4 s */
+#define ATTN_MAX_FILE_BYTES   (1u << 30) /* published models take 2 to 60 MB */

@@ -8,11 +8,8 @@
 #include <unistd.h>
 
 #include "attn/attn.h"
+#include "bounds.h"
 #include "reason.h"
-
-/* Of a model file. The published models take 2 to 60 MB; the largest that the limits of a model allow is no use to
- * anybody. */
-#define MAX_FILE_BYTES (1u << 30)
 
 /* The file's size in bytes, or an error. */
 static int measure(int fd, const char *path, size_t *n_bytes, struct attn_reason *why)
@@ -22,9 +19,9 @@ static int measure(int fd, const char *path, size_t *n_bytes, struct attn_reason
         return attn_refuse(why, ATTN_E_FILE, "%s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return attn_refuse(why, ATTN_E_FILE, "%s is not a regular file", path);
-    if (status.st_size > (off_t)MAX_FILE_BYTES)
+    if (status.st_size > (off_t)ATTN_MAX_FILE_BYTES)
         return attn_refuse(why, ATTN_E_FILE, "%s has %lld bytes; a model file may have %u", path,
-                           (long long)status.st_size, MAX_FILE_BYTES);
+                           (long long)status.st_size, ATTN_MAX_FILE_BYTES);
     *n_bytes = (size_t)status.st_size;
     return 0;
 }
