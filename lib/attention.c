@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "inverse.h"
 #include "nystrom.h"
 #include "options.h"
 #include "reason.h"
@@ -37,17 +38,28 @@ static int own_landmarks(struct attn_options *options)
     return options->q_landmarks == NULL || options->k_landmarks == NULL ? ATTN_E_MEMORY : 0;
 }
 
-/* The state of one stream in floats; in floating point, so that no shape overflows it. */
-static double state_floats(const struct attn_options *options)
+static bool is_exact(const struct attn_options *options)
 {
-    double n = options->window, m = options->landmarks, d = options->head_dim;
-    double p = m > 0 && m < n ? n / m + 1 : 1;
-    return options->heads * (2 * n * d + m * m * d + p * m * d + 5 * m * d + 3 * m * m);
+    bool fixed = options->landmark_policy == ATTN_LANDMARKS_FIXED;
+    return options->method == ATTN_EXACT || (!fixed && options->landmarks >= options->window);
 }
 
-static int check_size(const struct attn_options *options, struct attn_reason *why)
+/* No less than the state of one stream takes, in floats: every array with the padding that it may have (nystrom.h,
+ * aggregate.h). In floating point, so that no shape overflows it; what passes has sizes that fit 32 bits. */
+static double most_state_floats(const struct attn_options *options)
 {
-    double mib = state_floats(options) * sizeof(float) / (1 << 20);
+    double n = options->window, m = options->landmarks, d = options->head_dim, padding = 15;
+    if (is_exact(options))
+        return options->heads * 2 * n * d;
+    double c = m < n ? m : n;
+    double rows = c + n / c + 1; /* of m aggregates each: the back, the boundaries, the longest segment's slots */
+    double means = options->landmark_policy == ATTN_LANDMARKS_MEANS ? 2 * (d + m * d + m * m) + 6 * padding : 0;
+    return options->heads * (2 * (n * d + padding) + rows * (m * d + 2 * m + 2 * padding) + means);
+}
+
+static int check_state(const struct attn_options *options, struct attn_reason *why)
+{
+    double mib = most_state_floats(options) * sizeof(float) / (1 << 20);
     double most = (double)ATTN_MAX_STATE_BYTES / (1 << 20);
     if (mib <= most)
         return 0;
@@ -55,6 +67,19 @@ static int check_size(const struct attn_options *options, struct attn_reason *wh
                        "the state of a stream would take %.0f MiB, and %.0f are allowed: "
                        "make window, landmarks, heads or head_dim smaller",
                        mib, most);
+}
+
+/* g is computed within one frame, or when the plan is made: nothing else of a step grows faster than the state. */
+static int check_work(const struct attn_options *options, struct attn_reason *why)
+{
+    double work = is_exact(options) ? 0 : options->heads * attn_inverse_multiply_adds(options->landmarks);
+    if (work <= ATTN_MAX_INVERSE_WORK)
+        return 0;
+    return attn_refuse(
+        why, ATTN_E_OPTIONS,
+        "the inverse of %u x %u landmarks for %u heads would take %.1f billion multiply-adds, and %.1f are "
+        "allowed: make landmarks or heads smaller",
+        options->landmarks, options->landmarks, options->heads, work / 1e9, ATTN_MAX_INVERSE_WORK / 1e9);
 }
 
 static int derive(struct attn_attention *attention)
@@ -66,8 +91,7 @@ static int derive(struct attn_attention *attention)
         .window = options->window,
         .scale = attn_exact_scale(options->head_dim),
     };
-    bool fixed = options->landmark_policy == ATTN_LANDMARKS_FIXED;
-    attention->exact = options->method == ATTN_EXACT || (!fixed && options->landmarks >= options->window);
+    attention->exact = is_exact(options);
     if (attention->exact)
         return 0;
     return attn_nystrom_init(&attention->nystrom, &attention->shape, options->landmarks,
@@ -78,7 +102,9 @@ int attn_attention_new(struct attn_attention **attention, const struct attn_opti
 {
     int error = attn_options_check(options, why);
     if (error == 0)
-        error = check_size(options, why);
+        error = check_state(options, why);
+    if (error == 0)
+        error = check_work(options, why);
     if (error != 0)
         return error;
     struct attn_attention *made = calloc(1, sizeof(*made));

@@ -5,7 +5,10 @@
 
 #include "kernel.h"
 
-enum { STEPS = 6 };
+enum {
+    STEPS = 6,
+    PRODUCTS = 4 /* of a step */
+};
 
 struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
 {
@@ -31,6 +34,11 @@ struct attn_norms attn_inverse_larger(struct attn_norms a, struct attn_norms b)
 size_t attn_inverse_work(size_t m)
 {
     return 4 * m * m;
+}
+
+double attn_inverse_multiply_adds(size_t m)
+{
+    return (double)STEPS * PRODUCTS * (double)m * (double)m * (double)m;
 }
 
 /* C[m×m] = a · L[m×m] · R[m×m] + b · I */

@@ -20,6 +20,9 @@ struct attn_norms attn_inverse_larger(struct attn_norms a, struct attn_norms b);
 /* Floats of work memory that attn_inverse needs. */
 size_t attn_inverse_work(size_t m);
 
+/* How many multiplications and additions attn_inverse does, counted in pairs: 24m³. */
+double attn_inverse_multiply_adds(size_t m);
+
 /* gamma[m×m] = g(gamma[m×m]), scaled by these norms. */
 void attn_inverse(float *gamma, size_t m, struct attn_norms norms, float *work);
 

@@ -206,7 +206,7 @@ START_TEST(a_step_allocates_nothing)
 }
 END_TEST
 
-/* A file of a few kilobytes that claims the largest model gets no memory for the claim: the weights would have 51 GB. */
+/* A small file that claims the largest model gets no memory for the claim: weights of 51 GB. */
 START_TEST(memory_is_taken_for_what_is_there)
 {
     static const char *const absent[] = {"embed.weight", "embed.bias", "pe.weight"};

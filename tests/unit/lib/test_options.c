@@ -45,6 +45,10 @@ REFUSED(heads_too_wide, exact_options(64, 5000, 8), (void)0, ATTN_E_OPTIONS, "he
 REFUSED(no_window, exact_options(1, 4, 0), (void)0, ATTN_E_OPTIONS, "window is 0")
 REFUSED(window_too_long, exact_options(1, 4, 1u << 31), (void)0, ATTN_E_OPTIONS, "window is 2147483648")
 REFUSED(state_too_large, nystrom_options(4, 512, 1u << 20, 1024), (void)0, ATTN_E_OPTIONS, "MiB")
+REFUSED(state_of_much_padding, nystrom_options(80, 1, 1u << 20, 1), (void)0, ATTN_E_OPTIONS, "MiB")
+REFUSED(inverse_too_large, nystrom_options(1, 1, 8192, 4096), (void)0, ATTN_E_OPTIONS,
+        "the inverse of 4096 x 4096 landmarks for 1 heads would take 1649.3 billion multiply-adds, and 4.3 are allowed")
+REFUSED(inverses_too_large, nystrom_options(1024, 1, 1024, 64), (void)0, ATTN_E_OPTIONS, "for 1024 heads")
 REFUSED(exact_with_landmarks, exact_options(1, 4, 8), options.landmarks = 2, ATTN_E_OPTIONS, "landmarks is 2")
 REFUSED(exact_with_fixed, exact_options(1, 4, 8), options.landmark_policy = ATTN_LANDMARKS_FIXED, ATTN_E_OPTIONS,
         "fixed landmarks")
@@ -73,6 +77,44 @@ START_TEST(fixed_landmarks_that_are_not_finite)
     spoilt[17] = NAN;
     options.k_landmarks = spoilt;
     refused(&options, ATTN_E_OPTIONS, "k_landmarks holds a NaN or an infinity at index 17 of 24");
+}
+END_TEST
+
+/* Whatever is accepted has a state within the limit of attnd-model(7), padding included. */
+START_TEST(states_are_within_the_limit)
+{
+    static const uint32_t heads[] = {1, 3, 80, 1024}, dims[] = {1, 5, 64, 4096},
+                          windows[] = {1, 7, 1000, 65536, 1u << 20}, counts[] = {0, 1, 2, 31, 200, 500, 4096};
+    size_t n_accepted = 0;
+    for (size_t i = 0; i < 4 * 4 * 5 * 7; i++) {
+        uint32_t m = counts[i / 80];
+        struct attn_options options = nystrom_options(heads[i % 4], dims[i / 4 % 4], windows[i / 16 % 5], m);
+        options.method = m == 0 ? ATTN_EXACT : ATTN_NYSTROM;
+        struct attn_plan *plan;
+        struct attn_info info;
+        if (attn_plan_new(&plan, &options, NULL) != 0)
+            continue;
+        attn_plan_info(plan, &info);
+        ck_assert_uint_le(info.state_bytes, ((size_t)1 << 30) + ATTN_ALIGN);
+        ck_assert_uint_le(info.scratch_bytes, (size_t)1 << 30);
+        attn_plan_free(plan);
+        n_accepted++;
+    }
+    ck_assert_uint_gt(n_accepted, 200);
+}
+END_TEST
+
+/* More landmarks than frames are exact attention: neither the state nor the work grows with them. */
+START_TEST(landmarks_beyond_the_window_cost_nothing)
+{
+    struct attn_options options = nystrom_options(2, 64, 10, 4096);
+    struct stream with, without;
+    stream_open(&with, &options);
+    options = exact_options(2, 64, 10);
+    stream_open(&without, &options);
+    ck_assert_uint_eq(with.info.state_bytes, without.info.state_bytes);
+    stream_close(&with);
+    stream_close(&without);
 }
 END_TEST
 
@@ -131,6 +173,9 @@ static Suite *suite(void)
         no_window,
         window_too_long,
         state_too_large,
+        state_of_much_padding,
+        inverse_too_large,
+        inverses_too_large,
         exact_with_landmarks,
         exact_with_fixed,
         exact_with_spread,
@@ -146,6 +191,8 @@ static Suite *suite(void)
         retroactive_exact,
         retroactive_nystrom,
         fixed_landmarks_that_are_not_finite,
+        states_are_within_the_limit,
+        landmarks_beyond_the_window_cost_nothing,
         info_says_what_the_plan_is,
         hashes_tell_plans_apart,
     };
