@@ -40,10 +40,11 @@ static inline float attn_exp2(float x)
     return x < ATTN_EXP2_LEAST ? 0.0f : power * attn_exp2_integer(e);
 }
 
-/* The least integer not below x; floats of 2^22 and more stay as they are (above 2^23 they are integers). */
+/* The least integer not below x; floats of 2^23 and more are integers already, and need not fit an int32_t. */
 static inline float attn_ceil(float x)
 {
-    float nearest = x + ATTN_ROUNDER - ATTN_ROUNDER;
-    float up = nearest < x ? nearest + 1.0f : nearest;
-    return x < 0x1p22f && x > -0x1p22f ? up : x;
+    float bounded = x < 0x1p23f && x > -0x1p23f ? x : 0.0f;
+    float whole = (float)(int32_t)bounded;
+    float up = whole < bounded ? whole + 1.0f : whole;
+    return bounded == x ? up : x;
 }

@@ -36,9 +36,11 @@ END_TEST
 
 START_TEST(ceil_is_that_of_the_c_library)
 {
-    const float x[] = {0.0f, 0.5f, -0.5f, 1.0f, -1.0f, 1.0000001f, 2.5f, -2.5f, 4194302.5f, 4194305.5f, 1e20f, -1e20f};
+    const float x[] = {0.0f,       0.5f,       -0.5f,       1.0f,        -1.0f,   1.0000001f, 2.5f,
+                       -2.5f,      4194302.5f, 4194305.5f,  -4194305.5f, 0x1p23f, 0x1p31f,    -0x1p31f,
+                       8388607.5f, 1e20f,      -8388607.5f, -1e20f,      0x1p100f};
     for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++)
-        ck_assert_msg(attn_ceil(x[i]) >= x[i] && attn_ceil(x[i]) - x[i] < 1.0f, "of %.9g", (double)x[i]);
+        ck_assert_msg(attn_ceil(x[i]) == ceilf(x[i]), "of %.9g", (double)x[i]);
     for (float y = -3.0f; y < 3.0f; y += 0.03125f)
         ck_assert(attn_ceil(y) == ceilf(y));
 }
@@ -110,6 +112,22 @@ START_TEST(terms_one_by_one_and_at_once_agree)
 }
 END_TEST
 
+/* Logits of 2^22 and more come in halves, and a sum over them is still right. */
+START_TEST(large_logits_keep_their_weights)
+{
+    float memory[64], none_memory[64], front[1], back[1];
+    const float weight[] = {1.0f}, logits[] = {4194304.5f, 4194305.0f, 4194305.5f}, values[] = {0.0f, 0.0f, 1.0f};
+    struct attn_aggregates all = attn_aggregates_at(memory, 1), none = attn_aggregates_at(none_memory, 1);
+    attn_aggregates_clear(all, 0, 1, 1);
+    attn_aggregates_clear(none, 0, 1, 1);
+    for (size_t i = 0; i < 3; i++)
+        attn_aggregates_extend(all, all, logits + i, values + i, 1, 1);
+    attn_aggregates_weigh(front, back, weight, all, none, 1);
+    float right = 1 / (1 + exp2f(-0.5f) + exp2f(-1.0f));
+    ck_assert_msg(fabsf(front[0] * all.vector[0] - right) < 1e-6f, "%g is not %g", front[0] * all.vector[0], right);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *made = suite_create("kernel");
@@ -119,6 +137,7 @@ static Suite *suite(void)
     tcase_add_test(cases, ceil_is_that_of_the_c_library);
     tcase_add_test(cases, logits_and_combinations_are_right_at_every_size);
     tcase_add_test(cases, logits_are_finite_whatever_overflows);
+    tcase_add_test(cases, large_logits_keep_their_weights);
     tcase_add_test(cases, terms_one_by_one_and_at_once_agree);
     suite_add_tcase(made, cases);
     return made;
