@@ -160,13 +160,14 @@ static size_t count_landmarks(const struct attn_options *options, size_t n_frame
     return attn_segments_closed(&segments, n_frames - 1);
 }
 
-/* Cuts the arrays out of `memory`, or, where that is NULL, only counts their floats. */
-static size_t cut(struct batch *batch, float *memory)
+/* Cuts the arrays out of `memory`, or, where that is NULL, only counts their floats: in 64 bits, for delta may be
+ * larger than any state. */
+static uint64_t cut(struct batch *batch, float *memory)
 {
-    size_t heads = batch->options->heads, d = batch->options->head_dim, c = batch->c, w = batch->w;
+    uint64_t heads = batch->options->heads, d = batch->options->head_dim, c = batch->c, w = batch->w;
     struct {
         float **array;
-        size_t floats;
+        uint64_t floats;
     } arrays[] = {
         {&batch->gamma, heads * c * c},
         {&batch->q_landmarks, heads * c * d},
@@ -179,7 +180,7 @@ static size_t cut(struct batch *batch, float *memory)
         {&batch->weights, c},
         {&batch->work, attn_inverse_work(c)},
     };
-    size_t total = 0;
+    uint64_t total = 0;
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
         if (memory != NULL)
             *arrays[i].array = memory + total;
@@ -198,7 +199,8 @@ int attn_attention_batch(const struct attn_attention *attention, const float *fr
         .w = n_frames < options->window ? n_frames : options->window,
         .c = count_landmarks(options, n_frames),
     };
-    float *memory = malloc(cut(&batch, NULL) * sizeof(float));
+    uint64_t n_bytes = cut(&batch, NULL) * sizeof(float);
+    float *memory = n_bytes <= SIZE_MAX ? malloc((size_t)n_bytes) : NULL;
     if (memory == NULL)
         return ATTN_E_MEMORY;
     cut(&batch, memory);
