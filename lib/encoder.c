@@ -152,6 +152,8 @@ void attn_encoder_info(const struct attn_encoder *encoder, struct attn_info *inf
 
 uint32_t attn_encoder_output_dim(const struct attn_encoder *encoder, enum attn_output kind)
 {
+    if (kind != ATTN_SCORES && kind != ATTN_LOGITS && kind != ATTN_EMBEDDING)
+        return 0;
     bool through_head = kind != ATTN_EMBEDDING && encoder->model.head.n_out != 0;
     return through_head ? encoder->model.head.n_out : encoder->model.config.model_dim;
 }

@@ -70,9 +70,6 @@ static int check_nystrom(const struct attn_options *options, struct attn_reason 
     if (options->refresh != ATTN_REFRESH_IMMEDIATE && options->refresh != ATTN_REFRESH_SPREAD)
         return REFUSE("refresh is %d; it must be %d (immediate) or %d (spread)", (int)options->refresh,
                       (int)ATTN_REFRESH_IMMEDIATE, (int)ATTN_REFRESH_SPREAD);
-    if (options->inverse_scale != ATTN_INVERSE_MATRIX && options->inverse_scale != ATTN_INVERSE_HEADS)
-        return REFUSE("inverse_scale is %d; it must be %d (matrix) or %d (heads)", (int)options->inverse_scale,
-                      (int)ATTN_INVERSE_MATRIX, (int)ATTN_INVERSE_HEADS);
     if (options->refresh == ATTN_REFRESH_SPREAD)
         return attn_refuse(why, ATTN_E_SUPPORT, "refresh = spread is not supported by this version; use immediate");
     return 0;
@@ -86,6 +83,9 @@ int attn_options_check(const struct attn_options *options, struct attn_reason *w
     if (options->method != ATTN_EXACT && options->method != ATTN_NYSTROM)
         return REFUSE("method is %d; it must be %d (exact) or %d (nystrom)", (int)options->method, (int)ATTN_EXACT,
                       (int)ATTN_NYSTROM);
+    if (options->inverse_scale != ATTN_INVERSE_MATRIX && options->inverse_scale != ATTN_INVERSE_HEADS)
+        return REFUSE("inverse_scale is %d; it must be %d (matrix) or %d (heads)", (int)options->inverse_scale,
+                      (int)ATTN_INVERSE_MATRIX, (int)ATTN_INVERSE_HEADS);
     int error = check_shape(options, why);
     if (error == 0)
         error = options->method == ATTN_EXACT ? check_exact(options, why) : check_nystrom(options, why);

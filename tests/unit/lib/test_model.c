@@ -328,6 +328,7 @@ START_TEST(describes_the_model)
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_SCORES), 2);
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_LOGITS), 2);
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_EMBEDDING), 4);
+    ck_assert_uint_eq(attn_encoder_output_dim(encoder, (enum attn_output)3), 0);
     attn_encoder_free(encoder);
     draft_done(&draft);
 }

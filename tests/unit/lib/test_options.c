@@ -66,6 +66,8 @@ REFUSED(unknown_refresh, nystrom_options(1, 4, 8, 2), options.refresh = (enum at
         "refresh is 9")
 REFUSED(unknown_scale, nystrom_options(1, 4, 8, 2), options.inverse_scale = (enum attn_inverse_scale)3, ATTN_E_OPTIONS,
         "inverse_scale is 3")
+REFUSED(unknown_scale_of_exact, exact_options(1, 4, 8), options.inverse_scale = (enum attn_inverse_scale)3,
+        ATTN_E_OPTIONS, "inverse_scale is 3")
 REFUSED(spread_refresh, nystrom_options(1, 4, 8, 2), options.refresh = ATTN_REFRESH_SPREAD, ATTN_E_SUPPORT, "spread")
 REFUSED(retroactive_exact, exact_options(1, 4, 8), options.retroactive = 1, ATTN_E_SUPPORT, "retroactive")
 REFUSED(retroactive_nystrom, nystrom_options(1, 4, 8, 2), options.retroactive = 1, ATTN_E_SUPPORT, "retroactive")
@@ -187,6 +189,7 @@ static Suite *suite(void)
         fixed_without_k,
         unknown_refresh,
         unknown_scale,
+        unknown_scale_of_exact,
         spread_refresh,
         retroactive_exact,
         retroactive_nystrom,
