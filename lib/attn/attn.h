@@ -111,15 +111,17 @@ struct attn_plan;
 struct attn_state;
 
 /** Makes the plan of a raw attention: a frame is q | k | v, [3][H][d] floats; an output is [H][d] floats.
- *  *plan is the caller's, to be freed with attn_plan_free. `why` may be NULL.
+ *  *plan is the caller's, to be freed with attn_plan_free; on an error it is left as it was. `why` may be NULL. Any
+ *  thread, as for the two below.
  *  Errors: ATTN_E_OPTIONS, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
 ATTN_API int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, struct attn_reason *why);
 
-/** Makes the plan of a model from a safetensors file (attnd-model(7)); nothing in the file is trusted.
- *  Errors: ATTN_E_FILE, ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
+/** Makes the plan of a model from a safetensors file (attnd-model(7)); nothing in the file is trusted. *plan and `why`
+ *  as above. Errors: ATTN_E_FILE, ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
 ATTN_API int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason *why);
 
-/** The same from the bytes of such a file, which are not needed afterwards. */
+/** The same from the bytes of such a file, of any alignment, which are not needed afterwards.
+ *  Errors: ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
 ATTN_API int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes, struct attn_reason *why);
 
 /** Frees a plan; NULL is allowed. No state of it may be used afterwards. */
@@ -146,13 +148,14 @@ struct attn_info {
     uint32_t n_labels;          /**< 0 where the model names none */
     const char *const *labels;
     const char *frontend;       /**< the model's front-end as JSON text, or NULL */
-    uint64_t hash;              /**< of configuration and weights (or options), for telling plans apart */
+    uint64_t hash;              /**< of the options, or of a model's whole file, for telling plans apart */
 };
 
 /** Fills *info. Any thread. */
 ATTN_API void attn_plan_info(const struct attn_plan *plan, struct attn_info *info);
 
-/** Floats in an output of this kind; 0 where the plan has no such output. Any thread. */
+/** Floats in an output of this kind; 0 where the plan has no such output. A model without a head answers with its
+ *  embedding whatever the kind. Any thread. */
 ATTN_API uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind);
 
 /** Makes the empty state of a stream in `memory`: state_bytes long, aligned to ATTN_ALIGN, the caller's throughout.
@@ -167,8 +170,9 @@ ATTN_API uint64_t attn_applied(const struct attn_state *state);
 
 /** Applies one frame [input_dim] and writes its output [attn_output_dim(plan, kind)]; output NULL advances the state
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
- *  before and after, one a thread is enough. Allocates nothing. A frame that holds a NaN or an infinity is refused with
- *  ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing. Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
+ *  before and after, one a thread is enough. Frame and output do not overlap. Allocates nothing. A frame that holds a NaN
+ *  or an infinity is refused with ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing.
+ *  Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
 ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);
 
