@@ -2,6 +2,7 @@
 #include "reason.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Bytes of the UTF-8 character that begins here, or 0 where none does, or one that controls a terminal. */
@@ -13,7 +14,10 @@ static size_t character_bytes(const unsigned char *at)
     for (size_t i = 1; i < n_bytes; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
-    return at[0] == 0xc2 && at[1] < 0xa0 ? 0 : n_bytes;
+    bool is_control = at[0] == 0xc2 && at[1] < 0xa0;
+    bool is_overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+    bool is_no_character = (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90); /* RFC 3629 */
+    return is_control || is_overlong || is_no_character ? 0 : n_bytes;
 }
 
 int attn_refuse(struct attn_reason *why, int error, const char *format, ...)

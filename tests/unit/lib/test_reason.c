@@ -25,6 +25,10 @@ START_TEST(replaces_what_cannot)
          "A",
          "??A"},
         {"\xff\xc0\xf5 \x80", "??? ?"},
+        {"\xe0\x9f\xbf \xe0\xa0\x80", "??? \u0800"}, /* too long a form, and the first that is not */
+        {"\xf0\x8f\xbf\xbf \xf0\x90\x80\x80", "???? \U00010000"},
+        {"\xed\xa0\x80 \xed\x9f\xbf", "??? \ud7ff"},              /* a surrogate, and the last that is none */
+        {"\xf4\x90\x80\x80 \xf4\x8f\xbf\xbf", "???? \U0010ffff"}, /* beyond the last character */
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct attn_reason why;
