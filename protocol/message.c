@@ -12,6 +12,8 @@
 #include "protocol/scan.h"
 #include "protocol/utf8.h"
 
+_Static_assert(ATTNP_MAX_ELEMENTS * sizeof(msgpack_object) <= 1024 * 1024, "twice this is what limits.h promises");
+
 static const msgpack_object empty_map = {.type = MSGPACK_OBJECT_MAP};
 
 static const char *const method_names[] = {

@@ -278,7 +278,6 @@ START_TEST(test_hot_path_allocates_nothing)
 }
 END_TEST
 
-/* msgpack-c, shown only what passed, is asked for no more than the limits allow. */
 START_TEST(test_largest_message_is_read)
 {
     struct attnp_error error = {0};
@@ -288,8 +287,6 @@ START_TEST(test_largest_message_is_read)
     add_fill(bytes, 0xc0, 0x7ff0);
     ck_assert_msg(attnp_message_read(&message, bytes->at, bytes->n, &id_known, &error) == 0, "%s", error.text);
     ck_assert_uint_eq(attnp_map_get(message.params, "x")->via.array.size, 0x7ff0);
-    size_t taken = 0x7ff0 * sizeof(msgpack_object);
-    ck_assert_uint_le(taken, 1024 * 1024);
     attnp_message_done(&message);
 }
 END_TEST
