@@ -187,6 +187,15 @@ static int check_distinct(const struct attn_model_config *config, struct attn_re
     return error;
 }
 
+/* Labels are shown on terminals: U+0000 to U+001F and U+007F to U+009F, in text that is known to be UTF-8. */
+static bool has_control(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
+            return true;
+    return false;
+}
+
 /* Absent, null and [] are the same: no labels. That there are as many as outputs is checked where the head is known. */
 static int read_labels(struct attn_model_config *config, struct attn_reason *why)
 {
@@ -206,9 +215,11 @@ static int read_labels(struct attn_model_config *config, struct attn_reason *why
     for (size_t i = 0; i < n_labels; i++) {
         json_t *label = json_array_get(labels, i);
         if (!json_is_string(label) || json_string_length(label) == 0 ||
-            json_string_length(label) > ATTN_MAX_LABEL_BYTES)
-            return attn_refuse(why, ATTN_E_MODEL, "configuration: labels[%zu] is not a string of 1 to %d bytes", i,
-                               ATTN_MAX_LABEL_BYTES);
+            json_string_length(label) > ATTN_MAX_LABEL_BYTES || has_control(json_string_value(label)))
+            return attn_refuse(
+                why, ATTN_E_MODEL,
+                "configuration: labels[%zu] is not a string of 1 to %d bytes without control characters", i,
+                ATTN_MAX_LABEL_BYTES);
         config->labels[i] = json_string_value(label);
     }
     return check_distinct(config, why);
