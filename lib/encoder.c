@@ -16,6 +16,7 @@
 
 #include "activation.h"
 #include "bounds.h"
+#include "kernel.h"
 #include "model.h"
 #include "reason.h"
 
@@ -178,12 +179,6 @@ static struct work open_work(const struct layout *layout, void *scratch)
     };
 }
 
-static void add(float *restrict y, const float *restrict x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] += x[i];
-}
-
 /* x' of position t: x itself, or that of the oldest position of the window, max(0, t−n+1), after x has been put in the
  * ring. */
 static const float *residual(const struct attn_model_config *config, float *ring, uint64_t t, const float *x)
@@ -240,15 +235,15 @@ static void step_layer(const struct attn_encoder *encoder, uint32_t index, void 
     if (!wanted)
         return;
     attn_linear_apply(&layer->o, sum, y);
-    add(sum, tap, model_dim);
+    attn_kernel_add(sum, tap, model_dim);
     if (pre) {
         attn_norm_apply(&layer->norm2, y, sum);
         feed_forward(layer, config->activation, x, work->hidden, y);
-        add(x, sum, model_dim);
+        attn_kernel_add(x, sum, model_dim);
     } else {
         attn_norm_apply(&layer->norm1, y, sum);
         feed_forward(layer, config->activation, sum, work->hidden, y);
-        add(sum, y, model_dim);
+        attn_kernel_add(sum, y, model_dim);
         attn_norm_apply(&layer->norm2, x, sum);
     }
 }
@@ -278,7 +273,7 @@ void attn_encoder_step(const struct attn_encoder *encoder, void *state, uint64_t
 
     attn_linear_apply(&model->embed, work.x, frame);
     if (model->pe != NULL)
-        add(work.x, model->pe + t % model->config.positions * model_dim, model_dim);
+        attn_kernel_add(work.x, model->pe + t % model->config.positions * model_dim, model_dim);
     for (uint32_t i = 0; i < n_layers; i++)
         step_layer(encoder, i, state, t, &work, i + 1 < n_layers || output != NULL);
     if (output != NULL)

@@ -107,7 +107,7 @@ struct attn_options {
  *  making, so that any number of threads may use one plan at the same time. */
 struct attn_plan;
 
-/** The state of one stream: one block of attn_state_bytes(plan) on the caller's memory, used by one thread at a time. */
+/** The state of one stream: one block of attn_info.state_bytes on the caller's memory, used by one thread at a time. */
 struct attn_state;
 
 /** Makes the plan of a raw attention: a frame is q | k | v, [3][H][d] floats; an output is [H][d] floats.
