@@ -8,6 +8,7 @@
 
 #include "attention.h"
 #include "attn/attn.h"
+#include "denormals.h"
 #include "encoder.h"
 #include "hash.h"
 #include "reason.h"
@@ -152,6 +153,18 @@ size_t attn_first_not_finite(const float *x, size_t n)
     return n;
 }
 
+/* The computation of a frame, in the mode in which denormals are 0. */
+static void step(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
+                 float *output, void *scratch)
+{
+    uint64_t mode = attn_denormals_flush();
+    if (plan->attention != NULL)
+        attn_attention_step(plan->attention, block_of(state), state->applied, frame, output, scratch);
+    else
+        attn_encoder_step(plan->encoder, block_of(state), state->applied, frame, kind, output, scratch);
+    attn_denormals_restore(mode);
+}
+
 int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch)
 {
@@ -159,10 +172,7 @@ int attn_push(const struct attn_plan *plan, struct attn_state *state, const floa
         return ATTN_E_FRAME;
     if (output != NULL && attn_output_dim(plan, kind) == 0)
         return ATTN_E_OPTIONS;
-    if (plan->attention != NULL)
-        attn_attention_step(plan->attention, block_of(state), state->applied, frame, output, scratch);
-    else
-        attn_encoder_step(plan->encoder, block_of(state), state->applied, frame, kind, output, scratch);
+    step(plan, state, frame, kind, output, scratch);
     state->applied++;
     return 0;
 }

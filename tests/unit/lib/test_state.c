@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What a state may depend on: its own applied frames of the last R positions, and nothing else. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "../run.h"
 #include "attention.h"
+#include "denormals.h"
 #include "stream.h"
 
 enum { HEADS = 2, DIM = 5, MODEL_DIM = HEADS * DIM, FRAME = 3 * MODEL_DIM, MOST_LANDMARKS = 16 };
@@ -240,6 +242,27 @@ START_TEST(refused_frames_change_nothing)
 }
 END_TEST
 
+#if ATTN_FLUSHES_DENORMALS
+/* They would take a hundred times as long. The caller's own arithmetic keeps them. */
+START_TEST(denormals_count_as_zero)
+{
+    struct stream stream;
+    float frame[FRAME] = {0}, output[MODEL_DIM];
+    open_variant(&stream, _i);
+    for (size_t i = 2 * MODEL_DIM; i < FRAME; i++)
+        frame[i] = FLT_MIN / 4;
+    for (size_t t = 0; t < 2 * (size_t)variants[_i].window; t++) {
+        stream_push(&stream, frame, output);
+        for (size_t i = 0; i < MODEL_DIM; i++)
+            ck_assert(output[i] == 0.0f);
+    }
+    volatile float least = FLT_MIN;
+    ck_assert(least / 4 != 0.0f);
+    stream_close(&stream);
+}
+END_TEST
+#endif
+
 START_TEST(outputs_that_a_plan_has_not_are_refused)
 {
     struct stream stream;
@@ -292,6 +315,9 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, memory_need_not_be_clean, 0, N_VARIANTS);
     tcase_add_loop_test(cases, frames_without_output_advance_the_state_equally, 0, N_VARIANTS);
     tcase_add_loop_test(cases, refused_frames_change_nothing, 0, N_VARIANTS);
+#if ATTN_FLUSHES_DENORMALS
+    tcase_add_loop_test(cases, denormals_count_as_zero, 0, N_VARIANTS);
+#endif
     tcase_add_loop_test(cases, outputs_that_a_plan_has_not_are_refused, 0, N_VARIANTS);
     tcase_add_loop_test(cases, sizes_are_aligned, 0, N_VARIANTS);
     tcase_add_test(cases, states_are_no_larger_than_promised);
