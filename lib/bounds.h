@@ -17,5 +17,5 @@
 #define ATTN_MAX_LABEL_BYTES  255
 #define ATTN_MAX_HOPS         1024       /* of a frame of the vggish front-end, and its stride */
 #define ATTN_MAX_STATE_BYTES  (1u << 30) /* of one stream */
-#define ATTN_MAX_INVERSE_WORK 0x1p32     /* multiply-adds of g, for all heads of a layer: some 0.4 s */
+#define ATTN_MAX_INVERSE_WORK 0x1p30     /* multiply-adds of g, for all heads of a layer: 0.1 s, as reading 1 GiB */
 #define ATTN_MAX_FILE_BYTES   (1u << 30) /* published models take 2 to 60 MB */

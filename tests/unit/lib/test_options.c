@@ -47,7 +47,8 @@ REFUSED(window_too_long, exact_options(1, 4, 1u << 31), (void)0, ATTN_E_OPTIONS,
 REFUSED(state_too_large, nystrom_options(4, 512, 1u << 20, 1024), (void)0, ATTN_E_OPTIONS, "MiB")
 REFUSED(state_of_much_padding, nystrom_options(80, 1, 1u << 20, 1), (void)0, ATTN_E_OPTIONS, "MiB")
 REFUSED(inverse_too_large, nystrom_options(1, 1, 8192, 4096), (void)0, ATTN_E_OPTIONS,
-        "the inverse of 4096 x 4096 landmarks for 1 heads would take 1649.3 billion multiply-adds, and 4.3 are allowed")
+        "the inverse of 4096 x 4096 landmarks for 1 heads would take 1649.3 billion multiply-adds, and 1.1 are allowed")
+REFUSED(inverse_just_too_large, nystrom_options(1, 1, 1000, 356), (void)0, ATTN_E_OPTIONS, "356 landmarks")
 REFUSED(inverses_too_large, nystrom_options(1024, 1, 1024, 64), (void)0, ATTN_E_OPTIONS, "for 1024 heads")
 REFUSED(exact_with_landmarks, exact_options(1, 4, 8), options.landmarks = 2, ATTN_E_OPTIONS, "landmarks is 2")
 REFUSED(exact_with_fixed, exact_options(1, 4, 8), options.landmark_policy = ATTN_LANDMARKS_FIXED, ATTN_E_OPTIONS,
@@ -103,6 +104,16 @@ START_TEST(states_are_within_the_limit)
         n_accepted++;
     }
     ck_assert_uint_gt(n_accepted, 200);
+}
+END_TEST
+
+/* What attnd-model(7) says of one head. */
+START_TEST(the_largest_inverse_is_accepted)
+{
+    struct attn_options options = nystrom_options(1, 1, 1000, 355);
+    struct stream stream;
+    stream_open(&stream, &options);
+    stream_close(&stream);
 }
 END_TEST
 
@@ -177,6 +188,7 @@ static Suite *suite(void)
         state_too_large,
         state_of_much_padding,
         inverse_too_large,
+        inverse_just_too_large,
         inverses_too_large,
         exact_with_landmarks,
         exact_with_fixed,
@@ -195,6 +207,7 @@ static Suite *suite(void)
         retroactive_nystrom,
         fixed_landmarks_that_are_not_finite,
         states_are_within_the_limit,
+        the_largest_inverse_is_accepted,
         landmarks_beyond_the_window_cost_nothing,
         info_says_what_the_plan_is,
         hashes_tell_plans_apart,
