@@ -2,7 +2,6 @@
 /* The public functions. A plan is a raw attention or an encoder; a state is a header and the block of the one or the
  * other. */
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,14 +142,6 @@ void attn_reset(const struct attn_plan *plan, struct attn_state *state)
 uint64_t attn_applied(const struct attn_state *state)
 {
     return state->applied;
-}
-
-size_t attn_first_not_finite(const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return i;
-    return n;
 }
 
 /* The computation of a frame, in the mode in which denormals are 0. */
