@@ -26,11 +26,13 @@ int systemd_listen_fd(const char **why)
     return SD_LISTEN_FDS_START;
 }
 
+/* Not sd_notifyf, which allocates, even where nobody listens. */
 static void notify(const char *prefix, const char *format, va_list arguments)
 {
-    char status[256];
+    char status[256], text[sizeof(status) + 32];
     vsnprintf(status, sizeof(status), format, arguments);
-    sd_notifyf(0, "%sSTATUS=%s", prefix, status);
+    snprintf(text, sizeof(text), "%sSTATUS=%s", prefix, status);
+    sd_notify(0, text);
 }
 
 void systemd_ready(const char *format, ...)

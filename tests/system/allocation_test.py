@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""From push to output the daemon allocates nothing: counted in the whole process, its libraries included."""
+"""From push to output, and idle, the daemon allocates nothing: counted in the whole process, libraries included."""
 import glob
 import mmap
 import os
 import struct
 import tempfile
+import time
 import unittest
 
 import numpy
@@ -44,16 +45,28 @@ class Allocation(unittest.TestCase):
                 client.notification()
 
     def test_a_thousand_frames_of_each_of_eight_streams_allocate_nothing(self):
-        with self.daemon as daemon, daemon.client() as client:
+        with self.daemon as daemon, daemon.client() as client, daemon.client() as other:
             before = self.count()
             attention = {"method": "nystrom", "window": 32, "landmarks": 4, "heads": 2, "head_dim": 16}
             streams = [client.open(attention=attention) for _ in range(8)]
             self.assertGreater(self.count(), before, "the counter does not count")
+            # Each shard has one of the two, and has so taken up every connection that came before (Daemon makes one).
+            shards = {c.request("info", stream=c.open_attention()["stream"])["shard"] for c in (client, other)}
+            self.assertEqual(shards, {0, 1})
             for split in (False, True):
                 self.stream_frames(client, streams, 0 if not split else 1200, 200, split)
                 before = self.count()
                 self.stream_frames(client, streams, 200 if not split else 1400, 1000, split)
                 self.assertEqual(self.count() - before, 0, "pushes were split" if split else "pushes came whole")
+
+    def test_an_idle_daemon_allocates_nothing(self):
+        """For long enough that its timers have their turn: the slowest is the status, every 5 s."""
+        with self.daemon as daemon, daemon.client() as client:
+            client.request("ping")
+            time.sleep(0.5)
+            before = self.count()
+            time.sleep(6)
+            self.assertEqual(self.count() - before, 0)
 
 
 if __name__ == "__main__":
