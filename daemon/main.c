@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* attnd: a list of steps, and one ladder back. */
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,11 +10,20 @@
 /* OpenBLAS reads its settings when it is loaded, which is before main(), and would start a thread a processor by then.
  * The daemon has threads of its own, and the path of a frame calls no BLAS; so where the service manager has not set
  * the variable, the program starts itself again with it. Same process, same descriptors; where /proc is missing the
- * threads stay, idle. */
+ * threads stay, idle. By its own path first, since `ps` and `pgrep` show the last part of what was executed; the link
+ * itself finds a program that was replaced meanwhile. */
 static void have_one_blas_thread(char **argv)
 {
-    if (getenv("OPENBLAS_NUM_THREADS") == NULL && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
-        execv("/proc/self/exe", argv);
+    static const char link[] = "/proc/self/exe";
+    char path[PATH_MAX];
+    if (getenv("OPENBLAS_NUM_THREADS") != NULL || setenv("OPENBLAS_NUM_THREADS", "1", 1) != 0)
+        return;
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    if (n > 0) {
+        path[n] = '\0';
+        execv(path, argv);
+    }
+    execv(link, argv);
 }
 
 /* The budget of all streams' states; 0 in the configuration means half of the machine's memory. */
@@ -38,8 +48,10 @@ int main(int argc, char **argv)
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
     server.shared.registry =
         registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
-    if (server.shared.registry == NULL)
+    if (server.shared.registry == NULL) {
+        log_error("no memory for the table of streams; lower streams in [limits]");
         goto end;
+    }
     if (listener_open(&server.listener, &server.config) != 0)
         goto free_registry;
     if (models_load(&server.models, &server.config) != 0)

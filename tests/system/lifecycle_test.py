@@ -250,6 +250,8 @@ class Start(Folder):
             harness.Client(self.path("a.sock")).socket.close()
             names = [open(path, encoding="ascii").read() for path in glob.glob(f"/proc/{process.pid}/task/*/comm")]
             self.assertLessEqual(len(names), 3 if harness.SANITIZERS else 2)
+            with open(f"/proc/{process.pid}/comm", encoding="ascii") as file:
+                self.assertEqual(file.read(), "attnd\n")     # what pgrep and pidof look for
         finally:
             process.terminate()
             self.assertEqual(process.wait(PATIENCE_S), 0)
