@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <ini.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +107,7 @@ static int set_level(struct config *config, enum config_key key, const char *val
     return 0;
 }
 
-int config_set(struct config *config, enum config_key key, const char *value, const char *origin, int append,
+static int set(struct config *config, enum config_key key, const char *value, const char *origin, bool append,
                char why[ATTNP_ERROR_TEXT + 1])
 {
     int status;
@@ -123,12 +122,53 @@ int config_set(struct config *config, enum config_key key, const char *value, co
     return status;
 }
 
+int config_set(struct config *config, enum config_key key, const char *value, const char *origin,
+               char why[ATTNP_ERROR_TEXT + 1])
+{
+    return set(config, key, value, origin, false, why);
+}
+
+int config_set_item(struct config *config, enum config_key key, const char *item, const char *origin, bool append,
+                    char why[ATTNP_ERROR_TEXT + 1])
+{
+    char quoted[2 * CONFIG_TEXT_BYTES], *end = quoted;
+    if (keys[key].type != TYPE_LIST)
+        return config_set(config, key, item, origin, why);
+    if (strlen(item) >= CONFIG_TEXT_BYTES) {
+        snprintf(why, ATTNP_ERROR_TEXT, "%zu bytes are given; at most %d fit", strlen(item), CONFIG_TEXT_BYTES - 1);
+        return -1;
+    }
+    for (const char *c = item; *c != '\0'; c++) {
+        if (*c == ':' || *c == '\\')
+            *end++ = '\\';
+        *end++ = *c;
+    }
+    *end = '\0';
+    return set(config, key, quoted, origin, append, why);
+}
+
+bool config_next_item(const char **rest, char item[CONFIG_TEXT_BYTES])
+{
+    size_t n = 0;
+    const char *c = *rest;
+    while (*c == ':')
+        c++;
+    for (; *c != '\0' && *c != ':'; c++) {
+        if (*c == '\\' && c[1] != '\0')
+            c++;
+        item[n++] = *c;
+    }
+    item[n] = '\0';
+    *rest = c;
+    return n > 0;
+}
+
 void config_init(struct config *config)
 {
     char why[ATTNP_ERROR_TEXT + 1];
     memset(config, 0, sizeof(*config));
     for (int key = 0; key < CONFIG_N_KEYS; key++)
-        if (config_set(config, key, keys[key].fallback, "default", 0, why) != 0)
+        if (config_set(config, key, keys[key].fallback, "default", why) != 0)
             strcpy(config->values[key].text, keys[key].fallback); /* an empty default of a key that must not be empty */
 }
 
@@ -207,7 +247,7 @@ static int handle_pair(void *user, const char *section, const char *name, const 
     snprintf(origin, sizeof(origin), "%s:%d", reading->path, reading->line);
     if (reading->line_of[key] != 0)
         snprintf(why, sizeof(why), "%s is given twice; the first is in line %d", name, reading->line_of[key]);
-    else if (config_set(reading->config, key, value, origin, 0, why) == 0)
+    else if (config_set(reading->config, key, value, origin, why) == 0)
         why[0] = '\0';
     reading->line_of[key] = reading->line;
     if (why[0] != '\0') {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -60,9 +61,18 @@ void config_init(struct config *config);
  * does not exist is a mistake only where `must_exist`. On -1 the configuration is not to be used. */
 int config_read(struct config *config, const char *path, int must_exist, FILE *complaints);
 
-/* Sets one value as if it stood in a file. `append`: a LIST grows instead. 0, or -1 and why. */
-int config_set(struct config *config, enum config_key key, const char *value, const char *origin, int append,
+/* Sets one value as if it stood in a file. 0, or -1 and why. */
+int config_set(struct config *config, enum config_key key, const char *value, const char *origin,
                char why[ATTNP_ERROR_TEXT + 1]);
+
+/* The same of a value that stands for itself: in a LIST it is one item, whatever characters it has. `append`: after
+ * those that are there. */
+int config_set_item(struct config *config, enum config_key key, const char *item, const char *origin, bool append,
+                    char why[ATTNP_ERROR_TEXT + 1]);
+
+/* The items of a LIST: *rest begins as its text and is moved on; false where none is left. Items are separated by ':';
+ * a backslash before a character takes away its meaning. Empty items are none. */
+bool config_next_item(const char **rest, char item[CONFIG_TEXT_BYTES]);
 
 /* The whole effective configuration as a valid file, each value with its origin. */
 void config_print(const struct config *config, FILE *out);

@@ -119,16 +119,16 @@ static int by_name(const void *a, const void *b)
 
 int models_load(struct models *models, const struct config *config)
 {
-    char list[CONFIG_TEXT_BYTES], *rest;
+    char path[CONFIG_TEXT_BYTES];
+    const char *rest = config_text(config, CONFIG_models_directories);
     bool is_default = strcmp(config->values[CONFIG_models_directories].origin, "default") == 0;
     *models = (struct models){0};
-    strcpy(list, config_text(config, CONFIG_models_directories));
-    for (char *item = strtok_r(list, ":", &rest); item != NULL; item = strtok_r(NULL, ":", &rest))
-        if (load_directory(models, item, is_default) != 0)
+    while (config_next_item(&rest, path))
+        if (load_directory(models, path, is_default) != 0)
             goto failed;
-    strcpy(list, config_text(config, CONFIG_models_files));
-    for (char *item = strtok_r(list, ":", &rest); item != NULL; item = strtok_r(NULL, ":", &rest))
-        if (load(models, item) != 0)
+    rest = config_text(config, CONFIG_models_files);
+    while (config_next_item(&rest, path))
+        if (load(models, path) != 0)
             goto failed;
     if (models->n > 0)
         qsort(models->list, models->n, sizeof(*models->list), by_name);

@@ -101,7 +101,7 @@ static int apply(struct config *config, const struct parsing *parsing)
     for (size_t i = 0; i < parsing->n_settings; i++) {
         const struct setting *setting = &parsing->settings[i];
         char why[ATTNP_ERROR_TEXT + 1];
-        if (config_set(config, setting->key, setting->value, setting->option, given[setting->key], why) != 0) {
+        if (config_set_item(config, setting->key, setting->value, setting->option, given[setting->key], why) != 0) {
             fprintf(stderr, "attnd: %s: %s\n", setting->option, why);
             return EX_USAGE + 1;
         }

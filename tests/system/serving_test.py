@@ -3,6 +3,7 @@
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -65,6 +66,22 @@ class Serving(unittest.TestCase):
             with self.assertRaises(RpcError) as caught:
                 client.request("open", model="other")
             self.assertIn("1 that are served", caught.exception.error["message"])
+
+
+class PathWithAColon(unittest.TestCase):
+    def test_a_path_on_the_command_line_is_one_path_and_checks_as_one(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        name = os.path.basename(sorted(glob.glob(f"{GOLDEN}/*.safetensors"))[0])
+        parts = [os.path.join(folder, part) for part in ("12:30", "a")]
+        for part in parts:
+            os.mkdir(part)
+        shutil.copy(os.path.join(GOLDEN, name), os.path.join(parts[0], "of:noon.safetensors"))
+        shutil.copy(os.path.join(GOLDEN, name), parts[1])
+        with Daemon("--model", f"{parts[0]}/of:noon.safetensors", "--models", parts[1]) as daemon, daemon.client() as client:
+            self.assertEqual(client.hello["models"], sorted(["of:noon", name[:-len(".safetensors")]]))
+        checked = subprocess.run([harness.ATTND, "--check", "--models", parts[0]], capture_output=True, text=True, check=True)
+        with Daemon(config=checked.stdout) as daemon, daemon.client() as client:
+            self.assertEqual(client.hello["models"], ["of:noon"])
 
 
 class TwoOfOneName(unittest.TestCase):

@@ -36,7 +36,7 @@ START_TEST(defaults_are_within_their_own_ranges)
     ck_assert_uint_eq(config_number(&config, CONFIG_listen_mode), 0660);
     for (int key = 0; key < CONFIG_N_KEYS; key++)
         ck_assert_str_eq(config.values[key].origin, "default");
-    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams, "12", "test", 0, why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams, "12", "test", why), 0);
     ck_assert_str_eq(config.values[CONFIG_limits_streams].origin, "test");
 }
 END_TEST
@@ -63,11 +63,11 @@ START_TEST(sizes_take_suffixes_and_refuse_what_does_not_fit)
                                       "18446744073709551615G"};
     config_init(&config);
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        ck_assert_int_eq(config_set(&config, CONFIG_limits_message_bytes, good[i].text, "test", 0, why), 0);
+        ck_assert_int_eq(config_set(&config, CONFIG_limits_message_bytes, good[i].text, "test", why), 0);
         ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), good[i].bytes);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ck_assert_msg(config_set(&config, CONFIG_limits_message_bytes, bad[i], "test", 0, why) == -1, "%s was taken",
+        ck_assert_msg(config_set(&config, CONFIG_limits_message_bytes, bad[i], "test", why) == -1, "%s was taken",
                       bad[i]);
         ck_assert_ptr_nonnull(strstr(why, "message_bytes"));
         ck_assert_uint_eq(config_number(&config, CONFIG_limits_message_bytes), 1u << 30);
@@ -79,11 +79,42 @@ START_TEST(lists_grow_only_where_asked)
 {
     char why[ATTNP_ERROR_TEXT + 1];
     config_init(&config);
-    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/a", "test", 0, why), 0);
-    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/b", "test", 1, why), 0);
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, "/a", "test", false, why), 0);
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, "/b", "test", true, why), 0);
     ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/a:/b");
-    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/c", "test", 0, why), 0);
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, "/c", "test", false, why), 0);
     ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/c");
+}
+END_TEST
+
+/* The items that are in `files`, each followed by '|'. */
+static const char *items(void)
+{
+    static char all[2 * CONFIG_TEXT_BYTES];
+    char item[CONFIG_TEXT_BYTES];
+    const char *rest = config_text(&config, CONFIG_models_files);
+    all[0] = '\0';
+    while (config_next_item(&rest, item))
+        strcat(strcat(all, item), "|");
+    return all;
+}
+
+START_TEST(a_list_is_split_at_colons_but_not_within_an_item)
+{
+    char why[ATTNP_ERROR_TEXT + 1], item[CONFIG_TEXT_BYTES];
+    config_init(&config);
+    ck_assert_str_eq(items(), "");
+    ck_assert_int_eq(config_set(&config, CONFIG_models_files, ":/a::/b:", "test", why), 0);
+    ck_assert_str_eq(items(), "/a|/b|");
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, "/12:30\\:x\\", "test", false, why), 0);
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, ":", "test", true, why), 0);
+    ck_assert_str_eq(items(), "/12:30\\:x\\|:|");
+    ck_assert_int_eq(config_set(&config, CONFIG_models_files, "/ends\\", "test", why), 0);
+    ck_assert_str_eq(items(), "/ends\\|");
+    memset(item, ':', sizeof(item));
+    item[sizeof(item) - 1] = '\0';
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, item, "test", false, why), -1);
+    ck_assert_str_eq(items(), "/ends\\|");
 }
 END_TEST
 
@@ -93,10 +124,10 @@ START_TEST(a_longest_text_fits_and_a_longer_one_does_not)
     config_init(&config);
     memset(path, 'x', sizeof(path));
     path[107] = '\0';
-    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", 0, why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", why), 0);
     path[107] = 'x';
     path[108] = '\0';
-    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", 0, why), -1);
+    ck_assert_int_eq(config_set(&config, CONFIG_listen_socket, path, "test", why), -1);
     ck_assert_ptr_nonnull(strstr(why, "108 bytes"));
 }
 END_TEST
@@ -144,6 +175,7 @@ static Suite *config_suite(void)
     tcase_add_test(tests, defaults_are_within_their_own_ranges);
     tcase_add_test(tests, sizes_take_suffixes_and_refuse_what_does_not_fit);
     tcase_add_test(tests, lists_grow_only_where_asked);
+    tcase_add_test(tests, a_list_is_split_at_colons_but_not_within_an_item);
     tcase_add_test(tests, a_longest_text_fits_and_a_longer_one_does_not);
     tcase_add_test(tests, comments_and_empty_lines_mean_nothing);
     tcase_add_test(tests, every_line_with_a_mistake_is_named);
