@@ -53,12 +53,9 @@ void connection_added(struct connection *connection, size_t n_bytes)
     counters_add(&connection->shard->counters.bytes_out, n_bytes);
 }
 
-void connection_send(struct connection *connection)
+void connection_send_bytes(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
 {
-    const uint8_t *bytes;
-    size_t n_bytes;
-    if (attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes,
-                        &n_bytes) != 0) {
+    if (bytes == NULL) {
         connection->failed = ATTNP_NO_MEMORY;
         mark_dirty(connection);
         return;
@@ -68,6 +65,15 @@ void connection_send(struct connection *connection)
         memcpy(place, bytes, n_bytes);
         connection_added(connection, n_bytes);
     }
+}
+
+void connection_send(struct connection *connection)
+{
+    const uint8_t *bytes;
+    size_t n_bytes = 0;
+    int status = attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes,
+                                 &n_bytes);
+    connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
 }
 
 bool connection_is_full(const struct connection *connection)

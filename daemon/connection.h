@@ -70,6 +70,9 @@ void connection_break(struct connection *connection);
 uint8_t *connection_add(struct connection *connection, size_t n_bytes);
 void connection_added(struct connection *connection, size_t n_bytes);
 
+/* Appends a message; NULL: there was no memory to make it, and the connection ends at the next flush. */
+void connection_send_bytes(struct connection *connection, const uint8_t *bytes, size_t n_bytes);
+
 /* Ends the message in the shard's writer and appends it. */
 void connection_send(struct connection *connection);
 

@@ -13,6 +13,10 @@
  * message. */
 #define PAGE_STREAMS 1000
 
+/* The longest map of one stream: its keys, 5 numbers, and two names with their lengths; and what is around the list. */
+#define STREAM_BYTES (64 + 5 * 9 + ATTNP_MAX_NAME + ATTNP_MAX_MODEL + 2 * 3)
+#define AROUND_BYTES 64
+
 static uint64_t seconds_since(uint64_t then_us)
 {
     return (shard_now_us() - then_us) / 1000000;
@@ -97,15 +101,18 @@ int look_streams(struct connection *connection, const struct asker *asker, const
                  struct attnp_error *error)
 {
     const msgpack_object *after = attnp_map_get(params, "after");
+    uint64_t most = config_number(connection->shard->shared->config, CONFIG_limits_message_bytes);
+    uint64_t fitting = (most - AROUND_BYTES) / STREAM_BYTES;
+    size_t n_page = fitting < PAGE_STREAMS ? (size_t)fitting : PAGE_STREAMS;
     bool more;
     if (after != NULL && after->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
         return attnp_fail(error, ATTNP_BAD_PARAMS,
                           "after has to be a stream's number: the last one of the page before");
-    struct card_view *views = malloc(PAGE_STREAMS * sizeof(*views));
+    struct card_view *views = malloc(n_page * sizeof(*views));
     if (views == NULL)
         return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the list; try again later");
     size_t n = registry_list(connection->shard->shared->registry, after != NULL ? after->via.u64 : 0, connection->uid,
-                             connection_is_operator(connection), views, PAGE_STREAMS, &more);
+                             connection_is_operator(connection), views, n_page, &more);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, 2);
     attnp_put_bool(writer, "more", more);

@@ -20,13 +20,29 @@ struct connection *reply_connection(const struct shard *shard, uint64_t id)
     return NULL;
 }
 
-static void mail_response(struct shard *shard, const struct asker *asker)
+/* Ends the response in the shard's writer; one that is too long, or for which there is no memory, is an error instead:
+ * who asked is not to wait in vain. */
+static int end_response(struct shard *shard, const struct asker *asker, const uint8_t **bytes, size_t *n_bytes)
 {
-    const uint8_t *bytes;
-    size_t n_bytes;
+    struct attnp_error error;
     uint64_t most = config_number(shard->shared->config, CONFIG_limits_message_bytes);
-    if (attnp_write_end(&shard->writer, most, &bytes, &n_bytes) != 0)
-        return;
+    bool no_memory = shard->writer.failed;
+    if (attnp_write_end(&shard->writer, most, bytes, n_bytes) == 0)
+        return 0;
+    if (no_memory)
+        attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for the response; try again later");
+    else
+        attnp_fail(&error, ATTNP_LIMIT_EXCEEDED,
+                   "the response is longer than a message of %ju bytes; ask for less (models: one by name), or raise "
+                   "message_bytes in [limits]",
+                   (uintmax_t)most);
+    counters_add(&shard->counters.errors[error.code], 1);
+    attnp_write_error_response(&shard->writer, asker->id, &error);
+    return attnp_write_end(&shard->writer, most, bytes, n_bytes);
+}
+
+static void mail_response(struct shard *shard, const struct asker *asker, const uint8_t *bytes, size_t n_bytes)
+{
     struct mail *mail = mail_new(MAIL_RESPONSE, n_bytes);
     if (mail == NULL) {
         log_warning("no memory for a response to connection %ju, which will wait for it in vain",
@@ -40,17 +56,16 @@ static void mail_response(struct shard *shard, const struct asker *asker)
 
 void reply_send(struct shard *shard, const struct asker *asker)
 {
-    if (asker->shard != shard->index) {
-        mail_response(shard, asker);
-        return;
-    }
-    struct connection *connection = reply_connection(shard, asker->connection);
     const uint8_t *bytes;
-    size_t n_bytes;
-    if (connection != NULL)
-        connection_send(connection);
-    else
-        attnp_write_end(&shard->writer, SIZE_MAX, &bytes, &n_bytes);
+    size_t n_bytes = 0;
+    int status = end_response(shard, asker, &bytes, &n_bytes);
+    if (asker->shard == shard->index) {
+        struct connection *connection = reply_connection(shard, asker->connection);
+        if (connection != NULL)
+            connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
+    } else if (status == 0) {
+        mail_response(shard, asker, bytes, n_bytes);
+    }
 }
 
 void reply_error(struct shard *shard, const struct asker *asker, const struct attnp_error *error)

@@ -220,9 +220,6 @@ void requests_mail(struct shard *shard, const struct mail *mail)
         return;
     }
     connection = reply_connection(shard, mail->connection);
-    uint8_t *place = connection != NULL ? connection_add(connection, mail->n_bytes) : NULL;
-    if (place != NULL) {
-        memcpy(place, mail->bytes, mail->n_bytes);
-        connection_added(connection, mail->n_bytes);
-    }
+    if (connection != NULL)
+        connection_send_bytes(connection, mail->bytes, mail->n_bytes);
 }

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What happens at each limit: the one who meets it is told, with the number; the others are served."""
+import glob
+import os
 import resource
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -42,6 +45,28 @@ class Limits(unittest.TestCase):
             method, error = client.notification()
             self.assertEqual((method, error["name"]), ("error", "limit_exceeded"))
             self.assertIsNone(client.notification())
+
+    def test_a_response_that_fits_no_message(self):
+        """Streams come in pages that fit; what has no pages is refused, and the connection goes on."""
+        with tempfile.TemporaryDirectory() as folder:
+            model = sorted(glob.glob(os.path.join(harness.SRCDIR, "tests", "golden", "encoder", "*.safetensors")))[0]
+            for i in range(30):
+                os.symlink(model, os.path.join(folder, f"model-{i}.safetensors"))
+            with Daemon("--models", folder, config="[limits]\nmessage_bytes = 4096\n") as daemon, daemon.client() as client:
+                with self.assertRaises(RpcError) as caught:
+                    client.request("models")
+                self.assertEqual(caught.exception.name, "limit_exceeded")
+                self.assertIn("4096 bytes", caught.exception.error["message"])
+                self.assertEqual(client.request("models", model="model-7")["models"][0]["name"], "model-7")
+                names = ["n" * 60 + str(i) for i in range(100)]
+                for name in names:
+                    client.open_attention(name=name)
+                listed, more = [], True
+                while more:
+                    page = client.request("streams", after=listed[-1]["stream"] if listed else 0)
+                    listed += page["streams"]
+                    more = page["more"]
+                self.assertEqual([stream["name"] for stream in listed], names)
 
     def test_a_connection_too_many_reads_server_full_and_not_a_bare_end(self):
         with Daemon(config="[limits]\nconnections = 3\n") as daemon:
