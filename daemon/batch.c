@@ -10,19 +10,13 @@
 #include "daemon/frames.h"
 #include "daemon/orders.h"
 
-static void no_work(uv_idle_t *idle)
-{
-    (void)idle;
-}
-
 void batch_add(struct shard *shard, struct stream *stream)
 {
     if (stream->is_ready || attnp_sequence_waiting(&stream->sequence) == 0)
         return;
-    if (TAILQ_EMPTY(&shard->ready))
-        uv_idle_start(&shard->busy, no_work);
     TAILQ_INSERT_TAIL(&shard->ready, stream, ready);
     stream->is_ready = true;
+    shard_stay_busy(shard);
 }
 
 void batch_remove(struct shard *shard, struct stream *stream)
@@ -31,8 +25,7 @@ void batch_remove(struct shard *shard, struct stream *stream)
         return;
     TAILQ_REMOVE(&shard->ready, stream, ready);
     stream->is_ready = false;
-    if (TAILQ_EMPTY(&shard->ready))
-        uv_idle_stop(&shard->busy);
+    shard_stay_busy(shard);
 }
 
 static void count(struct shard *shard, struct stream *stream, const struct answer *answer, uint64_t took_ns)

@@ -4,6 +4,10 @@
  * message is kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never
  * by what a length header claims. So an idle connection has no buffer, and a busy one allocates nothing any more.
  *
+ * Turns: requests cost what they cost (an open may fill a large state), and many fit one read. A connection whose
+ * requests took long is paused, and goes on with them in the loop's next turn, so that the others of its shard are
+ * served in between. Pushes cost no more than a copy, and are never a reason to pause.
+ *
  * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
  * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send
  * is bounded by its credit, so nothing grows. A client that then reads nothing for timeouts.send_ms is ended
@@ -96,7 +100,9 @@ static void close_now(struct connection *connection)
 {
     if (connection->is_dirty)
         TAILQ_REMOVE(&connection->shard->dirty, connection, dirty);
-    connection->is_dirty = false;
+    if (connection->is_paused)
+        TAILQ_REMOVE(&connection->shard->paused, connection, paused);
+    connection->is_dirty = connection->is_paused = false;
     connection->phase = CONNECTION_CLOSED;
     TAILQ_REMOVE(&connection->shard->connections, connection, all);
     counters_add(&connection->shard->counters.connections, (uint64_t)-1);
@@ -156,9 +162,15 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
         attnp_message_find(bytes, n_bytes, setting(connection, CONFIG_limits_message_bytes), &body, &n_body, &error);
     if (whole == 0)
         return 0;
-    if (whole < 0 || connection->shard->handler->message(connection, body, n_body, &error) != 0) {
+    int status = whole > 0 ? connection->shard->handler->message(connection, body, n_body, &error) : -1;
+    if (status < 0) {
         connection_end(connection, &error);
         return 0;
+    }
+    if (status > 0) {
+        TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
+        connection->is_paused = true;
+        shard_stay_busy(connection->shard);
     }
     return ATTNP_LENGTH_BYTES + n_body;
 }
@@ -167,7 +179,8 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
 static size_t consume(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
 {
     size_t n_done = 0;
-    while (connection->phase == CONNECTION_OPEN && n_done < n_bytes) {
+    connection->turn_us = shard_now_us();
+    while (connection->phase == CONNECTION_OPEN && !connection->is_paused && n_done < n_bytes) {
         if (connection_is_full(connection)) {
             connection->is_held = true;
             break;
@@ -230,7 +243,7 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
     size_t n_done = consume(connection, bytes, n_bytes);
     if (connection->phase == CONNECTION_OPEN)
         keep_rest(connection, bytes + n_done, n_bytes - n_done);
-    if (connection->is_held)
+    if (connection->phase == CONNECTION_OPEN && (connection->is_held || connection->is_paused))
         connection_stop_reading(connection);
 }
 
@@ -266,19 +279,40 @@ void connection_stop_reading(struct connection *connection)
     connection->is_reading = false;
 }
 
-/* What was held back goes on: first what had arrived, then reading, then the frames. */
+/* What had arrived is handled, then more is read. */
+static void go_on(struct connection *connection)
+{
+    if (connection->is_drained || connection->is_paused)
+        return;
+    if (connection->n_partial > 0)
+        handle_bytes(connection, connection->partial, connection->n_partial);
+    if (connection->phase == CONNECTION_OPEN && !connection->is_held && !connection->is_paused)
+        start_reading(connection);
+}
+
+void connection_resume_all(struct shard *shard)
+{
+    const struct connection *last = TAILQ_LAST(&shard->paused, connections);
+    bool was_last = last == NULL;
+    while (!was_last) {
+        struct connection *connection = TAILQ_FIRST(&shard->paused);
+        was_last = connection == last;
+        TAILQ_REMOVE(&shard->paused, connection, paused);
+        connection->is_paused = false;
+        if (connection->phase == CONNECTION_OPEN && !connection->is_held)
+            go_on(connection);
+    }
+    shard_stay_busy(shard);
+}
+
+/* What was held back goes on: first messages, then frames. */
 static void relieve(struct connection *connection)
 {
     if (!connection->is_held || connection->phase != CONNECTION_OPEN || connection->failed != ATTNP_OK ||
         outbox_bytes(&connection->outbox) > setting(connection, CONFIG_limits_unsent_bytes) / 2)
         return;
     connection->is_held = false;
-    if (!connection->is_drained) {
-        if (connection->n_partial > 0)
-            handle_bytes(connection, connection->partial, connection->n_partial);
-        if (!connection->is_held)
-            start_reading(connection);
-    }
+    go_on(connection);
     if (connection->phase == CONNECTION_OPEN)
         connection->shard->handler->relieved(connection);
 }

@@ -36,18 +36,21 @@ struct connection {
     size_t n_streams, streams_room;
     bool is_dirty, is_reading;
     bool is_held;           /* something waits until the client reads: bytes unread, or frames not computed */
+    bool is_paused;         /* took long: goes on with the rest of what it sent when others had their turn */
     bool is_told;           /* why it ends, by a response or by the notification */
     bool is_drained;        /* was told that the daemon stops */
     enum attnp_code failed; /* a message could not be kept for it: it ends at the next flush */
     uint64_t since_us;      /* opened, or in this phase since */
+    uint64_t turn_us;       /* when its turn began */
     uint64_t progress_us;   /* when the client last read something, or nothing waited */
     size_t unsent_seen;
-    TAILQ_ENTRY(connection) all, dirty;
+    TAILQ_ENTRY(connection) all, dirty, paused;
 };
 
 /* Upwards, to whoever gives the messages a meaning. */
 struct connection_handler {
-    /* A whole message. 0, or -1 and *error, which ends the connection. */
+    /* A whole message. 0, 1 where others are to have their turn before the next one, or -1 and *error, which ends the
+     * connection. */
     int (*message)(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error);
     /* The connection ends: give up its streams; with a reason the client is still there to be told about them. */
     void (*ended)(struct connection *connection, const struct attnp_error *why);
@@ -81,6 +84,9 @@ bool connection_is_full(const struct connection *connection);
 
 /* Stops taking bytes, for good. */
 void connection_stop_reading(struct connection *connection);
+
+/* Those that are paused have a turn each. */
+void connection_resume_all(struct shard *shard);
 
 /* Sends what waits on all dirty connections, and ends those that failed. */
 void connection_flush_all(struct shard *shard);

@@ -195,7 +195,7 @@ static int handle_message(struct connection *connection, const uint8_t *body, si
         return refuse(connection, &asker, id_known, error);
     status = dispatch(connection, &message, &asker, error);
     attnp_message_done(&message);
-    return status;
+    return status == 0 && shard_now_us() - connection->turn_us > BATCH_US ? 1 : status;
 }
 
 static void handle_end(struct connection *connection, const struct attnp_error *why)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, one batch, and what is to
- * be sent leaves. While frames wait, the idle handle makes the next poll return at once. The timer only looks for
+ * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, paused connections, one
+ * batch, and what is to be sent leaves. While any of these wait, the idle handle makes the next poll return at once. The timer only looks for
  * clients that say or read nothing, and is the one thing that happens without a poll's event.
  */
 #include "daemon/shard.h"
@@ -42,6 +42,19 @@ int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
     shard->scratch = larger;
     shard->scratch_bytes = n_bytes;
     return 0;
+}
+
+static void no_work(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+void shard_stay_busy(struct shard *shard)
+{
+    if (TAILQ_EMPTY(&shard->ready) && TAILQ_EMPTY(&shard->paused))
+        uv_idle_stop(&shard->busy);
+    else if (!uv_is_closing((uv_handle_t *)&shard->busy))
+        uv_idle_start(&shard->busy, no_work);
 }
 
 static void close_handles(struct shard *shard)
@@ -125,6 +138,7 @@ static void on_wake(uv_async_t *async)
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
+    connection_resume_all(shard);
     batch_run(shard);
     connection_flush_all(shard);
     if (shard->draining)
@@ -180,6 +194,7 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index)
     shard->handler = &requests_handler;
     TAILQ_INIT(&shard->connections);
     TAILQ_INIT(&shard->dirty);
+    TAILQ_INIT(&shard->paused);
     TAILQ_INIT(&shard->ready);
     shard->input = malloc(SHARD_INPUT_BYTES);
     int status = shard->input != NULL ? uv_loop_init(&shard->loop) : UV_ENOMEM;

@@ -46,11 +46,12 @@ struct shard {
     uv_loop_t loop;
     uv_async_t wake;
     uv_check_t after_poll; /* runs the batch and sends, after each poll */
-    uv_idle_t busy;        /* active while frames wait, so that the poll does not block */
+    uv_idle_t busy;        /* active while there is something to do, so that the poll does not block */
     uv_timer_t tick;       /* looks for silent and for slow clients */
     struct mailbox mailbox;
     struct connections connections;
     struct connections dirty;   /* those with something to send */
+    struct connections paused;  /* those with more requests, after the others' turn */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
     struct attnp_writer writer; /* of every message but output */
     uint8_t *input;             /* [SHARD_INPUT_BYTES], where bytes arrive */
@@ -81,6 +82,9 @@ void shard_connection_gone(struct shard *shard);
 
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes);
+
+/* Lets the next poll return at once where frames or paused connections wait, and block where none does. */
+void shard_stay_busy(struct shard *shard);
 
 static inline uint64_t shard_now_us(void)
 {

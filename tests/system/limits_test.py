@@ -189,6 +189,18 @@ class Limits(unittest.TestCase):
                 self.assertLess(resident, 64 << 20)
             self.assertEqual(other.request("ping")["server"], "attnd")
 
+    def test_who_asks_for_much_at_once_lets_others_have_their_turn(self):
+        large = {**SMALL, "window": 40000, "head_dim": 64}
+        with Daemon("--shards", "1") as daemon, daemon.client() as greedy, daemon.client() as other:
+            # Numbers rise by one, so what is opened can be closed without waiting for the answer.
+            greedy.send(b"".join(pack([0, 2 * i, "open", {"attention": large}]) +
+                                 pack([0, 2 * i + 1, "close", {"stream": i}]) for i in range(1, 301)))
+            self.assertIn("stream", greedy.answer(2))
+            self.assertLess(other.request("stats")["opened"], 300, "the others waited for all of it")
+            for i in range(1, 4):       # and all of it is done, in order
+                self.assertEqual(greedy.answer(2 * i + 1)["frames"], 0)
+                self.assertEqual(greedy.answer(2 * i + 2)["stream"], i + 1)
+
     def test_many_resets_that_wait(self):
         with Daemon("--shards", "1") as daemon, daemon.client() as client:
             stream = client.open_attention(window=4096, head_dim=256)["stream"]
