@@ -120,6 +120,7 @@ static void on_wake(uv_async_t *async)
 {
     struct shard *shard = async->data;
     struct mails mails;
+    bool drain_asked = atomic_load(&shard->drain_asked); /* before the mail: connections that came before it are in it */
     mailbox_take(&shard->mailbox, &mails);
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
@@ -131,7 +132,7 @@ static void on_wake(uv_async_t *async)
         free(mail);
     }
     counters_set(&shard->pulses, counters_get(&shard->pulses_asked));
-    if (atomic_load(&shard->drain_asked) && !shard->draining)
+    if (drain_asked && !shard->draining)
         begin_drain(shard);
 }
 
