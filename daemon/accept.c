@@ -98,9 +98,8 @@ static int accept_one(const struct server *server)
 static bool accept_on_reserve(struct server *server)
 {
     struct attnp_error error;
-    if (server->reserve_fd < 0)
-        return false;
-    close(server->reserve_fd);
+    if (server->reserve_fd >= 0)
+        close(server->reserve_fd);
     int fd = accept_one(server);
     if (fd >= 0) {
         attnp_fail(&error, ATTNP_SERVER_FULL,

@@ -125,11 +125,13 @@ static int bind_and_listen(struct listener *listener, const struct config *confi
         log_error("attnd cannot listen on %s: %s", address->sun_path, strerror(errno));
         return -1;
     }
-    if (give_to_group(config) != 0 || listen(listener->fd, (int)config_number(config, CONFIG_listen_backlog)) != 0) {
-        unlink(address->sun_path);
-        return -1;
+    if (give_to_group(config) == 0) {
+        if (listen(listener->fd, (int)config_number(config, CONFIG_listen_backlog)) == 0)
+            return 0;
+        log_error("attnd cannot listen on %s: %s", address->sun_path, strerror(errno));
     }
-    return 0;
+    unlink(address->sun_path);
+    return -1;
 }
 
 static int open_own(struct listener *listener, const struct config *config)

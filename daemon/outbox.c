@@ -77,7 +77,7 @@ static int fly(struct outbox *outbox, size_t n_sent)
     outbox->filling = buffer;
     outbox->room_filling = room;
     outbox->n_filling = 0;
-    uv_buf_t rest = uv_buf_init((char *)outbox->flying + n_sent, (unsigned)outbox->n_flying);
+    uv_buf_t rest = {.base = (char *)outbox->flying + n_sent, .len = outbox->n_flying};
     int status = uv_write(&outbox->write, outbox->to, &rest, 1, write_ended);
     outbox->is_flying = status == 0;
     return status;
@@ -87,7 +87,7 @@ int outbox_flush(struct outbox *outbox)
 {
     if (outbox->is_flying || outbox->n_filling == 0)
         return 0;
-    uv_buf_t all = uv_buf_init((char *)outbox->filling, (unsigned)outbox->n_filling);
+    uv_buf_t all = {.base = (char *)outbox->filling, .len = outbox->n_filling}; /* uv_buf_init cuts at 4 GiB */
     int n_sent = uv_try_write(outbox->to, &all, 1);
     if (n_sent < 0 && n_sent != UV_EAGAIN)
         return n_sent;

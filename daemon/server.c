@@ -2,6 +2,7 @@
 #include "daemon/server.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -54,7 +55,8 @@ static void on_eof(uv_poll_t *poll, int status, int events)
     struct server *server = poll->data;
     char discarded[64];
     (void)events;
-    if (status == 0 && read(server->options.until_eof, discarded, sizeof(discarded)) > 0)
+    ssize_t n_read = status == 0 ? read(server->options.until_eof, discarded, sizeof(discarded)) : 0;
+    if (n_read > 0 || (n_read < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
     uv_poll_stop(poll);
     if (!server->stopping) {
