@@ -110,6 +110,15 @@ static bool accept_on_reserve(struct server *server)
     return fd >= 0;
 }
 
+void accept_turn_all_away(struct server *server)
+{
+    struct attnp_error error;
+    int fd;
+    attnp_fail(&error, ATTNP_DRAINING, "attnd stops; connect again when it is back");
+    while ((fd = accept_one(server)) >= 0)
+        turn_away(server, fd, &error);
+}
+
 void accept_ready(uv_poll_t *poll, int status, int events)
 {
     struct server *server = poll->data;

@@ -7,3 +7,6 @@
 
 /* Accepts what waits, as the callback of server->accepting. */
 void accept_ready(uv_poll_t *poll, int status, int events);
+
+/* Tells those that wait to be accepted that the daemon stops. */
+void accept_turn_all_away(struct server *server);

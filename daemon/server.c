@@ -25,6 +25,8 @@ static void stop_serving(struct server *server)
     systemd_stopping();
     server->stopping = true;
     uv_close((uv_handle_t *)&server->accepting, NULL);
+    if (server->listener.lock_fd >= 0) /* who waits on systemd's socket is served by the next start */
+        accept_turn_all_away(server);
     listener_close(&server->listener);
     for (unsigned i = 0; i < server->shared.n_shards; i++)
         shard_drain(&server->shared.shards[i]);

@@ -314,6 +314,19 @@ class Stop(Folder):
             self.assertEqual(daemon.stop(), 1)
             client.socket.close()
 
+    def test_who_waits_to_be_accepted_is_told_why_it_ends(self):
+        with Daemon() as daemon:
+            daemon.process.send_signal(signal.SIGSTOP)
+            clients = [daemon.client(hello=False) for _ in range(400)]
+            daemon.process.terminate()
+            daemon.process.send_signal(signal.SIGCONT)
+            for client in clients:
+                method, error = client.notification()
+                self.assertEqual((method, error["name"]), ("error", "draining"))
+                self.assertIsNone(client.notification())
+                client.socket.close()
+            self.assertEqual(daemon.process.wait(PATIENCE_S), 0)
+
     def test_sighup_and_sigpipe_change_nothing(self):
         with Daemon() as daemon, daemon.client() as client:
             for number in (signal.SIGHUP, signal.SIGPIPE) * 50:
