@@ -67,5 +67,27 @@ class Manual(unittest.TestCase):
         self.assertGreater(n_answers, 10)
 
 
+class Keys(unittest.TestCase):
+    def test_every_key_that_the_daemon_answers_with_is_in_the_page(self):
+        with open(os.path.join(SRCDIR, "man", "attnd-protocol.7"), encoding="utf-8") as file:
+            page = file.read()
+        requests = page.split(".Sh REQUESTS")[1].split(".Sh OPENING")[0]
+        about = {item.split()[0]: item for item in requests.split(".It Cm ")[1:]}
+        about["open"] = page.split(".Sh OPENING")[1].split(".Sh FRAMES")[0]
+        with Daemon("--models", os.path.join(SRCDIR, "tests", "golden", "encoder")) as daemon, daemon.client() as client:
+            opened = client.open(model=client.hello["models"][0], name="kitchen")
+            stream = opened["stream"]
+            answers = {"hello": {**client.hello, **client.hello["limits"]}, "open": opened,
+                       "models": client.request("models")["models"][0],
+                       "streams": client.request("streams")["streams"][0]}
+            for method in ("ping", "stats"):
+                answers[method] = client.request(method)
+            for method in ("info", "finish", "reset", "close"):
+                answers[method] = client.request(method, stream=stream)
+        for method, answer in answers.items():
+            for key in answer:
+                self.assertRegex(about[method], rf"\b{key}\b", method)
+
+
 if __name__ == "__main__":
     harness.main()
