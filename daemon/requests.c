@@ -25,8 +25,10 @@ static int hello(struct connection *connection, const struct asker *asker, const
     static const char *const features[] = {"attention", "models", "reset", "finish", "close", "info", "stats"};
     const struct shared *shared = connection->shard->shared;
     struct attnp_hello request;
-    if (attnp_hello_read(&request, params, error) != 0)
+    if (attnp_hello_read(&request, params, error) != 0) {
+        connection->session.state = ATTNP_AWAIT_HELLO; /* nothing was agreed on; another hello may come */
         return -1;
+    }
     if (!request.speaks_version)
         return attnp_fail(error, ATTNP_BAD_VERSION, "versions does not list %d, the only version spoken here",
                           ATTNP_VERSION);

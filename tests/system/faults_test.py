@@ -84,6 +84,14 @@ class Faults(unittest.TestCase):
         self.refused(PREFACE + pack([2, "push", [1, 0, b"1234"]]), "bad_order")
         self.refused(PREFACE + HELLO + HELLO, "bad_order")
 
+    def test_a_hello_that_was_refused_is_none(self):
+        bad = pack([0, 1, "hello", {"client": "t"}])
+        self.refused(PREFACE + bad + pack([2, "push", [1, 0, b"1234"]]), "bad_order")
+        with self.daemon.client(hello=False) as client:
+            client.send(PREFACE + bad + HELLO)
+            self.assertEqual(client.read()[2]["name"], "bad_params")
+            self.assertEqual(client.read()[3]["server"], "attnd")
+
     def test_five_bytes_that_claim_4_gib(self):
         before = self.resident_bytes()
         message = self.refused(PREFACE + HELLO + b"\xff\xff\xff\xff\xdd", "limit_exceeded")
