@@ -29,7 +29,7 @@
     X(limits, streams, NUMBER, "20000", 1, 10000000, "streams at the same time") \
     X(limits, streams_per_connection, NUMBER, "4096", 1, 1000000, "streams of one connection") \
     X(limits, state_bytes, SIZE, "0", 0, INT64_MAX, \
-      "bytes of all streams together; 0: half of the machine's memory") \
+      "bytes of all streams together; 0: half of the memory of the machine or container") \
     X(limits, message_bytes, SIZE, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* attnd: a list of steps, and one ladder back. */
 #include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,11 +28,27 @@ static void have_one_blas_thread(char **argv)
     execv(link, argv);
 }
 
-/* The budget of all streams' states; 0 in the configuration means half of the machine's memory. */
+/* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. */
+static uint64_t memory_bytes(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        FILE *file = fopen(limits[i], "re");
+        uintmax_t limit;
+        if (file != NULL && fscanf(file, "%ju", &limit) == 1 && limit < bytes)
+            bytes = limit;
+        if (file != NULL)
+            fclose(file);
+    }
+    return bytes;
+}
+
+/* The budget of all streams' states; 0 in the configuration means half of the memory. */
 static uint64_t state_budget(const struct config *config)
 {
     uint64_t bytes = config_number(config, CONFIG_limits_state_bytes);
-    return bytes != 0 ? bytes : (uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
+    return bytes != 0 ? bytes : memory_bytes() / 2;
 }
 
 int main(int argc, char **argv)
