@@ -105,6 +105,7 @@ static void close_now(struct connection *connection)
     connection->is_dirty = connection->is_paused = false;
     connection->phase = CONNECTION_CLOSED;
     TAILQ_REMOVE(&connection->shard->connections, connection, all);
+    LIST_REMOVE(connection, by_id);
     counters_add(&connection->shard->counters.connections, (uint64_t)-1);
     uv_close((uv_handle_t *)&connection->pipe, closed);
 }
@@ -401,6 +402,7 @@ int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t p
     connection->pipe.data = connection;
     outbox_init(&connection->outbox, (uv_stream_t *)&connection->pipe, outbox_sent);
     TAILQ_INSERT_TAIL(&shard->connections, connection, all);
+    LIST_INSERT_HEAD(&shard->by_id[id % SHARD_BUCKETS], connection, by_id);
     counters_add(&shard->counters.connections, 1);
     if (uv_pipe_open(&connection->pipe, fd) != 0) {
         close(fd);

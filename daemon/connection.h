@@ -45,6 +45,7 @@ struct connection {
     uint64_t progress_us;   /* when the client last read something, or nothing waited */
     size_t unsent_seen;
     TAILQ_ENTRY(connection) all, dirty, paused;
+    LIST_ENTRY(connection) by_id;
 };
 
 /* Upwards, to whoever gives the messages a meaning. */

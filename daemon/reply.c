@@ -14,7 +14,7 @@ struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
 struct connection *reply_connection(const struct shard *shard, uint64_t id)
 {
     struct connection *connection;
-    TAILQ_FOREACH(connection, &shard->connections, all)
+    LIST_FOREACH(connection, &shard->by_id[id % SHARD_BUCKETS], by_id)
     if (connection->id == id)
         return connection;
     return NULL;

@@ -33,7 +33,11 @@ struct shared {
     uv_async_t *shard_ended;            /* of the main loop */
 };
 
+/* Where connections are looked up by their id: rising numbers, so that the lowest bits spread them evenly. */
+#define SHARD_BUCKETS 1024
+
 TAILQ_HEAD(connections, connection);
+LIST_HEAD(connection_bucket, connection);
 TAILQ_HEAD(ready_streams, stream);
 
 struct connection_handler;
@@ -50,6 +54,7 @@ struct shard {
     uv_timer_t tick;       /* looks for silent and for slow clients */
     struct mailbox mailbox;
     struct connections connections;
+    struct connection_bucket by_id[SHARD_BUCKETS];
     struct connections dirty;   /* those with something to send */
     struct connections paused;  /* those with more requests, after the others' turn */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
