@@ -2,7 +2,8 @@
 /*
  * Reading: bytes arrive in the shard's one buffer and whole messages are handled there, in place. Only an unfinished
  * message is kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never
- * by what a length header claims. So an idle connection has no buffer, and a busy one allocates nothing any more.
+ * by what a length header claims. A connection whose messages came whole so far has none, and one that has it
+ * allocates nothing any more.
  *
  * Turns: requests cost what they cost (an open may fill a large state), and many fit one read. A connection whose
  * requests took long is paused, and goes on with them in the loop's next turn, so that the others of its shard are
@@ -13,8 +14,8 @@
  * is bounded by its credit, so nothing grows. A client that then reads nothing for timeouts.send_ms is ended
  * (slow_consumer).
  *
- * Ending: streams are freed only from here (read, flush, look), never below a function that uses one; a message that
- * cannot be kept therefore only marks its connection as failed.
+ * Ending: a connection ends, and frees its streams, only from here (read, flush, look), never below a function that
+ * uses one; a message that cannot be kept therefore only marks its connection as failed.
  */
 #include "daemon/connection.h"
 
@@ -75,8 +76,8 @@ void connection_send(struct connection *connection)
 {
     const uint8_t *bytes;
     size_t n_bytes = 0;
-    int status = attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes,
-                                 &n_bytes);
+    int status =
+        attnp_write_end(&connection->shard->writer, setting(connection, CONFIG_limits_message_bytes), &bytes, &n_bytes);
     connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, paused connections, one
- * batch, and what is to be sent leaves. While any of these wait, the idle handle makes the next poll return at once. The timer only looks for
- * clients that say or read nothing, and is the one thing that happens without a poll's event.
+ * batch, and what is to be sent leaves. While any of these wait, the idle handle makes the next poll return at once.
+ * The timer only looks for clients that say or read nothing, and is the one thing that happens without a poll's event.
  */
 #include "daemon/shard.h"
 
@@ -120,7 +120,8 @@ static void on_wake(uv_async_t *async)
 {
     struct shard *shard = async->data;
     struct mails mails;
-    bool drain_asked = atomic_load(&shard->drain_asked); /* before the mail: connections that came before it are in it */
+    /* Looked at before the mail is: connections that came before it are then in it. */
+    bool drain_asked = atomic_load(&shard->drain_asked);
     mailbox_take(&shard->mailbox, &mails);
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
