@@ -48,6 +48,11 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
                           "the daemon sent an output of %zu bytes, which is no multiple of %zu", wire.n_bytes,
                           output_bytes);
     uint64_t k = wire.n_bytes / output_bytes;
+    if (wire.first >= stream->info.next_frame || k > stream->info.next_frame - wire.first)
+        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                          "the daemon sent %llu outputs from frame %llu on, but only the frames below %llu were pushed",
+                          (unsigned long long)k, (unsigned long long)wire.first,
+                          (unsigned long long)stream->info.next_frame);
     settle(stream, wire.first, k);
     for (uint64_t i = 0; i < k && stream->on_output; i++) {
         memcpy(stream->values, wire.outputs + i * output_bytes, output_bytes);
@@ -89,6 +94,10 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
         stream->ended = true;
         attnc_fail_wire(&stream->why, ATTNC_E_CLOSED, &wire);
     } else if (stream && wire.has_expected) {
+        if (wire.expected < stream->info.settled)
+            return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                              "the daemon expects frame %llu, but has settled all below %llu",
+                              (unsigned long long)wire.expected, (unsigned long long)stream->info.settled);
         if (wire.expected < stream->info.next_frame)
             stream->info.next_frame = wire.expected;
         stream->rewound = true;

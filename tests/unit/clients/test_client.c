@@ -354,6 +354,79 @@ START_TEST(the_end_of_a_connection_is_told_with_the_reason_that_the_daemon_gave)
 }
 END_TEST
 
+/* Answers to frames that nobody pushed. */
+static void script_foreign_output(struct fake *fake)
+{
+    struct attnp_push push;
+    fake_open(fake, 1, 1, 8);
+    fake_push(fake, &push);
+    fake_output(fake, 4, 2);
+    fake_read(fake);
+}
+
+static void script_far_output(struct fake *fake)
+{
+    struct attnp_push push;
+    fake_open(fake, 1, 1, 8);
+    fake_push(fake, &push);
+    fake_output(fake, UINT64_MAX, 2);
+    fake_read(fake);
+}
+
+static void script_expect_what_was_answered(struct fake *fake)
+{
+    struct attnp_push push;
+    struct attnp_error error;
+    fake_open(fake, 1, 1, 8);
+    fake_push(fake, &push);
+    fake_output(fake, 0, 3);
+    attnp_fail(&error, ATTNP_FRAME_GAP, "frame 1 is expected");
+    error.has_stream = error.has_expected = true;
+    error.stream = FAKE_STREAM;
+    error.expected = 1;
+    attnp_write_error_notification(&fake->writer, &error);
+    fake_send_written(fake);
+    fake_read(fake);
+}
+
+/* All floats of an output but one. */
+static void script_cut_output(struct fake *fake)
+{
+    struct attnp_push push;
+    fake_open(fake, 1, 2, 8);
+    fake_push(fake, &push);
+    fake->output_dim = 1;
+    fake_output(fake, 0, 1);
+    fake_read(fake);
+}
+
+START_TEST(answers_that_cannot_be_are_the_end_of_the_connection_and_are_not_told)
+{
+    static const struct {
+        void (*script)(struct fake *fake);
+        uint64_t n_outputs;
+        const char *text;
+    } cases[] = {
+        {script_foreign_output, 0, "only the frames below 5 were pushed"},
+        {script_far_output, 0, "only the frames below 5 were pushed"},
+        {script_expect_what_was_answered, 3, "has settled all below 3"},
+        {script_cut_output, 0, "an output of 4 bytes, which is no multiple of 8"},
+    };
+    struct fake fake;
+    struct told told;
+    float frames[5] = {0};
+    fake_start(&fake, cases[_i].script);
+    struct attnc_client *client = connect_to(&fake);
+    struct attnc_stream *stream = open_on(client, &told);
+    ck_assert_int_eq(attnc_push(stream, frames, 5), 0);
+    ck_assert_int_eq(attnc_finish(stream), ATTNC_E_PROTOCOL);
+    ck_assert_msg(strstr(attnc_last_error(client)->text, cases[_i].text) != NULL, "%s", attnc_last_error(client)->text);
+    ck_assert_uint_eq(told.n_outputs, cases[_i].n_outputs);
+    attnc_close(client);
+    fake_stop(&fake);
+}
+END_TEST
+
 static Suite *client_suite(void)
 {
     Suite *suite = suite_create("client");
@@ -366,6 +439,7 @@ static Suite *client_suite(void)
     tcase_add_test(tests, frames_that_were_not_taken_are_pushed_again_from_the_expected_one);
     tcase_add_test(tests, a_stream_that_the_daemon_ends_takes_no_more_frames);
     tcase_add_loop_test(tests, the_end_of_a_connection_is_told_with_the_reason_that_the_daemon_gave, 0, 2);
+    tcase_add_loop_test(tests, answers_that_cannot_be_are_the_end_of_the_connection_and_are_not_told, 0, 4);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
