@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -72,19 +73,26 @@ static void add_round_trip(json_t *answer, const struct session *session, const 
     json_object_set_new(answer, "round_trip_us", json_integer(microseconds_since(start)));
 }
 
-/* `streams` comes in parts where they are many: all of them, or NULL where a part could not be had. */
+/* The number of a list's last stream, after which the next part begins; 0 where there is none. */
+static json_int_t last_stream(const json_t *rows)
+{
+    size_t n = json_array_size(rows);
+    return n > 0 ? json_integer_value(json_object_get(json_array_get(rows, n - 1), "stream")) : 0;
+}
+
+/* `streams` comes in parts where they are many: all of them, or NULL where a part could not be had. Numbers rise from
+ * part to part: one that does not get further is the last. */
 static json_t *ask_streams(struct attnc_client *client)
 {
     json_t *all = json_call(client, "streams", NULL), *rows = json_object_get(all, "streams");
     while (json_is_true(json_object_get(all, "more")) && json_array_size(rows) > 0) {
-        json_t *last = json_array_get(rows, json_array_size(rows) - 1);
-        json_t *part = json_call_after(client, "streams", json_integer_value(json_object_get(last, "stream")));
+        json_int_t last = last_stream(rows);
+        json_t *part = json_call_after(client, "streams", last);
         if (!part) {
             json_decref(all);
             return NULL;
         }
-        bool more =
-            json_array_size(json_object_get(part, "streams")) > 0 && json_is_true(json_object_get(part, "more"));
+        bool more = last_stream(json_object_get(part, "streams")) > last && json_is_true(json_object_get(part, "more"));
         json_array_extend(rows, json_object_get(part, "streams"));
         json_object_set_new(all, "more", json_boolean(more));
         json_decref(part);
@@ -118,7 +126,7 @@ static int ask(const struct look *look)
     json_decref(answer);
     session_close(&session);
     if (fflush(stdout) != 0)
-        return complain(EXIT_DATA, "standard output cannot be written");
+        return complain(EXIT_DATA, "standard output cannot be written: %s", strerror(errno));
     return code;
 }
 
