@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attnctl/command.h"
+#include "attnctl/terminal.h"
 
 /* libc looks for it by name, which -fvisibility=hidden would keep from it. */
 __attribute__((visibility("default"))) const char *argp_program_version = "attnctl " PACKAGE_VERSION;
@@ -30,12 +31,16 @@ static const struct command commands[] = {
 
 int complain(enum exit_code code, const char *format, ...)
 {
+    char *text;
     va_list arguments;
     va_start(arguments, format);
-    fputs("attnctl: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    int n = vasprintf(&text, format, arguments);
     va_end(arguments);
+    if (n >= 0)
+        terminal_make_safe(text);
+    fprintf(stderr, "attnctl: %s\n", n >= 0 ? text : "no memory for the message");
+    if (n >= 0)
+        free(text);
     return code;
 }
 

@@ -4,8 +4,8 @@
 #include "attnctl/table.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "attnctl/terminal.h"
 
 #define MOST_COLUMNS 16
 #define CELL_BYTES   128
@@ -36,6 +36,16 @@ static const char *cell(const json_t *value, char text[CELL_BYTES])
     return text[0] ? text : "-";
 }
 
+/* Writes a text padded to `width` columns. What it says may be another user's, such as the name of a stream. */
+static void put(FILE *out, const char *text, int width)
+{
+    char safe[CELL_BYTES];
+    snprintf(safe, sizeof(safe), "%s", text);
+    terminal_make_safe(safe);
+    int columns = terminal_label_columns(safe);
+    fprintf(out, "%s%*s", safe, columns < width ? width - columns : 0, "");
+}
+
 /* The columns: the keys of the first row that hold no objects. */
 static size_t find_columns(const json_t *rows, const char *columns[MOST_COLUMNS])
 {
@@ -54,17 +64,21 @@ static void print_rows(FILE *out, const json_t *rows)
     size_t i, n = find_columns(rows, columns);
     json_t *row;
     for (size_t j = 0; j < n; j++)
-        widths[j] = strlen(columns[j]);
+        widths[j] = terminal_label_columns(columns[j]);
     json_array_foreach(rows, i, row) for (size_t j = 0; j < n; j++)
     {
-        int width = strlen(cell(json_object_get(row, columns[j]), text));
+        int width = terminal_label_columns(cell(json_object_get(row, columns[j]), text));
         widths[j] = width > widths[j] ? width : widths[j];
     }
-    for (size_t j = 0; j < n; j++)
-        fprintf(out, "%-*s%s", j + 1 < n ? widths[j] : 0, columns[j], j + 1 < n ? "  " : "\n");
+    for (size_t j = 0; j < n; j++) {
+        put(out, columns[j], j + 1 < n ? widths[j] : 0);
+        fputs(j + 1 < n ? "  " : "\n", out);
+    }
     json_array_foreach(rows, i, row) for (size_t j = 0; j < n; j++)
-        fprintf(out, "%-*s%s", j + 1 < n ? widths[j] : 0, cell(json_object_get(row, columns[j]), text),
-                j + 1 < n ? "  " : "\n");
+    {
+        put(out, cell(json_object_get(row, columns[j]), text), j + 1 < n ? widths[j] : 0);
+        fputs(j + 1 < n ? "  " : "\n", out);
+    }
 }
 
 static void print_lines(FILE *out, const json_t *object, int indent)
@@ -73,18 +87,25 @@ static void print_lines(FILE *out, const json_t *object, int indent)
     const char *key;
     json_t *value;
     int width = 0;
-    json_object_foreach((json_t *)object, key, value) width = (int)strlen(key) > width ? (int)strlen(key) : width;
     json_object_foreach((json_t *)object, key, value)
     {
-        if (json_is_object(value)) {
-            fprintf(out, "%*s%s\n", indent, "", key);
-            print_lines(out, value, indent + 2);
-        } else if (json_is_object(json_array_get(value, 0))) {
-            fprintf(out, "%*s%s\n", indent, "", key);
-            print_rows(out, value);
-        } else {
-            fprintf(out, "%*s%-*s  %s\n", indent, "", width, key, cell(value, text));
+        int columns = terminal_label_columns(key);
+        width = columns > width ? columns : width;
+    }
+    json_object_foreach((json_t *)object, key, value)
+    {
+        bool has_lines = json_is_object(value), has_rows = json_is_object(json_array_get(value, 0));
+        fprintf(out, "%*s", indent, "");
+        put(out, key, has_lines || has_rows ? 0 : width);
+        if (!has_lines && !has_rows) {
+            fputs("  ", out);
+            put(out, cell(value, text), 0);
         }
+        fputc('\n', out);
+        if (has_lines)
+            print_lines(out, value, indent + 2);
+        else if (has_rows)
+            print_rows(out, value);
     }
 }
 

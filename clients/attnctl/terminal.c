@@ -64,6 +64,17 @@ static size_t character_bytes(const char *text)
     return n;
 }
 
+void terminal_make_safe(char *text)
+{
+    while (*text != '\0') {
+        size_t n = character_bytes(text);
+
+        if (n == 0)
+            *text = *text == '\n' || *text == '\t' ? ' ' : '?';
+        text += n > 0 ? n : 1;
+    }
+}
+
 int terminal_label_columns(const char *label)
 {
     int columns = 0;

@@ -26,6 +26,10 @@ int terminal_columns(FILE *file, int otherwise);
  * comes from a model file), and for everything beyond ASCII where the terminal has no UTF-8. */
 void terminal_label(const struct terminal *terminal, char text[TERMINAL_LABEL_BYTES], const char *label, int columns);
 
+/* Makes any text, which may come from somebody else, safe to show, in its place: line ends and tabs become spaces, what
+ * else could move the cursor or is no UTF-8 "?". */
+void terminal_make_safe(char *text);
+
 /* Characters of a label. */
 int terminal_label_columns(const char *label);
 
