@@ -75,7 +75,9 @@ static int convert(const struct features *features, const struct source_model *m
     uint64_t shape[2] = {NPY_UNKNOWN, model->input_dim};
     if (source_open(&source, in, &features->source, model, problem) < 0)
         return -1;
-    int result = npy_create(&out, out_path, 2, shape, problem);
+    int result = input_check_output(in, out_path, problem);
+    if (result == 0)
+        result = npy_create(&out, out_path, 2, shape, problem);
     if (result == 0) {
         result = copy_frames(&source, &out, problem);
         if (result == 0)

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attnctl/interrupt.h"
+
 int input_open(struct input *input, const char *path, struct problem *problem)
 {
     int is_stdin = strcmp(path, "-") == 0;
@@ -30,6 +32,17 @@ int input_open(struct input *input, const char *path, struct problem *problem)
     return 0;
 }
 
+int input_check_output(const char *path, const char *out_path, struct problem *problem)
+{
+    struct stat in, out;
+    int has_in = (strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &in) : stat(path, &in)) == 0;
+
+    if (!has_in || stat(out_path, &out) < 0 || !S_ISREG(in.st_mode) || in.st_dev != out.st_dev ||
+        in.st_ino != out.st_ino)
+        return 0;
+    return problem_set(problem, "%s is the input, too, and would be written over: name another output", out_path);
+}
+
 void input_close(struct input *input)
 {
     if (input->fd >= 0)
@@ -37,17 +50,23 @@ void input_close(struct input *input)
     input->fd = -1;
 }
 
-/* One read(2) that gave something, or the end; whoever shares our standard input may have made it non-blocking. */
+/* One read(2) that gave something, or the end. What may have to wait is polled for first, together with an
+ * interruption; and whoever shares our standard input may have made it non-blocking. */
 static ssize_t read_some(struct input *input, void *bytes, size_t n, struct problem *problem)
 {
-    for (;;) {
-        ssize_t got = read(input->fd, bytes, n);
+    struct pollfd polls[] = {{.fd = input->fd, .events = POLLIN}, {.fd = interrupt_descriptor(), .events = POLLIN}};
 
+    for (;;) {
+        ssize_t got;
+
+        if (input->size < 0)
+            poll(polls, 2, -1);
+        if (input->size < 0 && interrupted())
+            return problem_set(problem, "%s: interrupted", input->name);
+        got = read(input->fd, bytes, n);
         if (got >= 0)
             return got;
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            poll(&(struct pollfd){.fd = input->fd, .events = POLLIN}, 1, -1);
-        else if (errno != EINTR)
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
             return problem_set(problem, "%s cannot be read: %s", input->name, strerror(errno));
     }
 }

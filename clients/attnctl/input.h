@@ -2,7 +2,7 @@
 /*
  * Bytes of a file, a pipe or standard input, handed on as they arrive, with a look ahead. It knows nothing of formats.
  * stdio would wait for a full buffer where a live source has sent a few samples, so that this reads the descriptor
- * itself.
+ * itself. A wait on a pipe ends, as a failure, where an interruption is noted (interrupt.h).
  */
 #pragma once
 
@@ -38,3 +38,6 @@ int64_t input_read_all(struct input *input, void *bytes, uint64_t n, struct prob
 
 /* Back to the first byte of a regular file; -1 for anything else. */
 int input_rewind(struct input *input);
+
+/* -1 and a problem where the output is the very file that the input is. */
+int input_check_output(const char *path, const char *out_path, struct problem *problem);

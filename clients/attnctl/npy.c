@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attnctl/npy_header.h"
@@ -20,6 +21,22 @@
 int npy_begins(const uint8_t *bytes, size_t n)
 {
     return n >= MAGIC_BYTES && memcmp(bytes, MAGIC, MAGIC_BYTES) == 0;
+}
+
+int npy_is_file(const char *path)
+{
+    struct stat status;
+    uint8_t head[MAGIC_BYTES];
+    ssize_t n;
+    int descriptor;
+
+    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return -1;
+    descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    n = descriptor < 0 ? 0 : read(descriptor, head, sizeof(head));
+    if (descriptor >= 0)
+        close(descriptor);
+    return n > 0 && npy_begins(head, (size_t)n);
 }
 
 static int cut_off_in_header(const struct npy *npy, struct problem *problem)
@@ -160,6 +177,9 @@ int npy_create(struct npy *npy, const char *path, int n_dims, const uint64_t *sh
     memcpy(npy->shape, shape, sizeof(*shape) * (size_t)n_dims);
     for (int i = 1; i < n_dims; i++)
         npy->row_floats *= shape[i];
+    if (!is_stdout && npy_is_file(path) == 0)
+        return problem_set(
+            problem, "%s is there already and is no .npy file: it is not written over; name another output", path);
     npy->out = is_stdout ? stdout : fopen(path, "wbe");
     if (npy->out == NULL)
         return cannot_write(npy, problem);

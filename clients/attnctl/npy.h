@@ -31,6 +31,10 @@ struct npy {
 /* Whether these bytes begin a .npy file (six are needed), so that it is not taken for audio. */
 int npy_begins(const uint8_t *bytes, size_t n);
 
+/* Looks into a file: 1 where it is a .npy file, 0 where it is another, -1 where it is empty, none, or no regular one.
+ */
+int npy_is_file(const char *path);
+
 /* Opens a file, or standard input for "-", and reads its header; `path` has to outlive the npy. 0 and the shape, or -1
  * and a problem: not a .npy file, not float32, Fortran order, damaged, or shorter than its shape. */
 int npy_open(struct npy *npy, const char *path, struct problem *problem);
@@ -41,8 +45,8 @@ ssize_t npy_read_rows(struct npy *npy, float *rows, size_t n, struct problem *pr
 /* Closes what npy_open opened; not again. */
 void npy_close(struct npy *npy);
 
-/* Makes a file, or writes to standard output for "-". shape[0] may be NPY_UNKNOWN where the output can seek: the header
- * is then completed by npy_finish. 0, or -1 and a problem. */
+/* Makes a file, or writes to standard output for "-"; a file that is no .npy file is not written over. shape[0] may be
+ * NPY_UNKNOWN where the output can seek: the header is then completed by npy_finish. 0, or -1 and a problem. */
 int npy_create(struct npy *npy, const char *path, int n_dims, const uint64_t *shape, struct problem *problem);
 int npy_write_rows(struct npy *npy, const float *rows, size_t n, struct problem *problem);
 
