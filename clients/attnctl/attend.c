@@ -195,10 +195,10 @@ static enum exit_code push_all(struct attend *attend, const struct session *sess
     free(rows);
     if (attend->failed)
         return complain(EXIT_DATA, "%s: %s", attend->in_path, attend->problem.text);
-    if (n < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
     if (result < 0)
         return session_complain(session, attend->in_path);
+    if (n < 0 && !interrupted())
+        return complain(EXIT_DATA, "%s", problem.text);
     return interrupted() ? EXIT_INTERRUPTED : EXIT_DONE;
 }
 
@@ -209,8 +209,13 @@ static int create_output(struct attend *attend, const struct attnc_stream_info *
     uint64_t windows[4] = {attend->in.shape[0], attention->window, attention->heads, attention->head_dim};
     uint64_t floats = plain[1] * plain[2] * (attention->retroactive ? windows[1] : 1);
     const char *path = attend->out_path ? attend->out_path : "-";
+    if (info->input_dim != attend->in.row_floats)
+        return problem_set(problem, "the daemon's frames have %u floats, those of %s %zu", info->input_dim,
+                           attend->in_path, attend->in.row_floats);
     if (info->output_dim != floats)
         return problem_set(problem, "the daemon's outputs have %u floats, not %" PRIu64, info->output_dim, floats);
+    if (input_check_output(attend->in_path, path, problem) < 0)
+        return -1;
     return npy_create(&attend->out, path, attention->retroactive ? 4 : 3, attention->retroactive ? windows : plain,
                       problem);
 }
@@ -242,7 +247,7 @@ static enum exit_code attend_all(struct attend *attend)
     struct problem problem;
     struct session session;
     if (open_input(attend, &problem) < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
+        return interrupted() ? EXIT_INTERRUPTED : complain(EXIT_DATA, "%s", problem.text);
     enum exit_code code = EXIT_DONE;
     if (read_landmarks(attend, &problem) < 0)
         code = complain(EXIT_DATA, "%s", problem.text);

@@ -64,6 +64,11 @@ static enum exit_code start_private(struct session *session, const char *file,
     struct problem problem;
     if (file && access(file, R_OK) < 0)
         return complain(EXIT_DATA, "%s: %s", file, strerror(errno));
+    if (file && strchr(file, ':'))
+        return complain(EXIT_DATA,
+                        "%s: a model's path may not have a ':' in it, which parts lists of models: rename it, "
+                        "or make a link to it",
+                        file);
     int result = private_start(&session->daemon, file, &session->client, options, &problem);
     if (result < 0 && interrupted())
         return EXIT_INTERRUPTED;
@@ -112,6 +117,15 @@ enum exit_code session_complain(const struct session *session, const char *about
     const char *open = error->name[0] ? " (" : "", *close = error->name[0] ? ")" : "";
     complain(EXIT_DATA, "%s: %s%s%s%s", about, error->text, open, error->name, close);
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
+}
+
+bool session_is_lost(const struct session *session)
+{
+    int result = attnc_last_error(session->client)->result;
+    /* "Closed" may be said of a stream: a connection that has ended says it again. */
+    if (result == ATTNC_E_CLOSED)
+        return attnc_wait(session->client, 0) < 0;
+    return result == ATTNC_E_TIMEOUT || result == ATTNC_E_PROTOCOL;
 }
 
 /* The daemon's list of its models: [{"name": …}, …], to be freed with json_decref; NULL after having complained. */

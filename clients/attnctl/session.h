@@ -26,6 +26,9 @@ void session_close(struct session *session);
 /* Complains about the client's last error. Returns the exit code for it. */
 enum exit_code session_complain(const struct session *session, const char *about);
 
+/* Whether the connection is of no more use, after a failure that was complained about. */
+bool session_is_lost(const struct session *session);
+
 /* Chooses a model where none was given: `sounds`, which comes with attnd, or the only one that there is. EXIT_DONE, or
  * another exit code after having complained. */
 enum exit_code session_choose_model(struct session *session);

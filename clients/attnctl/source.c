@@ -3,12 +3,8 @@
 
 #include "attnctl/source.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static uint32_t parse_number(const char *what, const char *text, uint32_t most, const struct argp_state *state)
 {
@@ -56,20 +52,6 @@ void source_check_options(const struct source_options *options, const struct arg
         argp_error(state, "raw PCM has no header that says its rate: give it with -r, such as -r 16000");
 }
 
-/* Looks into a regular file; what is on a pipe can be looked at only once. */
-static bool is_npy(const char *path)
-{
-    struct stat status;
-    uint8_t head[6];
-    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
-        return false;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = descriptor < 0 ? -1 : read(descriptor, head, sizeof(head));
-    if (descriptor >= 0)
-        close(descriptor);
-    return n > 0 && npy_begins(head, n);
-}
-
 static int open_features(struct source *source, const struct source_options *options, struct problem *problem)
 {
     if (npy_open(&source->npy, source->path, problem) < 0)
@@ -104,7 +86,7 @@ int source_open(struct source *source, const char *path, const struct source_opt
                 const struct source_model *model, struct problem *problem)
 {
     *source = (struct source){.path = path, .model = *model};
-    if (options->npy || (options->audio.format == PCM_NONE && is_npy(path)))
+    if (options->npy || (options->audio.format == PCM_NONE && npy_is_file(path) == 1))
         return open_features(source, options, problem);
     if (open_audio(source, options, problem) == 0)
         return 0;
@@ -157,6 +139,16 @@ static int use_samples(struct source *source, float *frame, double *time_s, stru
     return 1;
 }
 
+/* Audio without a single frame has no answer, and silence would look like success. */
+static int end_audio(const struct source *source, struct problem *problem)
+{
+    if (source->n_frames > 0)
+        return SOURCE_END;
+    return problem_set(problem, "%s is too short: it has %.3f s of audio, and the model's first frame takes %.3f s",
+                       source->path, (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE,
+                       source_time(source, 0));
+}
+
 int source_next(struct source *source, float *frame, double *time_s, struct problem *problem)
 {
     if (!source->audio)
@@ -164,7 +156,7 @@ int source_next(struct source *source, float *frame, double *time_s, struct prob
     if (source->used == source->n_samples) {
         ssize_t n = audio_read(source->audio, source->samples, ATTNC_FRONTEND_HOP, problem);
         if (n <= 0)
-            return n < 0 ? -1 : SOURCE_END;
+            return n < 0 ? -1 : end_audio(source, problem);
         source->n_samples = n;
         source->used = 0;
     }

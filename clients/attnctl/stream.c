@@ -158,8 +158,7 @@ static int pump(struct run *run, float *frame, int *result, struct problem *prob
     return got;
 }
 
-/* All answers to what has been pushed are shown, whatever ended the source. The labels are the stream's, which is
- * closed last. */
+/* All answers to what has been pushed are shown, whatever ended the source. */
 static enum exit_code conclude(struct run *run, int got, int result, const struct problem *problem)
 {
     if (result >= 0 && !run->report.failed)
@@ -167,24 +166,18 @@ static enum exit_code conclude(struct run *run, int got, int result, const struc
     enum exit_code code = run->n_refused ? EXIT_DATA : EXIT_DONE;
     if (report_end(&run->report) < 0)
         code = run->report.problem.text[0] ? complain(EXIT_DATA, "%s", run->report.problem.text) : EXIT_DATA;
-    if (result >= 0)
-        result = attnc_close_stream(run->stream);
     if (result < 0)
         code = session_complain(run->session, run->source.path);
-    if (got == -1)
+    if (got == -1 && !interrupted())
         code = complain(EXIT_DATA, "%s", problem->text);
     return interrupted() && code == EXIT_DONE ? EXIT_INTERRUPTED : code;
 }
 
-/* Opens the stream, and reports what comes of the source. */
-static enum exit_code stream_source(struct run *run, const char *shown_name)
+/* Reports what comes of the source through the open stream. */
+static enum exit_code report_source(struct run *run, const char *shown_name)
 {
-    struct attnc_open_options open = {
-        .size = sizeof(open), .model = run->session->model, .on_output = on_output, .on_notice = on_notice, .ctx = run};
     struct problem problem;
     enum exit_code code;
-    if (attnc_open(run->session->client, &run->stream, &open) < 0)
-        return session_complain(run->session, run->session->model);
     const struct attnc_stream_info *info = attnc_stream_info(run->stream);
     run->times = calloc(info->credit, sizeof(double));
     float *frame = calloc(info->input_dim, sizeof(float));
@@ -192,14 +185,32 @@ static enum exit_code stream_source(struct run *run, const char *shown_name)
     int result = 0;
     if (!run->times || !frame)
         code = complain(EXIT_DATA, "no memory");
+    else if (info->input_dim != run->source.model.input_dim)
+        code = complain(EXIT_DATA, "the daemon says that frames of model '%s' have %u floats, and in its list %u",
+                        run->session->model, info->input_dim, run->source.model.input_dim);
     else if (run->options->realtime && !has_times)
         code =
             complain(EXIT_USAGE, "%s has no clock for --realtime: give the frames a second with -r", run->source.path);
     else if (report_start(&run->report, &run->options->report, info, shown_name, has_times) < 0)
         code = complain(EXIT_DATA, "%s", run->report.problem.text);
-    else
-        code = conclude(run, pump(run, frame, &result, &problem), result, &problem);
+    else {
+        int got = pump(run, frame, &result, &problem);
+        code = conclude(run, got, result, &problem);
+    }
     free(frame);
+    return code;
+}
+
+/* The stream is closed whatever came of it, so that no late answer finds a run that is over. */
+static enum exit_code stream_source(struct run *run, const char *shown_name)
+{
+    struct attnc_open_options open = {
+        .size = sizeof(open), .model = run->session->model, .on_output = on_output, .on_notice = on_notice, .ctx = run};
+    if (attnc_open(run->session->client, &run->stream, &open) < 0)
+        return session_complain(run->session, run->session->model);
+    enum exit_code code = report_source(run, shown_name);
+    if (!session_is_lost(run->session) && attnc_close_stream(run->stream) < 0)
+        code = session_complain(run->session, run->source.path);
     free(run->times);
     return code;
 }
@@ -209,15 +220,19 @@ static enum exit_code stream_file(const struct stream_options *options, struct s
 {
     struct run run = {.options = options, .session = session};
     struct problem problem;
+    const char *out_path = options->report.out_path;
+    if (out_path && input_check_output(path, out_path, &problem) < 0)
+        return complain(EXIT_DATA, "%s", problem.text);
     clock_gettime(CLOCK_MONOTONIC, &run.start);
     if (source_open(&run.source, path, &options->source, model, &problem) < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
+        return interrupted() ? EXIT_INTERRUPTED : complain(EXIT_DATA, "%s", problem.text);
     enum exit_code code = stream_source(&run, options->n_files > 1 ? path : NULL);
     source_close(&run.source);
     return code;
 }
 
-/* Each file is a stream of its own; one that fails does not keep the others from being heard. */
+/* Each file is a stream of its own; one that fails does not keep the others from being heard, unless the daemon is
+ * gone. */
 static enum exit_code stream_all(const struct stream_options *options, struct session *session)
 {
     struct source_model model;
@@ -229,6 +244,8 @@ static enum exit_code stream_all(const struct stream_options *options, struct se
     for (int i = 0; i < options->n_files && worst < EXIT_INTERRUPTED; i++) {
         code = stream_file(options, session, &model, options->files[i]);
         worst = code > worst ? code : worst;
+        if (code != EXIT_DONE && session_is_lost(session))
+            break;
     }
     return worst;
 }
@@ -237,8 +254,10 @@ int stream_run(struct settings *settings, int argc, char **argv)
 {
     static const struct argp_option option_table[] = {
         {"model", 'm', "MODEL", 0,
-         "The model's name; with a slash in it: that file, in a private daemon (default: 'sounds', or the only one)", 0},
-        {"output", 'o', "OUT.npy", 0, "The scores as an array, float32 [T, classes]; lines of JSON only with --json", 0},
+         "The model's name; with a slash in it: that file, in a private daemon (default: 'sounds', or the only one)",
+         0},
+        {"output", 'o', "OUT.npy", 0, "The scores as an array, float32 [T, classes]; lines of JSON only with --json",
+         0},
         {"realtime", 'R', NULL, 0, "Send each frame when its time has come, as if the recording were live", 0},
         {"timeline", 'T', NULL, 0, "Show what was heard when, also where standard output is no terminal", 0},
         {0},

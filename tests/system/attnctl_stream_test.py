@@ -2,9 +2,11 @@
 """attnctl stream and features: what comes out of files, pipes and rubbish."""
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
+import time
 import unittest
 
 import numpy
@@ -111,6 +113,49 @@ class Stream(attnctl_case.Case):
         self.assertIn(b"0.0", errors.splitlines()[-1])
         self.assert_nothing_left()
 
+    def open_for_writing(self, fifo):
+        """Waits until the other end is open for reading."""
+        deadline = time.monotonic() + harness.PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                time.sleep(0.01)
+        raise AssertionError("nobody opened the pipe")
+
+    def test_an_interruption_ends_the_wait_for_the_rest_of_a_header_or_a_row(self):
+        numpy.save(self.path("features.npy"), numpy.zeros((2, attnctl_case.INPUT_DIM), "f4"))
+        with open(self.wav, "rb") as file:
+            wav = file.read(20)
+        with open(self.path("features.npy"), "rb") as file:
+            row = file.read(200)
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        for sent, command in ((b"", ["stream"]), (wav, ["stream"]), (wav, ["features", "-d", self.folder]), (row, ["stream", "-f", "npy"])):
+            process = self.start(*command, fifo)
+            writer = self.open_for_writing(fifo)
+            os.write(writer, sent)
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=harness.PATIENCE_S)
+            os.close(writer)
+            self.assertEqual((process.returncode, out), (130, b""), errors)
+            self.assertEqual([line for line in errors.decode().splitlines() if "private daemon" not in line], [])
+
+    def test_writes_over_neither_its_input_nor_a_recording(self):
+        shutil.copy(self.wav, self.path("other.wav"))
+        self.run_attnctl("features", self.wav, self.path("features.npy"))
+        os.symlink(self.path("features.npy"), self.path("link.npy"))
+        for words, command, out in (
+                ("no .npy file", ["features", self.wav], [self.path("other.wav")]),
+                ("no .npy file", ["stream", self.wav, "-o"], [self.path("other.wav")]),
+                ("is the input", ["stream", self.path("features.npy"), "-o"], [self.path("link.npy")])):
+            with open(out[0], "rb") as file:
+                before = file.read()
+            _, errors = self.run_attnctl(*command, *out, status=1)
+            self.assertIn(words, errors)
+            with open(out[0], "rb") as file:
+                self.assertEqual(file.read(), before)
+
     def test_ends_quietly_when_nobody_reads_its_output(self):
         write_wav(self.path("long.wav"), sound(60.0))
         process = self.start("stream", self.path("long.wav"))
@@ -173,6 +218,14 @@ class RefusedStream(attnctl_case.Case):
 
     def test_an_unknown_model(self):
         self.check("the daemon has: tiny", "stream", "-m", "huge", self.path("tone.wav"))
+
+    def test_a_recording_that_is_shorter_than_a_frame(self):
+        write_wav(self.path("short.wav"), sound(0.04))
+        self.check("short.wav is too short: it has 0.040 s of audio", "stream", self.path("short.wav"))
+
+    def test_a_model_file_whose_path_would_be_a_list(self):
+        os.rename(self.path("models/tiny.safetensors"), self.path("a:b.safetensors"))
+        self.check("a ':'", "stream", "-m", self.path("a:b.safetensors"), self.path("tone.wav"))
 
     def test_a_model_file_that_is_none(self):
         self.check("tone.wav", "stream", "-m", self.path("tone.wav"), self.path("tone.wav"))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""attnctl and a daemon that says what no daemon should: it ends with one message, and shows nothing that acts."""
+import os
+import pty
+import socket
+import struct
+import subprocess
+import threading
+import unittest
+
+import msgpack
+import numpy
+
+import attnctl_case
+import harness
+from attnctl_case import sound, write_wav
+
+MODEL = {"name": "tiny", "input_dim": attnctl_case.INPUT_DIM, "frontend": attnctl_case.FRONTEND}
+OPENED = {"stream": 1, "input_dim": attnctl_case.INPUT_DIM, "output_dim": 2, "credit": 4, "next_frame": 0}
+
+
+class Hostile(attnctl_case.Case):
+    def setUp(self):
+        super().setUp()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.environment["ATTND_SOCKET"])
+        self.listener.listen()
+        self.addCleanup(self.listener.close)
+        write_wav(self.path("tone.wav"), sound(0.5))
+
+    def serve(self, on_push=None, **answers):
+        """Answers one connection: each request with its entry, a push with what on_push returns, None being the end."""
+        answers = {"hello": {"server": "hostile"}, "models": {"models": [MODEL]}, "open": OPENED, **answers}
+
+        def answer(message):
+            if message[0] == 0:
+                result = answers.get(message[2], {})
+                return harness.pack([1, message[1], None, result(message[3]) if callable(result) else result])
+            return on_push(message[2]) if on_push else b""
+
+        def run():
+            connection, _ = self.listener.accept()
+            connection.settimeout(harness.PATIENCE_S)
+            with connection, connection.makefile("rb") as file:
+                file.read(len(harness.PREFACE))
+                while len(head := file.read(4)) == 4:
+                    reply = answer(msgpack.unpackb(file.read(struct.unpack(">I", head)[0])))
+                    if reply is None:
+                        return
+                    try:
+                        connection.sendall(reply)
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, harness.PATIENCE_S)
+
+    def complaint(self, *arguments):
+        """The one line that is said."""
+        _, errors = self.run_attnctl(*arguments, status=1)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+        return errors
+
+    def test_a_frame_of_another_size_than_the_list_said(self):
+        for input_dim in (1, 100000):
+            self.serve(open={**OPENED, "input_dim": input_dim})
+            self.assertIn(f"have {input_dim} floats, and in its list 256", self.complaint("stream", self.path("tone.wav")))
+
+    def test_raw_attention_of_another_size_than_was_asked_for(self):
+        numpy.save(self.path("in.npy"), numpy.zeros((50, 3, 1, 2), "f4"))
+        for input_dim in (1, 100000):
+            self.serve(open={**OPENED, "input_dim": input_dim})
+            errors = self.complaint("attend", "--window", "4", "-o", self.path("out.npy"), self.path("in.npy"))
+            self.assertIn(f"have {input_dim} floats, those of {self.path('in.npy')} 6", errors)
+
+    def test_an_output_for_a_frame_that_was_never_sent_does_not_fill_the_disk(self):
+        far = harness.pack([2, "output", [1, 1 << 40, struct.pack("<2f", 0, 0), {"position": 0, "lag_us": 1, "warming": 0}]])
+        self.serve(on_push=lambda params: far)
+        self.assertIn("were pushed", self.complaint("stream", "-o", self.path("scores.npy"), self.path("tone.wav")))
+        self.assertLess(os.path.getsize(self.path("scores.npy")), 10000)
+
+    def test_a_connection_that_ends_is_said_once_however_many_files_there_are(self):
+        self.serve(on_push=lambda params: None)
+        self.assertIn("ended the connection", self.complaint("stream", *[self.path("tone.wav")] * 4))
+
+    def test_a_list_of_streams_that_never_ends(self):
+        self.serve(streams={"streams": [{"stream": 1}], "more": True})
+        self.run_attnctl("streams")
+
+    def test_control_characters_are_not_sent_to_the_terminal(self):
+        self.serve(streams={"streams": [{"stream": 1, "name": "\x1b]0;owned\x07\n\u009b31m", "\x1bkey": 1}]})
+        ours, theirs = pty.openpty()
+        process = self.start("streams", stdout=theirs, stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        try:
+            while data := os.read(ours, 65536):
+                shown += data
+        except OSError:     # the terminal's end of file
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(harness.PATIENCE_S), 0)
+        self.assertIn("?]0;owned? ??31m", shown.decode())
+        self.assertEqual([c for c in shown.decode() if c != "\n" and c != "\r" and not c.isprintable()], [])
+
+    def test_control_characters_of_an_error_are_not_sent_to_the_terminal(self):
+        def refuse(params):
+            return harness.pack([2, "error", {"code": 12, "name": "bad_frame", "message": "\x1b[2Jgone", "stream": 1,
+                                            "frame": params[1]}])
+
+        self.serve(on_push=refuse)
+        _, errors = self.run_attnctl("stream", self.path("tone.wav"), status=1)
+        self.assertIn("?[2Jgone", errors)
+        self.assertNotIn("\x1b", errors)
+
+
+if __name__ == "__main__":
+    harness.main()
