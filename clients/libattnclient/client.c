@@ -3,6 +3,7 @@
 
 #include "attnc/client.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,12 @@ static struct attnc_client *new_client(const struct attnc_connect_options *optio
     return client;
 }
 
+/* poll takes an int. */
+static uint32_t limit_ms(uint32_t ms, uint32_t otherwise)
+{
+    return ms == 0 ? otherwise : ms > INT_MAX ? INT_MAX : ms;
+}
+
 int attnc_connect(struct attnc_client **out, const struct attnc_connect_options *options, struct attnc_error *error)
 {
     static const struct attnc_connect_options defaults = {.size = sizeof(defaults)};
@@ -121,8 +128,9 @@ int attnc_connect(struct attnc_client **out, const struct attnc_connect_options 
     struct attnc_client *client = new_client(options);
     if (!client)
         return attnc_fail(error, ATTNC_E_MEMORY, "no memory for a client");
-    uint32_t connect_ms = options->connect_ms ? options->connect_ms : DEFAULT_CONNECT_MS;
+    uint32_t connect_ms = limit_ms(options->connect_ms, DEFAULT_CONNECT_MS);
     client->connection.silence_ms = connect_ms;
+    client->connection.deadline = attnc_connection_now_ms() + connect_ms;
     int result = attnc_connection_open(&client->connection, options->socket ? options->socket : ATTNC_DEFAULT_SOCKET,
                                        connect_ms);
     if (result == 0)
@@ -132,7 +140,8 @@ int attnc_connect(struct attnc_client **out, const struct attnc_connect_options 
         attnc_close(client);
         return result;
     }
-    client->connection.silence_ms = options->silence_ms ? options->silence_ms : DEFAULT_SILENCE_MS;
+    client->connection.silence_ms = limit_ms(options->silence_ms, DEFAULT_SILENCE_MS);
+    client->connection.deadline = 0;
     *out = client;
     return 0;
 }

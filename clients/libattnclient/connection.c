@@ -5,8 +5,8 @@
  * whoever waits in this file waits for both directions, and takes in what comes.
  *
  * The socket is non-blocking, every wait is a poll, and a time limit counts from the last byte in either direction: a
- * daemon that is slow is waited for, one that is silent is not. There is no output buffer: a send ends when the kernel
- * has it all.
+ * daemon that is slow is waited for, one that is silent is not. Only the greeting has a deadline. There is no output
+ * buffer: a send ends when the kernel has it all.
  */
 #include "config.h"
 
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libattnclient/error.h"
@@ -158,11 +159,24 @@ static int read_some(struct attnc_connection *connection)
     return ATTNC_E_CLOSED;
 }
 
+uint64_t attnc_connection_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Waits for the events; the revents, 0 where the time was up. */
 static int wait_for(const struct attnc_connection *connection, short events, int timeout_ms)
 {
     struct pollfd poll_for = {.fd = connection->descriptor, .events = events};
     int n;
+    if (connection->deadline) {
+        uint64_t now = attnc_connection_now_ms(), left = now < connection->deadline ? connection->deadline - now : 0;
+        if (left == 0)
+            return 0;
+        timeout_ms = left < (uint64_t)timeout_ms ? (int)left : timeout_ms;
+    }
     do
         n = poll(&poll_for, 1, timeout_ms);
     while (n < 0 && errno == EINTR);
@@ -171,6 +185,9 @@ static int wait_for(const struct attnc_connection *connection, short events, int
 
 static int fail_silent(struct attnc_connection *connection)
 {
+    if (connection->deadline)
+        return attnc_fail(connection->error, ATTNC_E_TIMEOUT,
+                          "no greeting came from the daemon within %u ms; is it hung?", connection->silence_ms);
     return attnc_fail(connection->error, ATTNC_E_TIMEOUT, "nothing came from the daemon for %u ms; is it hung?",
                       connection->silence_ms);
 }

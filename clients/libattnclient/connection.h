@@ -14,6 +14,7 @@ typedef int attnc_take_fn(void *ctx, const uint8_t *body, size_t n_body);
 struct attnc_connection {
     int descriptor;      /* non-blocking; −1: none */
     uint32_t silence_ms; /* longest wait with nothing coming in */
+    uint64_t deadline;   /* attnc_connection_now_ms() at which every wait ends, whatever comes; 0: none */
     size_t max_message;  /* longest body taken, bytes */
     uint8_t *bytes;      /* [capacity] what has been read: [begin, end) is not taken yet */
     size_t begin, end, capacity;
@@ -32,6 +33,9 @@ void attnc_connection_done(struct attnc_connection *connection);
 
 /* Connects to a Unix socket within timeout_ms. ATTNC_E_CONNECT, _TIMEOUT, _OPTIONS (path too long). */
 int attnc_connection_open(struct attnc_connection *connection, const char *path, int timeout_ms);
+
+/* Milliseconds of a clock that only goes forwards. */
+uint64_t attnc_connection_now_ms(void);
 
 /* Sends all n bytes, and reads and hands up whatever comes while it waits. */
 int attnc_connection_send(struct attnc_connection *connection, const void *bytes, size_t n);

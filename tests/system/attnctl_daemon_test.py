@@ -160,7 +160,7 @@ class NotListening(attnctl_case.Case):
         mute.bind(self.environment["ATTND_SOCKET"])
         mute.listen()
         _, errors = self.run_attnctl("ping", status=3)
-        self.assertIn("nothing came", errors)
+        self.assertIn("no greeting came", errors)
 
     def test_a_private_daemon_that_cannot_be_started_is_explained(self):
         self.environment["ATTND"] = self.path("no-attnd")

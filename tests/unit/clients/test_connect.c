@@ -3,7 +3,9 @@
 #include "attnc/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "fake_daemon.h"
 #include "tests/unit/run.h"
@@ -59,18 +61,30 @@ static void script_version(struct fake *fake)
     fake_read(fake);
 }
 
+/* Is never silent, and never greets. */
+static void script_babble(struct fake *fake)
+{
+    char byte;
+    fake_accept(fake);
+    fake_request(fake, ATTNP_M_HELLO);
+    while (recv(fake->socket, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+        fake_event(fake, "idle", "", 0, 0);
+        poll(NULL, 0, 1);
+    }
+}
+
 START_TEST(who_does_not_greet_as_a_daemon_is_no_daemon)
 {
-    static void (*const scripts[])(struct fake * fake) = {script_rubbish, script_bomb, script_nameless, script_silence,
-                                                          script_version};
-    static const int results[] = {ATTNC_E_PROTOCOL, ATTNC_E_PROTOCOL, ATTNC_E_PROTOCOL, ATTNC_E_TIMEOUT,
-                                  ATTNC_E_CLOSED};
+    static void (*const scripts[])(struct fake * fake) = {script_rubbish, script_bomb,    script_nameless,
+                                                          script_silence, script_version, script_babble};
+    static const int results[] = {ATTNC_E_PROTOCOL, ATTNC_E_PROTOCOL, ATTNC_E_PROTOCOL,
+                                  ATTNC_E_TIMEOUT,  ATTNC_E_CLOSED,   ATTNC_E_TIMEOUT};
     struct fake fake;
     struct attnc_client *client;
     struct attnc_error error;
     fake_start(&fake, scripts[_i]);
     struct attnc_connect_options options = {
-        .size = sizeof(options), .socket = fake.path, .connect_ms = scripts[_i] == script_silence ? 50 : 0};
+        .size = sizeof(options), .socket = fake.path, .connect_ms = results[_i] == ATTNC_E_TIMEOUT ? 50 : 0};
     ck_assert_int_eq(attnc_connect(&client, &options, &error), results[_i]);
     ck_assert_ptr_null(client);
     ck_assert_int_ne(error.text[0], 0);
@@ -167,7 +181,7 @@ static Suite *connect_suite(void)
 {
     Suite *suite = suite_create("connect");
     TCase *tests = tcase_create("connect");
-    tcase_add_loop_test(tests, who_does_not_greet_as_a_daemon_is_no_daemon, 0, 5);
+    tcase_add_loop_test(tests, who_does_not_greet_as_a_daemon_is_no_daemon, 0, 6);
     tcase_add_test(tests, where_nobody_listens_the_error_says_so);
     tcase_add_test(tests, any_request_can_be_called);
     tcase_add_test(tests, contradictory_options_are_refused_before_anything_is_sent);
