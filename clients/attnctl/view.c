@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "attnctl/view.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -36,6 +37,11 @@ void view_init(struct view *view, FILE *file, const char *const *labels, uint32_
     }
 }
 
+static bool is_higher(float a, float b)
+{
+    return a > b || (isnan(b) && !isnan(a));
+}
+
 /* The indices of the n highest scores, highest first; returns how many there are. NaN comes last. */
 static int find_top(const struct view *view, const float *scores, uint32_t *top, int n)
 {
@@ -44,7 +50,7 @@ static int find_top(const struct view *view, const float *scores, uint32_t *top,
     for (uint32_t i = 0; i < view->n_scores; i++) {
         int place = n_found < n ? n_found : n;
 
-        while (place > 0 && scores[i] > scores[top[place - 1]])
+        while (place > 0 && is_higher(scores[i], scores[top[place - 1]]))
             place--;
         if (place == n)
             continue;

@@ -157,6 +157,11 @@ START_TEST(the_highest_classes_come_first_and_the_line_goes_away)
     view_live(&view, 1.0, (float[]){0.2f, 0.7f, NAN}, false);
     ck_assert(strstr(buffer, "speech") < strstr(buffer, "silence"));
     ck_assert(strstr(buffer, "silence") < strstr(buffer, "dog bark"));
+    fflush(file);
+    rewind(file);
+    view_live(&view, 1.0, (float[]){NAN, 0.7f, 0.2f}, false);
+    ck_assert(strstr(buffer, "speech") < strstr(buffer, "dog bark"));
+    ck_assert(strstr(buffer, "dog bark") < strstr(buffer, "silence"));
     view_clear(&view);
     ck_assert_str_eq(buffer + strlen(buffer) - 4, "\r\033[K");
     view_clear(&view);
