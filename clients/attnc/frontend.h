@@ -86,7 +86,9 @@ ATTNC_API int attnc_frontend_push(struct attnc_frontend *frontend, const float *
  *
  *  Hop j covers the samples 160·j … 160·j + 399 (no centring): periodic Hann window, FFT of 512, magnitude, 64
  *  triangles of HTK mel bands from 125 to 7500 Hz, ln(mel + 0.01). Source: the definition of VGGish (Hershey et al.,
- *  "CNN architectures for large-scale audio classification", 2017, and its published mel_features code). */
+ *  "CNN architectures for large-scale audio classification", 2017, and its published mel_features code).
+ *  Computed in float32: a value is within 1e-5 + 2e-7·L / (mel + 0.01) of the definition, L being the magnitude of the
+ *  loudest of the window's FFT bins, so that what is 134 dB below that is lost. */
 ATTNC_API int attnc_frontend_next(struct attnc_frontend *frontend, float *frame, double *time_s);
 
 /** Samples taken since the start or the last reset. */
