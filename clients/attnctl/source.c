@@ -39,7 +39,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static const struct argp_option option_table[] = {
     {"format", 'f', "FORMAT", 0, "Raw PCM without a header: s16le, s24le, s32le or f32le; or npy: features on a pipe",
      5},
-    {"rate", 'r', "RATE", 0, "Samples a second of raw PCM, any; of features: frames a second", 5},
+    {"rate", 'r', "RATE", 0, "Samples a second of raw PCM, 1000 to 768000; of features: frames a second", 5},
     {"channels", 'c', "N", 0, "Channels of raw PCM, which are mixed down (default: 1)", 5},
     {0},
 };
