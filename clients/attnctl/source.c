@@ -59,7 +59,7 @@ static int open_features(struct source *source, const struct source_options *opt
     source->rate = options->audio.rate;
     if (source->npy.n_dims == 2 && source->npy.row_floats == source->model.input_dim)
         return 0;
-    problem_set(problem, "%s holds rows of %zu floats in %d dimensions; the model takes features [T, %u]", source->path,
+    problem_set(problem, "%s holds rows of %zu floats in %d dimensions; the model takes features [T, %u]", source->name,
                 source->npy.row_floats, source->npy.n_dims, source->model.input_dim);
     npy_close(&source->npy);
     return -1;
@@ -72,7 +72,7 @@ static int open_audio(struct source *source, const struct source_options *option
     if (model->hops == 0)
         return problem_set(problem,
                            "%s: the model has no front-end for audio: it takes features from a .npy file, [T, %u]",
-                           source->path, model->input_dim);
+                           source->name, model->input_dim);
     if (attnc_frontend_new(&source->frontend, &frontend) < 0)
         return problem_set(problem, "the model's front-end, hops %u and stride %u, cannot be made", model->hops,
                            model->stride);
@@ -85,7 +85,7 @@ static int open_audio(struct source *source, const struct source_options *option
 int source_open(struct source *source, const char *path, const struct source_options *options,
                 const struct source_model *model, struct problem *problem)
 {
-    *source = (struct source){.path = path, .model = *model};
+    *source = (struct source){.path = path, .name = strcmp(path, "-") == 0 ? "standard input" : path, .model = *model};
     if (options->npy || (options->audio.format == PCM_NONE && npy_is_file(path) == 1))
         return open_features(source, options, problem);
     if (open_audio(source, options, problem) == 0)
@@ -130,7 +130,7 @@ static int use_samples(struct source *source, float *frame, double *time_s, stru
     if (n < 0)
         return problem_set(problem,
                            "%s: sample %llu, at %.3f s, is no audio: it is not a number from -1 to 1, nor near it",
-                           source->path, (unsigned long long)attnc_frontend_samples(source->frontend),
+                           source->name, (unsigned long long)attnc_frontend_samples(source->frontend),
                            (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE);
     source->used += n;
     if (!attnc_frontend_next(source->frontend, frame, time_s))
@@ -145,7 +145,7 @@ static int end_audio(const struct source *source, struct problem *problem)
     if (source->n_frames > 0)
         return SOURCE_END;
     return problem_set(problem, "%s is too short: it has %.3f s of audio, and the model's first frame takes %.3f s",
-                       source->path, (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE,
+                       source->name, (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE,
                        source_time(source, 0));
 }
 

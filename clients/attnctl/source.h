@@ -26,7 +26,7 @@ struct source_model {
 };
 
 struct source {
-    const char *path;
+    const char *path, *name; /* the name is for messages: "standard input" for "-" */
     struct source_model model;
     double rate;         /* of features: frames a second; 0: the front-end's, or not known */
     struct audio *audio; /* NULL: features */

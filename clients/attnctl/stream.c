@@ -92,7 +92,7 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
         return;
     run->n_refused += notice->count;
     report_clear(&run->report);
-    complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", run->source.path, notice->first,
+    complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", run->source.name, notice->first,
              notice->text[0] ? notice->text : notice->what, notice->name);
 }
 
@@ -167,7 +167,7 @@ static enum exit_code conclude(struct run *run, int got, int result, const struc
     if (report_end(&run->report) < 0)
         code = run->report.problem.text[0] ? complain(EXIT_DATA, "%s", run->report.problem.text) : EXIT_DATA;
     if (result < 0)
-        code = session_complain(run->session, run->source.path);
+        code = session_complain(run->session, run->source.name);
     if (got == -1 && !interrupted())
         code = complain(EXIT_DATA, "%s", problem->text);
     return interrupted() && code == EXIT_DONE ? EXIT_INTERRUPTED : code;
@@ -190,7 +190,7 @@ static enum exit_code report_source(struct run *run, const char *shown_name)
                         run->session->model, info->input_dim, run->source.model.input_dim);
     else if (run->options->realtime && !has_times)
         code =
-            complain(EXIT_USAGE, "%s has no clock for --realtime: give the frames a second with -r", run->source.path);
+            complain(EXIT_USAGE, "%s has no clock for --realtime: give the frames a second with -r", run->source.name);
     else if (report_start(&run->report, &run->options->report, info, shown_name, has_times) < 0)
         code = complain(EXIT_DATA, "%s", run->report.problem.text);
     else {
@@ -210,7 +210,7 @@ static enum exit_code stream_source(struct run *run, const char *shown_name)
         return session_complain(run->session, run->session->model);
     enum exit_code code = report_source(run, shown_name);
     if (!session_is_lost(run->session) && attnc_close_stream(run->stream) < 0)
-        code = session_complain(run->session, run->source.path);
+        code = session_complain(run->session, run->source.name);
     free(run->times);
     return code;
 }

@@ -222,6 +222,7 @@ class RefusedStream(attnctl_case.Case):
     def test_a_recording_that_is_shorter_than_a_frame(self):
         write_wav(self.path("short.wav"), sound(0.04))
         self.check("short.wav is too short: it has 0.040 s of audio", "stream", self.path("short.wav"))
+        self.check("standard input is too short", "stream", "-f", "s16le", "-r", "16000", "-", stdin=b"1234")
 
     def test_a_model_file_whose_path_would_be_a_list(self):
         os.rename(self.path("models/tiny.safetensors"), self.path("a:b.safetensors"))
