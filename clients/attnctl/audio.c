@@ -26,26 +26,9 @@ struct audio {
     struct problem problem; /* where failed */
 };
 
-uint32_t audio_rate(const struct audio *audio)
-{
-    return audio->source.rate;
-}
-
-uint32_t audio_channels(const struct audio *audio)
-{
-    return audio->source.channels;
-}
-
 int audio_fd(const struct audio *audio)
 {
     return audio->source.input.size < 0 ? audio->source.input.fd : -1;
-}
-
-int64_t audio_length(const struct audio *audio)
-{
-    const struct audio_source *source = &audio->source;
-
-    return source->n_expected < 0 ? -1 : (int64_t)((double)source->n_expected * AUDIO_RATE / source->rate);
 }
 
 static int prepare(struct audio *audio, struct problem *problem)

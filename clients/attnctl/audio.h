@@ -32,15 +32,8 @@ struct audio;
 int audio_open(struct audio **audio, const char *path, const struct audio_options *options, struct problem *problem);
 void audio_close(struct audio *audio);
 
-/* What the source has, before it is mixed and resampled. */
-uint32_t audio_rate(const struct audio *audio);
-uint32_t audio_channels(const struct audio *audio);
-
 /* The descriptor to poll before audio_read where that may have to wait; -1 for a file, which never does. */
 int audio_fd(const struct audio *audio);
-
-/* Samples that the source will give at 16 kHz where that can be known beforehand, for progress; -1 where not. */
-int64_t audio_length(const struct audio *audio);
 
 /* Up to n samples at 16 kHz, the mean of the channels, in [-1, 1) unless a float file goes beyond. Waits for the first
  * sample only, and reads at most 10 ms ahead of what it gives, so that no sample is held back; where the rate is not 16

@@ -18,7 +18,7 @@
 /* numpy writes about a hundred; version 2 allows 4 GiB. */
 #define MOST_HEADER_BYTES 65536
 
-int npy_begins(const uint8_t *bytes, size_t n)
+static int npy_begins(const uint8_t *bytes, size_t n)
 {
     return n >= MAGIC_BYTES && memcmp(bytes, MAGIC, MAGIC_BYTES) == 0;
 }

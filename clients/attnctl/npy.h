@@ -28,9 +28,6 @@ struct npy {
     uint64_t n_claimed; /* rows in the header that was written, NPY_UNKNOWN: to be filled in */
 };
 
-/* Whether these bytes begin a .npy file (six are needed), so that it is not taken for audio. */
-int npy_begins(const uint8_t *bytes, size_t n);
-
 /* Looks into a file: 1 where it is a .npy file, 0 where it is another, -1 where it is empty, none, or no regular one.
  */
 int npy_is_file(const char *path);

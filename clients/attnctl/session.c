@@ -42,8 +42,8 @@ static enum exit_code complain_permission(const char *path)
 
 static void on_notice(void *ctx, const struct attnc_notice *notice)
 {
-    const struct session *session = ctx;
-    if (session->quiet || strcmp(notice->what, "error") != 0)
+    (void)ctx;
+    if (strcmp(notice->what, "error") != 0)
         return;
     complain(EXIT_DATA, "the daemon: %s: %s", notice->name, notice->text);
 }
@@ -82,7 +82,7 @@ enum exit_code session_open(struct session *session, const struct settings *sett
 {
     const char *path = socket_path(settings);
     struct attnc_connect_options options = {
-        .size = sizeof(options), .socket = path, .name = "attnctl", .on_notice = on_notice, .ctx = session};
+        .size = sizeof(options), .socket = path, .name = "attnctl", .on_notice = on_notice};
     struct attnc_error error;
     *session = (struct session){.daemon = {.lifeline = -1, .log = -1}};
     if (model)

@@ -11,7 +11,6 @@ struct session {
     struct attnc_client *client;
     struct private_daemon daemon; /* not started where a daemon listened */
     char model[256];              /* the model's name for `open`; "" where none was given */
-    bool quiet;                   /* notices of the daemon are not shown */
 };
 
 enum session_kind { SESSION_LISTENING, SESSION_OR_PRIVATE };
