@@ -2,6 +2,7 @@
 """What the tests of attnctl share: running it, a tiny model that hears, and recordings for it to hear."""
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,22 @@ class Case(unittest.TestCase):
 
     def lines(self, *arguments, stdin=b"", status=0):
         return [json.loads(line) for line in self.run_attnctl(*arguments, stdin=stdin, status=status)[0].splitlines()]
+
+    def on_terminal(self, *arguments):
+        """What is shown on a terminal of 80 columns."""
+        ours, theirs = pty.openpty()
+        self.environment.update(TERM="xterm", COLUMNS="80", LC_ALL="C.UTF-8")
+        process = self.start(*arguments, stdout=theirs, stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        try:
+            while data := os.read(ours, 65536):
+                shown += data
+        except OSError:     # the terminal's end of file
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(harness.PATIENCE_S), 0)
+        return shown.decode()
 
     def assert_nothing_left(self):
         """No private daemon's folder; the daemons themselves end with their pipe."""

@@ -2,7 +2,6 @@
 """attnctl and the daemon: asking it, finding it, and what happens where it is not, may not be used, or goes away."""
 import json
 import os
-import pty
 import select
 import shutil
 import signal
@@ -89,22 +88,6 @@ class Listening(attnctl_case.Case):
         n_lines = len(self.lines("stream", self.path("tone.wav")))
         after = numbers(self.ask("stats"))
         self.assertIn(n_lines, [after[key] - before.get(key, 0) for key in after])
-
-    def on_terminal(self, *arguments):
-        """What is shown on a terminal of 80 columns."""
-        ours, theirs = pty.openpty()
-        self.environment.update(TERM="xterm", COLUMNS="80", LC_ALL="C.UTF-8")
-        process = self.start(*arguments, stdout=theirs, stderr=subprocess.DEVNULL)
-        os.close(theirs)
-        shown = b""
-        try:
-            while data := os.read(ours, 65536):
-                shown += data
-        except OSError:     # the terminal's end of file
-            pass
-        os.close(ours)
-        self.assertEqual(process.wait(harness.PATIENCE_S), 0)
-        return shown.decode()
 
     def test_people_are_shown_tables_and_json_where_they_ask_for_it(self):
         self.assertRegex(self.on_terminal("models"), r"name +input_dim.*\r\ntiny +256")

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """attnctl and a daemon that says what no daemon should: it ends with one message, and shows nothing that acts."""
 import os
-import pty
 import socket
 import struct
-import subprocess
 import threading
 import unittest
 
@@ -90,19 +88,9 @@ class Hostile(attnctl_case.Case):
 
     def test_control_characters_are_not_sent_to_the_terminal(self):
         self.serve(streams={"streams": [{"stream": 1, "name": "\x1b]0;owned\x07\n\u009b31m", "\x1bkey": 1}]})
-        ours, theirs = pty.openpty()
-        process = self.start("streams", stdout=theirs, stderr=subprocess.DEVNULL)
-        os.close(theirs)
-        shown = b""
-        try:
-            while data := os.read(ours, 65536):
-                shown += data
-        except OSError:     # the terminal's end of file
-            pass
-        os.close(ours)
-        self.assertEqual(process.wait(harness.PATIENCE_S), 0)
-        self.assertIn("?]0;owned? ??31m", shown.decode())
-        self.assertEqual([c for c in shown.decode() if c != "\n" and c != "\r" and not c.isprintable()], [])
+        shown = self.on_terminal("streams")
+        self.assertIn("?]0;owned? ??31m", shown)
+        self.assertEqual([c for c in shown if c not in "\r\n" and not c.isprintable()], [])
 
     def test_control_characters_of_an_error_are_not_sent_to_the_terminal(self):
         def refuse(params):
