@@ -38,7 +38,8 @@
  *
  * A client and all its streams belong to one thread at a time; several clients are independent of each other. Functions
  * that return int return 0 or more for success and one of ATTNC_E_* for failure, of which attnc_last_error then tells
- * more. Callbacks run inside the functions that wait, and must not call any function of the same client but
+ * more; where the connection is of no more use, every later call that needs it fails at once with the same error.
+ * Callbacks run inside the functions that wait, and must not call any function of the same client but
  * attnc_stream_info.
  */
 #pragma once

@@ -121,11 +121,7 @@ enum exit_code session_complain(const struct session *session, const char *about
 
 bool session_is_lost(const struct session *session)
 {
-    int result = attnc_last_error(session->client)->result;
-    /* "Closed" may be said of a stream: a connection that has ended says it again. */
-    if (result == ATTNC_E_CLOSED)
-        return attnc_wait(session->client, 0) < 0;
-    return result == ATTNC_E_TIMEOUT || result == ATTNC_E_PROTOCOL;
+    return attnc_wait(session->client, 0) < 0;
 }
 
 /* The daemon's list of its models: [{"name": …}, …], to be freed with json_decref; NULL after having complained. */

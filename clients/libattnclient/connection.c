@@ -192,7 +192,7 @@ static int fail_silent(struct attnc_connection *connection)
                       connection->silence_ms);
 }
 
-int attnc_connection_send(struct attnc_connection *connection, const void *bytes, size_t n)
+static int send_all(struct attnc_connection *connection, const void *bytes, size_t n)
 {
     const uint8_t *rest = bytes;
     while (n > 0) {
@@ -217,7 +217,7 @@ int attnc_connection_send(struct attnc_connection *connection, const void *bytes
     return 0;
 }
 
-int attnc_connection_receive(struct attnc_connection *connection, int timeout_ms)
+static int receive(struct attnc_connection *connection, int timeout_ms)
 {
     int taken = take_messages(connection);
     if (taken != 0)
@@ -225,4 +225,28 @@ int attnc_connection_receive(struct attnc_connection *connection, int timeout_ms
     if (wait_for(connection, POLLIN, timeout_ms < 0 ? (int)connection->silence_ms : timeout_ms) == 0)
         return timeout_ms < 0 ? fail_silent(connection) : 0;
     return read_some(connection);
+}
+
+/* Keeps a failure for all later calls. */
+static int keep_failure(struct attnc_connection *connection, int result)
+{
+    if (result < 0)
+        connection->lost = *connection->error;
+    return result;
+}
+
+static int fail_again(struct attnc_connection *connection)
+{
+    *connection->error = connection->lost;
+    return connection->lost.result;
+}
+
+int attnc_connection_send(struct attnc_connection *connection, const void *bytes, size_t n)
+{
+    return connection->lost.result ? fail_again(connection) : keep_failure(connection, send_all(connection, bytes, n));
+}
+
+int attnc_connection_receive(struct attnc_connection *connection, int timeout_ms)
+{
+    return connection->lost.result ? fail_again(connection) : keep_failure(connection, receive(connection, timeout_ms));
 }

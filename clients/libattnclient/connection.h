@@ -21,6 +21,7 @@ struct attnc_connection {
     attnc_take_fn *take;
     void *ctx;                   /* of take */
     struct attnc_error *error;   /* the owner's; filled on failure */
+    struct attnc_error lost;     /* the failure after which the connection is of no more use; result 0: none yet */
     struct attnc_error farewell; /* why the daemon is about to end the connection; result 0: it has not said */
 };
 
@@ -37,7 +38,10 @@ int attnc_connection_open(struct attnc_connection *connection, const char *path,
 /* Milliseconds of a clock that only goes forwards. */
 uint64_t attnc_connection_now_ms(void);
 
-/* Sends all n bytes, and reads and hands up whatever comes while it waits. */
+/* After a failure of one of these two both fail with the same error, at once: half a message may have been sent, or not
+ * have been understood.
+ *
+ * Sends all n bytes, and reads and hands up whatever comes while it waits. */
 int attnc_connection_send(struct attnc_connection *connection, const void *bytes, size_t n);
 
 /* Hands up the messages that have come; waits for at least some bytes up to timeout_ms (−1: silence_ms, and then

@@ -422,6 +422,8 @@ START_TEST(answers_that_cannot_be_are_the_end_of_the_connection_and_are_not_told
     ck_assert_int_eq(attnc_finish(stream), ATTNC_E_PROTOCOL);
     ck_assert_msg(strstr(attnc_last_error(client)->text, cases[_i].text) != NULL, "%s", attnc_last_error(client)->text);
     ck_assert_uint_eq(told.n_outputs, cases[_i].n_outputs);
+    ck_assert_int_eq(attnc_push(stream, frames, 1), ATTNC_E_PROTOCOL);
+    ck_assert_int_eq(attnc_close_stream(stream), ATTNC_E_PROTOCOL);
     attnc_close(client);
     fake_stop(&fake);
 }
