@@ -139,16 +139,6 @@ static int use_samples(struct source *source, float *frame, double *time_s, stru
     return 1;
 }
 
-/* Audio without a single frame has no answer, and silence would look like success. */
-static int end_audio(const struct source *source, struct problem *problem)
-{
-    if (source->n_frames > 0)
-        return SOURCE_END;
-    return problem_set(problem, "%s is too short: it has %.3f s of audio, and the model's first frame takes %.3f s",
-                       source->name, (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE,
-                       source_time(source, 0));
-}
-
 int source_next(struct source *source, float *frame, double *time_s, struct problem *problem)
 {
     if (!source->audio)
@@ -156,11 +146,20 @@ int source_next(struct source *source, float *frame, double *time_s, struct prob
     if (source->used == source->n_samples) {
         ssize_t n = audio_read(source->audio, source->samples, ATTNC_FRONTEND_HOP, problem);
         if (n <= 0)
-            return n < 0 ? -1 : end_audio(source, problem);
+            return n < 0 ? -1 : SOURCE_END;
         source->n_samples = n;
         source->used = 0;
     }
     return use_samples(source, frame, time_s, problem);
+}
+
+int source_check_any(const struct source *source, struct problem *problem)
+{
+    if (!source->audio || source->n_frames > 0)
+        return 0;
+    return problem_set(problem, "%s is too short: it has %.3f s of audio, and the model's first frame takes %.3f s",
+                       source->name, (double)attnc_frontend_samples(source->frontend) / ATTNC_FRONTEND_RATE,
+                       source_time(source, 0));
 }
 
 int source_fd(const struct source *source)

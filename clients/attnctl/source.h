@@ -43,11 +43,13 @@ int source_open(struct source *source, const char *path, const struct source_opt
 void source_close(struct source *source);
 
 /* Takes in one hop of audio, or one row. 1 and the frame [input_dim] where one is complete with it; 0 where not yet; −1
- * and a problem at what cannot be read, all frames before it having been given, or where audio ends before its first
- * frame; SOURCE_END. Waits only where
+ * and a problem at what cannot be read, all frames before it having been given; SOURCE_END. Waits only where
  * source_fd() waits. *time_s is the end of the frame in seconds from the start, or −1 where that is not known. */
 #define SOURCE_END -2
 int source_next(struct source *source, float *frame, double *time_s, struct problem *problem);
+
+/* At the end: −1 and a problem where audio ended before its first frame. */
+int source_check_any(const struct source *source, struct problem *problem);
 
 /* The descriptor to poll before source_next; −1 where that never waits. */
 int source_fd(const struct source *source);

@@ -170,6 +170,10 @@ static enum exit_code conclude(struct run *run, int got, int result, const struc
         code = session_complain(run->session, run->source.name);
     if (got == -1 && !interrupted())
         code = complain(EXIT_DATA, "%s", problem->text);
+    struct problem none;
+    /* Without a single answer silence would look like success. */
+    if (got == SOURCE_END && source_check_any(&run->source, &none) < 0)
+        code = complain(EXIT_DATA, "%s", none.text);
     return interrupted() && code == EXIT_DONE ? EXIT_INTERRUPTED : code;
 }
 

@@ -267,6 +267,11 @@ class RefusedStream(attnctl_case.Case):
 
 
 class Features(attnctl_case.Case):
+    def test_of_a_recording_that_is_shorter_than_a_frame_are_none(self):
+        write_wav(self.path("short.wav"), sound(0.04))
+        self.run_attnctl("features", self.path("short.wav"), self.path("short.npy"))
+        self.assertEqual(numpy.load(self.path("short.npy")).shape, (0, attnctl_case.INPUT_DIM))
+
     def test_are_those_that_stream_sends(self):
         write_wav(self.path("tone.wav"), sound(1.0))
         self.run_attnctl("features", "-m", "tiny", self.path("tone.wav"), self.path("tone.npy"))
