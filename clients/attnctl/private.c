@@ -80,8 +80,7 @@ static int make_folder(struct private_daemon *daemon, struct problem *problem)
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         int n = snprintf(daemon->folder, sizeof(daemon->folder), "%s/attnctl-XXXXXX", places[i] ? places[i] : "");
         bool fits = places[i] && *places[i] && n < (int)sizeof(daemon->folder) - 16; /* a socket's path has 107 bytes */
-        /* The folder is given to --models, too, which takes a list. */
-        if (fits && !strchr(places[i], ':') && mkdtemp(daemon->folder))
+        if (fits && mkdtemp(daemon->folder))
             return 0;
     }
     daemon->folder[0] = '\0';

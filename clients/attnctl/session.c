@@ -64,11 +64,6 @@ static enum exit_code start_private(struct session *session, const char *file,
     struct problem problem;
     if (file && access(file, R_OK) < 0)
         return complain(EXIT_DATA, "%s: %s", file, strerror(errno));
-    if (file && strchr(file, ':'))
-        return complain(EXIT_DATA,
-                        "%s: a model's path may not have a ':' in it, which parts lists of models: rename it, "
-                        "or make a link to it",
-                        file);
     int result = private_start(&session->daemon, file, &session->client, options, &problem);
     if (result < 0 && interrupted())
         return EXIT_INTERRUPTED;
