@@ -72,6 +72,13 @@ static float *copy_landmarks(const struct attnp_attention *attention)
     return (float *)(void *)copy;
 }
 
+/* libattn keeps fixed landmarks as they came and scaled, and g(Γ) [H][m][m]. */
+static size_t landmark_bytes(const struct attnp_attention *attention)
+{
+    size_t m = attention->landmarks;
+    return 2 * (attention->n_q_bytes + attention->n_k_bytes) + attention->heads * m * m * sizeof(float);
+}
+
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error)
 {
     struct attn_options options = {
@@ -103,6 +110,8 @@ int plan_of_attention(struct plan **plan, const struct attnp_attention *attentio
         return attnp_fail(error, code_of(status), "%s", why.text[0] != '\0' ? why.text : attn_error_text(status));
     }
     fill_facts(made);
+    if (attention->q_landmarks != NULL)
+        made->facts.landmark_bytes = landmark_bytes(attention);
     *plan = made;
     return 0;
 }

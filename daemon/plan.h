@@ -17,6 +17,7 @@ struct plan;
 struct plan_facts {
     uint32_t input_dim, model_dim, heads, window, layers, replay_frames, warming_frames;
     size_t state_bytes, scratch_bytes;
+    size_t landmark_bytes; /* of fixed landmarks, which the plan of an attention keeps for its one stream */
     uint32_t n_labels;
     const char *const *labels;
     const char *frontend;

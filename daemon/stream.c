@@ -40,7 +40,7 @@ struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum a
     stream->output_bytes = (size_t)plan_output_dim(plan, kind) * sizeof(float);
     stream->frame_stride = aligned(stream->frame_bytes);
     stream->output_stride = aligned(stream->output_bytes);
-    stream->card.bytes = stream_block_bytes(plan, kind, credit);
+    stream->card.bytes = stream_block_bytes(plan, kind, credit) + plan_facts(plan)->landmark_bytes;
     stream->card.input_dim = plan_facts(plan)->input_dim;
     stream->card.output_dim = plan_output_dim(plan, kind);
     stream->card.credit = credit;
@@ -52,7 +52,7 @@ struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum a
 int stream_start(struct stream *stream)
 {
     uint32_t credit = stream->sequence.credit;
-    stream->block = aligned_alloc(PLAN_ALIGN, stream->card.bytes);
+    stream->block = aligned_alloc(PLAN_ALIGN, stream_block_bytes(stream->plan, stream->kind, credit));
     if (stream->block == NULL)
         return -1;
     uint8_t *place = stream->block;

@@ -36,6 +36,14 @@ class Limits(unittest.TestCase):
                 one.request("close", stream=opened[0]["stream"])
                 two.open(attention=SMALL)
 
+    def test_fixed_landmarks_count_as_memory_of_their_stream(self):
+        """Without them its state is the smaller one: the means of segments and what belongs to them lie in the state."""
+        with Daemon() as daemon, daemon.client() as client:
+            means = {"method": "nystrom", "window": 128, "landmarks": 8, "heads": 1, "head_dim": 64}
+            landmarks = bytes(4 * 8 * 64)
+            fixed = {**means, "landmark_policy": "fixed", "q_landmarks": landmarks, "k_landmarks": landmarks}
+            self.assertGreater(client.open(attention=fixed)["state_bytes"], client.open(attention=means)["state_bytes"])
+
     def test_a_frame_that_fits_no_message(self):
         with Daemon(config="[limits]\nmessage_bytes = 4096\n") as daemon, daemon.client() as client:
             message = self.refused(client, "limit_exceeded", attention={**SMALL, "head_dim": 512})
