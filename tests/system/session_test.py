@@ -246,13 +246,14 @@ class Session(unittest.TestCase):
                 client.socket.close()
 
     def test_stats_count_what_happened(self):
-        before = self.client.request("stats")
-        stream = self.client.open_attention()["stream"]
         bad = frames(10)
         bad[9, 0] = numpy.nan
-        self.client.push(stream, 0, bad)
-        self.client.request("finish", stream=stream)
-        after = self.client.request("stats")
+        with Daemon() as daemon, daemon.client() as client:
+            before = client.request("stats")
+            stream = client.open_attention()["stream"]
+            client.push(stream, 0, bad)
+            client.request("finish", stream=stream)
+            after = client.request("stats")
         moved = {key: after[key] - before[key] for key in ("opened", "frames", "outputs", "refused")}
         self.assertEqual(moved, {"opened": 1, "frames": 10, "outputs": 9, "refused": 1})
         self.assertEqual(after["errors"]["bad_frame"] - before["errors"].get("bad_frame", 0), 1)
