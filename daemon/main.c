@@ -70,26 +70,26 @@ int main(int argc, char **argv)
         log_error("no memory for the table of streams; lower streams in [limits]");
         goto end;
     }
-    if (listener_open(&server.listener, &server.config) != 0)
+    if (server_start_loop(&server) != 0)
         goto free_registry;
+    if (listener_open(&server.listener, &server.config) != 0)
+        goto stop_loop;
     if (models_load(&server.models, &server.config) != 0)
         goto close_listener;
-    if (server_start_loop(&server) != 0)
-        goto free_models;
     if (server_start_shards(&server) != 0)
-        goto stop_loop;
+        goto free_models;
     if (server_start_serving(&server) != 0)
         goto stop_shards;
     server_run(&server);
     status = EXIT_SUCCESS;
 stop_shards:
     server_stop_shards(&server);
-stop_loop:
-    server_stop_loop(&server);
 free_models:
     models_free(&server.models);
 close_listener:
     listener_close(&server.listener);
+stop_loop:
+    server_stop_loop(&server);
 free_registry:
     registry_free(server.shared.registry);
 end:

@@ -126,6 +126,10 @@ int server_start_loop(struct server *server)
     server->on_terminate.data = server->on_interrupt.data = server->watchdog.data = server->status.data = server;
     server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
+    /* From before anybody can connect, so that no stop leaves a client without a word. */
+    uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
+    uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
+    uv_signal_start(&server->on_hangup, on_hangup, SIGHUP);
     return 0;
 }
 
@@ -204,9 +208,6 @@ int server_start_serving(struct server *server)
     }
     server->accepting.data = server;
     uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
-    uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
-    uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
-    uv_signal_start(&server->on_hangup, on_hangup, SIGHUP);
     if (watchdog_ms > 0)
         uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
     uv_timer_start(&server->status, on_status, STATUS_MS, STATUS_MS);

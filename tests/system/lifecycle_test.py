@@ -327,6 +327,15 @@ class Stop(Folder):
                 client.socket.close()
             self.assertEqual(daemon.process.wait(PATIENCE_S), 0)
 
+    def test_a_stop_right_after_the_socket_is_there_is_a_graceful_one(self):
+        for number in range(10):
+            path = self.path(f"{number}.sock")
+            process = subprocess.Popen([ATTND, "--socket", path], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not os.path.exists(path) and process.poll() is None:
+                time.sleep(0.0001)
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE_S), 0)
+
     def test_sighup_and_sigpipe_change_nothing(self):
         with Daemon() as daemon, daemon.client() as client:
             for number in (signal.SIGHUP, signal.SIGPIPE) * 50:
