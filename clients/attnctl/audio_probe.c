@@ -43,17 +43,27 @@ static int refuse_npy(const struct input *input, struct problem *problem)
                        input->name);
 }
 
+/* The first bytes of the input, at most n_most, and the kind of file that they begin, or NULL. Returns how many there are,
+ * or -1: an input without any is a problem of its own. */
+static ssize_t look(struct input *input, size_t n_most, const uint8_t **bytes, const char **kind,
+                    struct problem *problem)
+{
+    ssize_t n = input_peek(input, n_most, bytes, problem);
+
+    if (n == 0)
+        return problem_set(problem, "%s is empty: there is no audio in it", input->name);
+    if (n > 0)
+        *kind = kind_of(*bytes, (size_t)n);
+    return n;
+}
+
 int audio_probe_raw(struct input *input, enum pcm_format format, struct problem *problem)
 {
     const uint8_t *bytes;
-    ssize_t n = input_peek(input, 6, &bytes, problem);
     const char *kind;
 
-    if (n < 0)
+    if (look(input, 6, &bytes, &kind, problem) < 0)
         return -1;
-    if (n == 0)
-        return problem_set(problem, "%s is empty: there is no audio in it", input->name);
-    kind = kind_of(bytes, (size_t)n);
     if (kind != NULL)
         return problem_set(problem, "%s: these bytes are %s, and would be noise if taken for %s: leave out -f",
                            input->name, kind, pcm_name(format));
@@ -63,14 +73,11 @@ int audio_probe_raw(struct input *input, enum pcm_format format, struct problem 
 int audio_probe_refuse(struct input *input, const char *reason, struct problem *problem)
 {
     const uint8_t *bytes;
-    ssize_t n = input_rewind(input) < 0 ? -1 : input_peek(input, INPUT_MOST_PEEK, &bytes, problem);
     const char *kind;
+    ssize_t n = input_rewind(input) < 0 ? -1 : look(input, INPUT_MOST_PEEK, &bytes, &kind, problem);
 
     if (n < 0)
         return -1;
-    if (n == 0)
-        return problem_set(problem, "%s is empty: there is no audio in it", input->name);
-    kind = kind_of(bytes, (size_t)n);
     if (kind == NPY)
         return refuse_npy(input, problem);
     if (kind != NULL)
@@ -85,14 +92,11 @@ int audio_probe_refuse(struct input *input, const char *reason, struct problem *
 int audio_probe_refuse_pipe(struct input *input, struct problem *problem)
 {
     const uint8_t *bytes;
-    ssize_t n = input_peek(input, INPUT_MOST_PEEK / 4, &bytes, problem);
     const char *kind;
+    ssize_t n = look(input, INPUT_MOST_PEEK / 4, &bytes, &kind, problem);
 
     if (n < 0)
         return -1;
-    if (n == 0)
-        return problem_set(problem, "%s is empty: there is no audio in it", input->name);
-    kind = kind_of(bytes, (size_t)n);
     if (kind != NULL)
         return problem_set(
             problem,
