@@ -2,8 +2,8 @@
 /*
  * Four floats at once, in the vectors of GNU C, for any machine. Every vector_*.h has the same functions, on a `vec` of
  * WIDTH floats of which the machine holds REGISTERS, and the operators + − · / on it. The bodies are compiled with
- * -ffp-contract=off: a product and a sum are one rounding where vec_fma says so and two otherwise, never as the compiler
- * likes. Only here is vec_fma two roundings.
+ * -ffp-contract=off: a product and a sum are one rounding where vec_fma says so and two otherwise, never as the
+ * compiler likes. Only here is vec_fma two roundings.
  */
 #pragma once
 

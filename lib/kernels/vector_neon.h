@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Four floats at once, with the vectors that every AArch64 has. What the functions promise stands in vector_generic.h. */
+/* Four floats at once, with the vectors that every AArch64 has. What the functions promise stands in vector_generic.h.
+ */
 #pragma once
 
 #include <arm_neon.h>
