@@ -25,6 +25,12 @@ static inline __m256i vec_first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+static inline vec vec_keep(vec x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
+
 static inline vec vec_load_part(const float *p, size_t n)
 {
     return _mm256_maskload_ps(p, vec_first(n));

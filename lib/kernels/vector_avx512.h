@@ -25,6 +25,12 @@ static inline __mmask16 vec_first(size_t n)
     return (__mmask16)((1u << n) - 1);
 }
 
+static inline vec vec_keep(vec x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
+
 static inline vec vec_load_part(const float *p, size_t n)
 {
     return _mm512_maskz_loadu_ps(vec_first(n), p);

@@ -29,6 +29,12 @@ static inline void vec_store(float *p, vec x)
     memcpy(p, &x, sizeof(x));
 }
 
+/* x, in a register: for what is used several times, which a compiler may otherwise load each time. */
+static inline vec vec_keep(vec x)
+{
+    return x;
+}
+
 /* The first n < WIDTH floats at p and zeros; nothing beyond them is touched. */
 static inline vec vec_load_part(const float *p, size_t n)
 {

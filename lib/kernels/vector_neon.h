@@ -22,6 +22,12 @@ static inline void vec_store(float *p, vec x)
     vst1q_f32(p, x);
 }
 
+static inline vec vec_keep(vec x)
+{
+    __asm__("" : "+w"(x));
+    return x;
+}
+
 static inline vec vec_load_part(const float *p, size_t n)
 {
     float lanes[4] = {0};
