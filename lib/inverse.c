@@ -3,14 +3,17 @@
 
 #include <string.h>
 
-#include "kernel.h"
-
 enum {
     STEPS = 6,
     PRODUCTS = 4 /* of a step */
 };
 
-struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
+/* The matrices in the work memory. Each step leaves Z where R was, and the other way round. */
+struct matrices {
+    float *z, *x, *p, *r;
+};
+
+struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work)
 {
     struct attn_norms norms = {0};
     memset(work, 0, m * sizeof(float));
@@ -19,9 +22,9 @@ struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
         for (size_t j = 0; j < m; j++)
             row += gamma[i * m + j];
         norms.row = row > norms.row ? row : norms.row;
-        attn_kernel_add(work, gamma + i * m, m);
+        run->kernels->add(m, work, gamma + i * m);
     }
-    norms.column = attn_kernel_max(work, m);
+    norms.column = run->kernels->max(m, work);
     return norms;
 }
 
@@ -41,55 +44,92 @@ double attn_inverse_multiply_adds(size_t m)
     return (double)STEPS * PRODUCTS * (double)m * (double)m * (double)m;
 }
 
-/* C[m×m] = a · L[m×m] · R[m×m] + b · I */
-static void product(float *c, float a, const float *left, const float *right, float b, size_t m)
+size_t attn_inverse_n_rows(size_t m)
 {
-    for (size_t i = 0; i < m; i++) {
-        attn_kernel_combine(c + i * m, left + i * m, right, m, m);
-        attn_kernel_scale(c + i * m, c + i * m, a, m);
-        c[i * m + i] += b;
-    }
+    return STEPS * PRODUCTS * m;
 }
 
-/* Z[m×m] = Γ[m×m]ᵀ / (‖Γ‖₁ · ‖Γ‖_∞) */
-static void start(float *z, const float *gamma, size_t m, struct attn_norms norms)
+void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *work)
 {
     float scale = 1.0f / (norms.column * norms.row);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < m; j++)
-            z[j * m + i] = scale * gamma[i * m + j];
+            work[j * m + i] = scale * gamma[i * m + j];
+    attn_run_count(run, m * m, 2 * m * m);
 }
 
-void attn_inverse(float *gamma, size_t m, struct attn_norms norms, float *work)
+/* Rows first … end − 1 of C = a · L · R + b · I */
+static void product(struct attn_run *run, float *c, float a, const float *left, const float *right, float b, size_t m,
+                    size_t first, size_t end)
 {
-    float *z = work, *x = z + m * m, *p = x + m * m, *r = p + m * m;
-    start(z, gamma, m, norms);
-    for (int step = 0; step < STEPS; step++) {
-        product(x, 1.0f, gamma, z, 0.0f, m); /* X = ΓZ */
-        attn_kernel_scale(p, x, -1.0f, m * m);
-        for (size_t i = 0; i < m; i++)
-            p[i * m + i] += 7.0f;          /* P = 7I − X */
-        product(r, -1.0f, x, p, 15.0f, m); /* R = 15I − XP */
-        product(p, -1.0f, x, r, 13.0f, m); /* P = 13I − XR */
-        product(r, 0.25f, z, p, 0.0f, m);  /* Z ← ¼ZP */
-        float *next = r;
-        r = z;
-        z = next;
-    }
-    memcpy(gamma, z, m * m * sizeof(float));
+    attn_run_product(run, end - first, m, m, c + first * m, a, left + first * m, right);
+    for (size_t i = first; b != 0.0f && i < end; i++)
+        c[i * m + i] += b;
 }
 
-void attn_inverse_heads(float *gamma, size_t heads, size_t stride, size_t m, bool shared, float *work)
+/* Rows of the first product of a step: X = ΓZ, and P = 7I − X. */
+static void first_product(struct attn_run *run, const float *gamma, const struct matrices *of, size_t m, size_t first,
+                          size_t end)
+{
+    product(run, of->x, 1.0f, gamma, of->z, 0.0f, m, first, end);
+    run->kernels->scale((end - first) * m, of->p + first * m, -1.0f, of->x + first * m);
+    for (size_t i = first; i < end; i++)
+        of->p[i * m + i] += 7.0f;
+}
+
+static void product_rows(struct attn_run *run, const float *gamma, const struct matrices *of, size_t m, size_t which,
+                         size_t first, size_t end)
+{
+    switch (which) {
+    case 0:
+        first_product(run, gamma, of, m, first, end);
+        break;
+    case 1:
+        product(run, of->r, -1.0f, of->x, of->p, 15.0f, m, first, end); /* R = 15I − XP */
+        break;
+    case 2:
+        product(run, of->p, -1.0f, of->x, of->r, 13.0f, m, first, end); /* P = 13I − XR */
+        break;
+    default:
+        product(run, of->r, 0.25f, of->z, of->p, 0.0f, m, first, end); /* Z ← ¼ZP */
+        break;
+    }
+}
+
+static struct matrices matrices_of(float *work, size_t m, size_t step)
+{
+    float *even = work, *odd = work + 3 * m * m;
+    bool swapped = step % 2 != 0;
+    return (struct matrices){
+        .z = swapped ? odd : even, .x = work + m * m, .p = work + 2 * m * m, .r = swapped ? even : odd};
+}
+
+void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, float *work, size_t first, size_t end)
+{
+    while (first < end) {
+        size_t product_index = first / m, row = first % m;
+        size_t n_rows = end - first < m - row ? end - first : m - row;
+        struct matrices of = matrices_of(work, m, product_index / PRODUCTS);
+        product_rows(run, gamma, &of, m, product_index % PRODUCTS, row, row + n_rows);
+        first += n_rows;
+    }
+}
+
+void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,
+                        float *work)
 {
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
         for (size_t i = 0; i < m; i++)
-            attn_kernel_softmax(gamma + h * stride + i * m, m);
+            attn_run_softmax2(run, m, gamma + h * stride + i * m);
         if (shared)
-            largest = attn_inverse_larger(largest, attn_inverse_norms(gamma + h * stride, m, work));
+            largest = attn_inverse_larger(largest, attn_inverse_norms(run, gamma + h * stride, m, work));
     }
     for (size_t h = 0; h < heads; h++) {
-        struct attn_norms norms = shared ? largest : attn_inverse_norms(gamma + h * stride, m, work);
-        attn_inverse(gamma + h * stride, m, norms, work);
+        float *own = gamma + h * stride;
+        struct attn_norms norms = shared ? largest : attn_inverse_norms(run, own, m, work);
+        attn_inverse_start(run, own, m, norms, work);
+        attn_inverse_rows(run, own, m, work, 0, attn_inverse_n_rows(m));
+        memcpy(own, work, m * m * sizeof(float));
     }
 }

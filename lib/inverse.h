@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* g(Γ): the six-step iteration of [Ny] that takes the place of an inverse (maths section 4). It is a part of the model:
- * nothing better is to be put in its place. */
+ * nothing better is to be put in its place. It can be done in pieces, which give the bits of the whole. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "run.h"
 
 /* ‖Γ‖₁ and ‖Γ‖_∞: the largest column sum and the largest row sum. */
 struct attn_norms {
@@ -12,20 +14,28 @@ struct attn_norms {
 };
 
 /* The norms of Γ [m×m], which is not negative; `work` holds m floats. */
-struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work);
+struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work);
 
 /* The larger of each. */
 struct attn_norms attn_inverse_larger(struct attn_norms a, struct attn_norms b);
 
-/* Floats of work memory that attn_inverse needs. */
+/* Floats of work memory for one matrix: Z and three products. */
 size_t attn_inverse_work(size_t m);
 
-/* How many multiplications and additions attn_inverse does, counted in pairs: 24m³. */
+/* How many multiply-adds g takes: 24m³. */
 double attn_inverse_multiply_adds(size_t m);
 
-/* gamma[m×m] = g(gamma[m×m]), scaled by these norms. */
-void attn_inverse(float *gamma, size_t m, struct attn_norms norms, float *work);
+/* How many rows of products g takes, of m² multiply-adds each: what attn_inverse_rows counts in. */
+size_t attn_inverse_n_rows(size_t m);
 
-/* The same for all heads of one stream, from logits in base 2: head h is gamma [m×m] at h · stride, and becomes g of
- * its row softmax. `shared`: each norm is the largest over the heads. */
-void attn_inverse_heads(float *gamma, size_t heads, size_t stride, size_t m, bool shared, float *work);
+/* Z[m×m] = Γ[m×m]ᵀ / (‖Γ‖₁ · ‖Γ‖_∞), at the beginning of `work`. */
+void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *work);
+
+/* Does the rows first … end − 1, which follow those that were done before. After the last, g(Γ) stands at the beginning of
+ * `work`. Rows of Γ and columns that are all zeros stay so, and do not change the others' bits. */
+void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, float *work, size_t first, size_t end);
+
+/* All at once for all heads of one stream, from logits in base 2: head h is gamma [m×m] at h · stride, and becomes g of
+ * its row softmax. `shared`: each norm is the largest over the heads. `work`: attn_inverse_work(m) floats. */
+void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,
+                        float *work);

@@ -2,77 +2,71 @@
 /*
  * One step, for each head:
  *
- *     keep k_t and v_t; add q_t and k_t to the means of the open segment;
- *     ΔV takes in the frame;
- *     when t closes a segment: a new landmark, its row of Δ over the window, and g(Γ) again;
- *     o_t = β · g(Γ) · (ΔV).
+ *     keep k_t and v_t; q_t and k_t join the means of the open segment;
+ *     the back of every landmark takes in the frame;
+ *     when t closes a segment: a landmark enters, with its fronts, and g(Γ) of all heads;
+ *     o_t = β · g(Γ) · (ΔV), where ΔV is the sum over the front, the back and the remainder.
  *
- * Landmark j is that of segment j, and stands there in every array: they are in the order of their slots, not of their
- * age, for β g(Γ) ΔV does not depend on the order. ΔV is in stacks.c. Everything is tied to the slots, so that the
- * state is a function of the newest n + ⌈n/m⌉ − 1 frames and the position.
+ * Everything is tied to the slots, so that the state is a function of the position and the newest R frames.
  */
 #include "nystrom.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "attn/attn.h"
-#include "inverse.h"
-#include "kernel.h"
-
-/* Where position t stands. */
-struct place {
-    size_t slot;
-    size_t segment;
-    size_t n_rows;    /* |W_t| */
-    size_t landmarks; /* |L_t|, or m where they are fixed */
-    bool closes;      /* t is the last position of its segment */
-};
-
-/* The parts of one head's state, and its landmarks; what fixed landmarks do not have is NULL. */
+/* The parts of one head's state. */
 struct head {
-    float *keys, *values, *stacks, *q_sum, *k_sum, *q_landmarks, *k_landmarks, *logits, *inverse;
+    float *keys, *values, *fronts, *remainder, *query;
+    struct attn_landmarks_head landmarks;
 };
 
-static bool is_fixed(const struct attn_nystrom *nystrom)
-{
-    return nystrom->q_landmarks != NULL;
-}
+/* Scratch of one head. */
+struct work {
+    float *logits;                           /* [m] */
+    float *rescale, *weight;                 /* [m] each: what `admit` says of the back */
+    float *w;                                /* [m], β g(Γ) */
+    float *source_weight[ATTN_MAX_SOURCES];  /* [m] each */
+    float *shares;                           /* [3m] */
+    float *row_weight;                       /* [most rows of the remainder] */
+    float *query;                            /* [d], scaled */
+    float *rest;                             /* of everything else */
+};
 
-static struct place place_of(const struct attn_nystrom *nystrom, uint64_t t)
-{
-    const struct attn_segments *segments = &nystrom->segments;
-    struct place place = {.slot = (size_t)(t % segments->n)};
-    place.segment = attn_segments_of(segments, place.slot);
-    place.closes = place.slot + 1 == attn_segments_end(segments, place.segment);
-    place.n_rows = t < segments->n ? place.slot + 1 : segments->n;
-    place.landmarks = is_fixed(nystrom) ? nystrom->landmarks : attn_segments_closed(segments, t);
-    return place;
-}
+enum source { BACK, FRONT, LATER };
 
 static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t m = nystrom->landmarks, d = nystrom->shape.head_dim;
     float *memory = state + h * layout->head;
-    struct head head = {
+    return (struct head){
         .keys = memory + layout->keys,
         .values = memory + layout->values,
-        .stacks = memory + layout->stacks,
+        .fronts = memory + layout->fronts,
+        .remainder = memory + layout->remainder,
+        .query = memory + layout->query,
+        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h),
     };
-    if (is_fixed(nystrom)) {
-        head.q_landmarks = nystrom->q_landmarks + h * m * d;
-        head.k_landmarks = nystrom->k_landmarks + h * m * d;
-        head.inverse = nystrom->inverse + h * m * m;
-        return head;
-    }
-    head.q_sum = memory + layout->q_sum;
-    head.k_sum = memory + layout->k_sum;
-    head.q_landmarks = memory + layout->q_landmarks;
-    head.k_landmarks = memory + layout->k_landmarks;
-    head.logits = memory + layout->logits;
-    head.inverse = memory + layout->inverse;
-    return head;
+}
+
+struct attn_nystrom_head attn_nystrom_at(const struct attn_nystrom *nystrom, float *state, size_t h)
+{
+    struct head head = head_of(nystrom, state, h);
+    return (struct attn_nystrom_head){head.keys, head.values, head.query, head.landmarks};
+}
+
+static struct work work_of(const struct attn_nystrom *nystrom, float *scratch)
+{
+    size_t m = nystrom->landmarks.count;
+    struct work work = {.logits = scratch};
+    work.rescale = work.logits + m;
+    work.weight = work.rescale + m;
+    work.w = work.weight + m;
+    for (size_t s = 0; s < ATTN_MAX_SOURCES; s++)
+        work.source_weight[s] = work.w + (1 + s) * m;
+    work.shares = work.source_weight[ATTN_MAX_SOURCES - 1] + m;
+    work.row_weight = work.shares + 3 * m;
+    work.query = work.row_weight + attn_remainder_most_rows(&nystrom->remainder);
+    work.rest = work.query + nystrom->shape.head_dim;
+    return work;
 }
 
 /* The next offset after an array of this many floats. */
@@ -83,67 +77,36 @@ static size_t after(size_t *next, size_t floats)
     return offset;
 }
 
-static void lay_out(struct attn_nystrom *nystrom, bool fixed)
+static void lay_out(struct attn_nystrom *nystrom)
 {
     struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t n = nystrom->shape.window, m = nystrom->landmarks, d = nystrom->shape.head_dim;
-    size_t next = 0;
+    size_t n = nystrom->shape.window, d = nystrom->shape.head_dim, next = 0;
     layout->keys = after(&next, n * d);
     layout->values = after(&next, n * d);
-    layout->stacks = after(&next, attn_stacks_floats(&nystrom->stacks));
-    if (!fixed) {
-        layout->q_sum = after(&next, d);
-        layout->k_sum = after(&next, d);
-        layout->q_landmarks = after(&next, m * d);
-        layout->k_landmarks = after(&next, m * d);
-        layout->logits = after(&next, m * m);
-        layout->inverse = after(&next, m * m);
-    }
+    layout->fronts = after(&next, attn_fronts_floats(&nystrom->fronts));
+    layout->remainder = after(&next, attn_remainder_floats(&nystrom->remainder));
+    layout->query = after(&next, d);
+    layout->landmarks = after(&next, nystrom->landmarks.head_floats);
     layout->head = next;
 }
 
-/* Copies fixed landmarks and computes their g(Γ). */
-static int fix_landmarks(struct attn_nystrom *nystrom, const float *q_landmarks, const float *k_landmarks)
+int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_options *options, const struct attn_shape *shape,
+                      struct attn_run *run)
 {
-    size_t heads = nystrom->shape.heads, m = nystrom->landmarks, d = nystrom->shape.head_dim;
-    nystrom->q_landmarks = malloc(heads * m * d * sizeof(float));
-    nystrom->k_landmarks = malloc(heads * m * d * sizeof(float));
-    nystrom->inverse = malloc(heads * m * m * sizeof(float));
-    float *work = malloc(attn_inverse_work(m) * sizeof(float));
-    if (nystrom->q_landmarks == NULL || nystrom->k_landmarks == NULL || nystrom->inverse == NULL || work == NULL) {
-        free(work);
-        return ATTN_E_MEMORY;
-    }
-    attn_kernel_scale(nystrom->q_landmarks, q_landmarks, nystrom->shape.scale, heads * m * d);
-    memcpy(nystrom->k_landmarks, k_landmarks, heads * m * d * sizeof(float));
-    for (size_t row = 0; row < heads * m; row++)
-        attn_kernel_logits(nystrom->inverse + row * m, nystrom->q_landmarks + row * d,
-                           nystrom->k_landmarks + row / m * m * d, m, d);
-    attn_inverse_heads(nystrom->inverse, heads, m * m, m, nystrom->share_norms, work);
-    free(work);
-    return 0;
-}
-
-int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_shape *shape, size_t landmarks, bool share_norms,
-                      const float *q_landmarks, const float *k_landmarks)
-{
-    size_t count = landmarks < shape->window ? landmarks : shape->window;
-    *nystrom = (struct attn_nystrom){
-        .shape = *shape,
-        .segments = attn_segments(shape->window, count),
-        .stacks = attn_stacks(attn_segments(shape->window, count), landmarks, shape->head_dim),
-        .landmarks = landmarks,
-        .share_norms = share_norms,
-    };
-    lay_out(nystrom, q_landmarks != NULL);
-    return q_landmarks == NULL ? 0 : fix_landmarks(nystrom, q_landmarks, k_landmarks);
+    nystrom->shape = *shape;
+    int error = attn_landmarks_init(&nystrom->landmarks, options, shape, run);
+    const struct attn_landmarks *landmarks = &nystrom->landmarks;
+    nystrom->fronts = attn_fronts(landmarks->segments, landmarks->count, shape->head_dim, landmarks->spread,
+                                  !landmarks->fixed);
+    nystrom->remainder = attn_remainder(landmarks->segments, landmarks->count, shape->head_dim, landmarks->spread,
+                                        !landmarks->fixed);
+    lay_out(nystrom);
+    return error;
 }
 
 void attn_nystrom_done(struct attn_nystrom *nystrom)
 {
-    free(nystrom->q_landmarks);
-    free(nystrom->k_landmarks);
-    free(nystrom->inverse);
+    attn_landmarks_done(&nystrom->landmarks);
 }
 
 size_t attn_nystrom_state(const struct attn_nystrom *nystrom)
@@ -151,135 +114,188 @@ size_t attn_nystrom_state(const struct attn_nystrom *nystrom)
     return nystrom->shape.heads * nystrom->layout.head;
 }
 
-/* The largest of: the scan's logits or β and the weights of the stacks; exact attention before the first landmark; g.
- */
 size_t attn_nystrom_scratch(const struct attn_nystrom *nystrom)
 {
-    size_t m = nystrom->landmarks;
-    size_t needs[] = {
-        attn_stacks_scratch(&nystrom->stacks),
-        4 * m + nystrom->shape.head_dim * 2,
+    size_t most = 0, m = nystrom->landmarks.count;
+    const size_t needs[] = {
+        attn_fronts_scratch(&nystrom->fronts),
+        attn_remainder_scratch(&nystrom->remainder),
+        attn_landmarks_scratch(&nystrom->landmarks),
         attn_exact_scratch(&nystrom->shape),
-        attn_inverse_work(m),
+        m,
     };
-    size_t most = 0;
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
         most = needs[i] > most ? needs[i] : most;
-    return most;
+    return (7 + ATTN_MAX_SOURCES) * m + attn_remainder_most_rows(&nystrom->remainder) + nystrom->shape.head_dim + most;
 }
 
 void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
 {
     memset(state, 0, attn_nystrom_state(nystrom) * sizeof(float));
-    for (size_t h = 0; h < nystrom->shape.heads; h++)
-        attn_stacks_clear(&nystrom->stacks, head_of(nystrom, state, h).stacks);
-}
-
-/* sum[d] += x[d], from zero at the first slot of a segment */
-static void gather(float *sum, const float *x, bool first, size_t d)
-{
-    if (first)
-        memcpy(sum, x, d * sizeof(float));
-    else
-        attn_kernel_add(sum, x, d);
-}
-
-/* The landmark of the segment that closes here, (q̃, k̃), and its row and column of Γ's logits. */
-static void close_segment(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
-                          float *column)
-{
-    size_t m = nystrom->landmarks, d = nystrom->shape.head_dim, j = place.segment;
-    const struct attn_segments *segments = &nystrom->segments;
-    float share = 1.0f / (float)(attn_segments_end(segments, j) - attn_segments_start(segments, j));
-    attn_kernel_scale(head->q_landmarks + j * d, head->q_sum, share * nystrom->shape.scale, d);
-    attn_kernel_scale(head->k_landmarks + j * d, head->k_sum, share, d);
-    attn_kernel_logits(head->logits + j * m, head->q_landmarks + j * d, head->k_landmarks, m, d);
-    attn_kernel_logits(column, head->k_landmarks + j * d, head->q_landmarks, m, d);
-    for (size_t i = 0; i < m; i++)
-        head->logits[i * m + j] = column[i];
-}
-
-/* g(Γ) of every head from its logits. */
-static void refresh_inverse(const struct attn_nystrom *nystrom, float *state, size_t c, float *scratch)
-{
-    const struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t m = nystrom->landmarks;
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        for (size_t i = 0; i < c; i++)
-            memcpy(head.inverse + i * c, head.logits + i * m, c * sizeof(float));
-    }
-    attn_inverse_heads(state + layout->inverse, nystrom->shape.heads, layout->head, c, nystrom->share_norms, scratch);
-}
-
-/* The state of one head takes in the frame: all but g(Γ). */
-static void take_in(const struct attn_nystrom *nystrom, struct place place, const struct head *head, const float *qkv,
-                    float *scratch)
-{
-    size_t d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d;
-    const struct attn_segments *segments = &nystrom->segments;
-    struct attn_stacks_source source = {head->q_landmarks, head->keys, head->values, place.n_rows};
-    memcpy(head->keys + place.slot * d, qkv + model_dim, d * sizeof(float));
-    memcpy(head->values + place.slot * d, qkv + 2 * model_dim, d * sizeof(float));
-    attn_stacks_extend(&nystrom->stacks, head->stacks, &source, place.slot, scratch);
-    if (!is_fixed(nystrom)) {
-        bool first = place.slot == attn_segments_start(segments, place.segment);
-        gather(head->q_sum, qkv, first, d);
-        gather(head->k_sum, qkv + model_dim, first, d);
-        if (place.closes)
-            close_segment(nystrom, place, head, scratch);
-    }
-    if (place.closes) {
-        attn_stacks_flip(&nystrom->stacks, head->stacks, &source, place.segment, scratch);
-        attn_stacks_expand(&nystrom->stacks, head->stacks, &source, attn_segments_next(segments, place.segment),
-                           scratch);
+        attn_fronts_clear(&nystrom->fronts, head.fronts);
+        attn_remainder_clear(&nystrom->remainder, head.remainder);
+        attn_landmarks_reset(&nystrom->landmarks, head.landmarks);
     }
 }
 
-/* o_t[d] = β[1×c] · g(Γ)[c×c] · (ΔV)[c×d], ΔV being the front and the back of the stacks merged. */
-static void attend(const struct attn_nystrom *nystrom, struct place place, const struct head *head, const float *q,
-                   float *output, float *scratch)
+/* What the landmarks that flip when the open segment closes are scanned with. */
+static struct attn_fronts_source fronts_source(const struct attn_nystrom *nystrom, const struct attn_place *place,
+                                               const struct head *head, size_t h)
 {
-    size_t m = nystrom->landmarks, c = place.landmarks, d = nystrom->shape.head_dim;
-    float *beta = scratch, *weights = beta + m, *on_front = weights + m, *on_back = on_front + m;
-    float *scaled_q = on_back + m, *of_front = scaled_q + d;
-    struct attn_aggregates front = attn_stacks_front(&nystrom->stacks, head->stacks, place.segment, place.slot);
-    struct attn_aggregates back = attn_stacks_back(&nystrom->stacks, head->stacks);
-    attn_kernel_scale(scaled_q, q, nystrom->shape.scale, d);
-    attn_kernel_logits(beta, scaled_q, head->k_landmarks, c, d);
-    attn_kernel_softmax(beta, c);
-    attn_kernel_combine(weights, beta, head->inverse, c, c);
-    attn_aggregates_weigh(on_front, on_back, weights, front, back, c);
-    attn_kernel_combine(of_front, on_front, front.vector, c, d);
-    attn_kernel_combine(output, on_back, back.vector, c, d);
-    attn_kernel_add(output, of_front, d);
+    const struct attn_landmarks *landmarks = &nystrom->landmarks;
+    size_t first = attn_fronts_flipping(&nystrom->fronts, place->segment).first;
+    return (struct attn_fronts_source){
+        .q = landmarks->fixed ? landmarks->own.q + (h * landmarks->count + first) * nystrom->shape.head_dim
+                              : head->landmarks.pending_q,
+        .keys = head->keys,
+        .values = head->values,
+    };
 }
 
-/* Exact attention over W_t, for there is no landmark yet. */
-static void attend_exactly(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
-                           const float *q, float *output, float *scratch)
+static struct attn_remainder_source remainder_source(const struct head *head)
 {
-    size_t d = nystrom->shape.head_dim;
-    attn_kernel_scale(scratch, q, nystrom->shape.scale, d);
-    attn_exact_attend(output, scratch, head->keys, head->values, place.n_rows, d, scratch + d);
+    return (struct attn_remainder_source){head->landmarks.q_by_d, head->landmarks.pending_q, head->keys, head->values};
 }
 
-void attn_nystrom_step(const struct attn_nystrom *nystrom, float *state, uint64_t t, const float *qkv, float *output,
-                       float *scratch)
+/* The rings and the means take in the frame, and the offsets and sums of every back; its vectors are left for `extend`. */
+static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                    const struct head *head, const float *qkv, const struct work *work)
 {
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d;
+    float *key = head->keys + place->slot * d;
+    memcpy(head->query, qkv, d * sizeof(float));
+    memcpy(key, qkv + model_dim, d * sizeof(float));
+    memcpy(head->values + place->slot * d, qkv + 2 * model_dim, d * sizeof(float));
+    attn_run_count(run, 0, 6 * d);
+    attn_landmarks_gather(&nystrom->landmarks, run, place, head->landmarks, qkv, key);
+    attn_run_combine(run, d, m, work->logits, 0.0f, NULL, key, head->landmarks.q_by_d);
+    run->kernels->clamp(m, work->logits);
+    struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
+    run->kernels->admit(m, back.offset, back.sum, work->rescale, work->weight, work->logits);
+}
+
+/* Spread: this frame's share of what the next closing needs. */
+static void prepare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                    const struct head *head, size_t h, const struct work *work)
+{
+    struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
+    struct attn_remainder_source for_remainder = remainder_source(head);
+    attn_fronts_go_on(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
+    attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
+}
+
+/* How much each part of the window has in o_t: w = β g(Γ), shared out over the front, the back and the remainder. */
+static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_arc *landmarks,
+                      const struct head *head, const struct attn_aggregates sources[static ATTN_MAX_SOURCES],
+                      const struct attn_remainder_now *rest, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    run->kernels->scale(d, work->query, nystrom->shape.scale, head->query);
+    attn_landmarks_weigh(&nystrom->landmarks, run, landmarks, head->landmarks, work->query, work->w, work->rest);
+    struct attn_reading reading = {
+        .m = m,
+        .n_rows = rest->n_rows,
+        .n_sources = rest->has_later ? 3 : 2,
+        .w = work->w,
+        .logits = rest->logits,
+        .row_weight = work->row_weight,
+        .work = work->shares,
+    };
+    for (size_t s = 0; s < reading.n_sources; s++) {
+        reading.offset[s] = sources[s].offset;
+        reading.sum[s] = sources[s].sum;
+        reading.source_weight[s] = work->source_weight[s];
+    }
+    run->kernels->shares(&reading);
+    attn_run_count(run, (reading.n_sources + rest->n_rows) * m, (2 * rest->n_rows + 3 * reading.n_sources + 4) * m);
+}
+
+/* o_t[d] of one head. With `extend` the vectors of the back take in the frame on the way. */
+static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                   const struct attn_arc *landmarks, const struct head *head, bool extend, float *output, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    size_t open = place->closes ? attn_segments_next(&nystrom->fronts.segments, place->segment) : place->segment;
+    struct attn_remainder_now rest = attn_remainder_now(&nystrom->remainder, place, head->remainder);
+    const struct attn_aggregates sources[ATTN_MAX_SOURCES] = {
+        [BACK] = attn_fronts_back(&nystrom->fronts, head->fronts),
+        [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, open),
+        [LATER] = rest.later,
+    };
+    share_out(nystrom, run, landmarks, head, sources, &rest, work);
+    attn_run_combine(run, m, d, output, 0.0f, NULL, work->source_weight[FRONT], sources[FRONT].vector);
+    if (rest.has_later)
+        attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[LATER], sources[LATER].vector);
+    attn_run_combine(run, rest.n_rows, d, output, 1.0f, output, work->row_weight, head->values + rest.slot * d);
+    if (extend)
+        attn_run_extend(run, m, d, sources[BACK].vector, work->rescale, work->weight, head->values + place->slot * d,
+                        output, work->source_weight[BACK]);
+    else
+        attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[BACK], sources[BACK].vector);
+}
+
+static void extend_back(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                        const struct head *head, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
+    attn_run_extend(run, m, d, back.vector, work->rescale, work->weight, head->values + place->slot * d, NULL, NULL);
+}
+
+/* The frame has closed its segment: what one head gets anew, all but g(Γ). */
+static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                          const struct head *head, size_t h, const struct work *work)
+{
+    attn_landmarks_close(&nystrom->landmarks, run, place, head->landmarks, work->rest);
+    struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
+    struct attn_remainder_source for_remainder = remainder_source(head);
+    attn_fronts_flip(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
+    if (!nystrom->landmarks.spread)
+        attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
+}
+
+void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
+                       size_t h, float *output, float *scratch)
+{
+    struct attn_place place = attn_place_of(&nystrom->landmarks.segments, when);
+    struct head head = head_of(nystrom, state, h);
+    struct work work = work_of(nystrom, scratch);
+    struct attn_arc now = attn_landmarks_now(&nystrom->landmarks, &place);
+    if (now.count == 0)
+        attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
+    else
+        attend(nystrom, run, &place, &now, &head, false, output, &work);
+}
+
+void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
+                       const float *qkv, float *output, float *scratch)
+{
+    const struct attn_landmarks *landmarks = &nystrom->landmarks;
     size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim;
-    struct place place = place_of(nystrom, t);
+    struct attn_place place = attn_place_of(&landmarks->segments, when);
+    struct work work = work_of(nystrom, scratch);
+    struct attn_arc now = attn_landmarks_now(landmarks, &place);
+    bool read_on_the_way = output != NULL && !place.closes && now.count > 0;
     for (size_t h = 0; h < heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        take_in(nystrom, place, &head, qkv + h * d, scratch);
-    }
-    if (place.closes && !is_fixed(nystrom))
-        refresh_inverse(nystrom, state, place.landmarks, scratch);
-    for (size_t h = 0; output != NULL && h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
-        if (place.landmarks == 0)
-            attend_exactly(nystrom, place, &head, qkv + h * d, output + h * d, scratch);
+        take_in(nystrom, run, &place, &head, qkv + h * d, &work);
+        if (read_on_the_way)
+            attend(nystrom, run, &place, &now, &head, true, output + h * d, &work);
         else
-            attend(nystrom, place, &head, qkv + h * d, output + h * d, scratch);
+            extend_back(nystrom, run, &place, &head, &work);
+        if (landmarks->spread)
+            prepare(nystrom, run, &place, &head, h, &work);
     }
+    if (landmarks->spread)
+        attn_landmarks_refresh(landmarks, run, &place, state + nystrom->layout.landmarks, nystrom->layout.head, work.rest);
+    for (size_t h = 0; place.closes && h < heads; h++) {
+        struct head head = head_of(nystrom, state, h);
+        close_segment(nystrom, run, &place, &head, h, &work);
+    }
+    if (!landmarks->spread)
+        attn_landmarks_refresh(landmarks, run, &place, state + nystrom->layout.landmarks, nystrom->layout.head, work.rest);
+    for (size_t h = 0; output != NULL && !read_on_the_way && h < heads; h++)
+        attn_nystrom_read(nystrom, run, state, when, h, output + h * d, scratch);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "attn/attn.h"
@@ -31,4 +32,46 @@ static inline void attn_run_count(struct attn_run *run, uint64_t multiply_adds, 
 {
     run->work.multiply_adds += multiply_adds;
     run->work.bytes += n_floats * sizeof(float);
+}
+
+/* The kernels of kernels/kernels.h, counted. */
+static inline void attn_run_logits(struct attn_run *run, size_t n_rows, size_t d, float *logits, const float *rows,
+                                   const float *x)
+{
+    run->kernels->logits(n_rows, d, logits, rows, x);
+    attn_run_count(run, n_rows * d, n_rows * d + d + n_rows);
+}
+
+static inline void attn_run_combine(struct attn_run *run, size_t n_rows, size_t d, float *y, float a, const float *y0,
+                                    const float *w, const float *rows)
+{
+    run->kernels->combine(n_rows, d, y, a, y0, w, rows);
+    attn_run_count(run, n_rows * d + (a != 0 ? d : 0), n_rows * d + n_rows + (a != 0 ? 2 : 1) * d);
+}
+
+static inline void attn_run_product(struct attn_run *run, size_t m, size_t k, size_t n, float *c, float a,
+                                    const float *left, const float *right)
+{
+    run->kernels->product(m, k, n, c, a, left, right);
+    attn_run_count(run, m * k * n, m * k + k * n + m * n);
+}
+
+static inline void attn_run_extend(struct attn_run *run, size_t m, size_t d, float *vectors, const float *rescale,
+                                   const float *weight, const float *v, float *y, const float *b)
+{
+    run->kernels->extend(m, d, vectors, rescale, weight, v, y, b);
+    attn_run_count(run, (y != NULL ? 3 : 2) * m * d, 2 * m * d + d + (y != NULL ? 2 * d + 3 * m : 2 * m));
+}
+
+static inline void attn_run_blend(struct attn_run *run, size_t n, float *z, float a, const float *x, float b,
+                                  const float *y)
+{
+    run->kernels->blend(n, z, a, x, b, y);
+    attn_run_count(run, 2 * n, 3 * n);
+}
+
+static inline void attn_run_softmax2(struct attn_run *run, size_t n, float *x)
+{
+    run->kernels->softmax2(n, x);
+    attn_run_count(run, n, 2 * n);
 }
