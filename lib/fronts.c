@@ -22,14 +22,14 @@ static size_t group_size(size_t landmarks, size_t count)
     return (landmarks + count - 1) / count;
 }
 
-struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread, bool means)
+struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread, size_t lag)
 {
     return (struct attn_fronts){
         .segments = segments,
         .landmarks = landmarks,
         .head_dim = head_dim,
         .spread = spread,
-        .lag = spread && means ? 1 : 0,
+        .lag = lag,
         .row = attn_aggregates_floats(landmarks, head_dim),
         .mid_row = spread ? attn_aggregates_floats(group_size(landmarks, segments.count), head_dim) : 0,
     };
@@ -136,6 +136,8 @@ void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, c
 {
     struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
     size_t d = fronts->head_dim, size = group.end - group.first;
+    if (size == 0)
+        return;
     struct attn_aggregates own = mid(fronts, memory, group);
     if (place->row == 0)
         attn_aggregates_clear(own, 0, size, d);
@@ -169,7 +171,7 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
 {
     struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
     attn_aggregates_clear(attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
-    if (fronts->segments.count == 1)
+    if (fronts->segments.count == 1 || group.first == group.end)
         return;
     if (fronts->spread)
         complete(fronts, run, place, memory, group);

@@ -10,10 +10,10 @@
 
 struct attn_fronts {
     struct attn_segments segments;
-    size_t landmarks; /* m, not fewer than segments */
+    size_t landmarks; /* m */
     size_t head_dim;  /* d */
     bool spread;
-    size_t lag;     /* landmark j flips when segment ⌊j·segments/m⌋ + lag closes: 1 for the means of spread, else 0 */
+    size_t lag;     /* landmark j flips when segment ⌊j·segments/m⌋ + lag closes */
     size_t row;     /* floats of m aggregates */
     size_t mid_row; /* floats of those that flip together; 0 unless spread */
 };
@@ -31,7 +31,7 @@ struct attn_fronts_group {
 };
 
 struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread,
-                               bool means);
+                               size_t lag);
 
 /* Floats of memory, a multiple of 16, and of scratch. */
 size_t attn_fronts_floats(const struct attn_fronts *fronts);
@@ -40,7 +40,7 @@ size_t attn_fronts_scratch(const struct attn_fronts *fronts);
 /* Makes everything empty. */
 void attn_fronts_clear(const struct attn_fronts *fronts, float *memory);
 
-/* The landmarks that flip when this segment closes. */
+/* The landmarks that flip when this segment closes; there may be none. */
 struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, size_t segment);
 
 /* Spread: the share of this frame in the fronts of those that flip when its segment closes. After the frame's key and value are

@@ -33,6 +33,23 @@ struct work {
 
 enum source { BACK, FRONT, LATER };
 
+/* Where a frame stands. */
+struct moment {
+    struct attn_place place;        /* in the segments of the sums */
+    struct attn_place of_landmarks; /* in those of the landmarks */
+    struct attn_arc now;            /* L_t */
+};
+
+static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_when when)
+{
+    struct moment moment = {.place = attn_place_of(&nystrom->segments, when)};
+    moment.of_landmarks = moment.place;
+    if (nystrom->segments.count != nystrom->landmarks.segments.count)
+        moment.of_landmarks = attn_place_of(&nystrom->landmarks.segments, when);
+    moment.now = attn_landmarks_now(&nystrom->landmarks, &moment.of_landmarks);
+    return moment;
+}
+
 static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
@@ -96,10 +113,12 @@ int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_options *o
     nystrom->shape = *shape;
     int error = attn_landmarks_init(&nystrom->landmarks, options, shape, run);
     const struct attn_landmarks *landmarks = &nystrom->landmarks;
-    nystrom->fronts = attn_fronts(landmarks->segments, landmarks->count, shape->head_dim, landmarks->spread,
-                                  !landmarks->fixed);
-    nystrom->remainder = attn_remainder(landmarks->segments, landmarks->count, shape->head_dim, landmarks->spread,
-                                        !landmarks->fixed);
+    bool whole = landmarks->segments.count == 1 && shape->window > 1;
+    nystrom->segments = whole ? attn_segments(shape->window, 2) : landmarks->segments;
+    bool spread = landmarks->spread && nystrom->segments.count > 1;
+    size_t lag = whole || (spread && !landmarks->fixed) ? 1 : 0;
+    nystrom->fronts = attn_fronts(nystrom->segments, landmarks->count, shape->head_dim, spread, lag);
+    nystrom->remainder = attn_remainder(nystrom->segments, landmarks->count, shape->head_dim, spread);
     lay_out(nystrom);
     return error;
 }
@@ -154,22 +173,31 @@ static struct attn_fronts_source fronts_source(const struct attn_nystrom *nystro
     };
 }
 
-static struct attn_remainder_source remainder_source(const struct head *head)
+static struct attn_remainder_source remainder_source(const struct attn_nystrom *nystrom,
+                                                     const struct attn_place *place, const struct head *head)
 {
-    return (struct attn_remainder_source){head->landmarks.q_by_d, head->landmarks.pending_q, head->keys, head->values};
+    struct attn_fronts_group group = attn_fronts_flipping(&nystrom->fronts, place->segment);
+    bool enters = nystrom->fronts.spread && !nystrom->landmarks.fixed && group.first < group.end;
+    return (struct attn_remainder_source){
+        .q_by_d = head->landmarks.q_by_d,
+        .entering_q = enters ? head->landmarks.pending_q : NULL,
+        .entering = group.first,
+        .keys = head->keys,
+        .values = head->values,
+    };
 }
 
 /* The rings and the means take in the frame, and the offsets and sums of every back; its vectors are left for `extend`. */
-static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
                     const struct head *head, const float *qkv, const struct work *work)
 {
     size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d;
-    float *key = head->keys + place->slot * d;
+    float *key = head->keys + moment->place.slot * d;
     memcpy(head->query, qkv, d * sizeof(float));
     memcpy(key, qkv + model_dim, d * sizeof(float));
-    memcpy(head->values + place->slot * d, qkv + 2 * model_dim, d * sizeof(float));
+    memcpy(head->values + moment->place.slot * d, qkv + 2 * model_dim, d * sizeof(float));
     attn_run_count(run, 0, 6 * d);
-    attn_landmarks_gather(&nystrom->landmarks, run, place, head->landmarks, qkv, key);
+    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, key);
     attn_run_combine(run, d, m, work->logits, 0.0f, NULL, key, head->landmarks.q_by_d);
     run->kernels->clamp(m, work->logits);
     struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
@@ -181,7 +209,7 @@ static void prepare(const struct attn_nystrom *nystrom, struct attn_run *run, co
                     const struct head *head, size_t h, const struct work *work)
 {
     struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
-    struct attn_remainder_source for_remainder = remainder_source(head);
+    struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
     attn_fronts_go_on(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
     attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
 }
@@ -213,10 +241,11 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
 }
 
 /* o_t[d] of one head. With `extend` the vectors of the back take in the frame on the way. */
-static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
-                   const struct attn_arc *landmarks, const struct head *head, bool extend, float *output, const struct work *work)
+static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                   const struct head *head, bool extend, float *output, const struct work *work)
 {
     size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    const struct attn_place *place = &moment->place;
     size_t open = place->closes ? attn_segments_next(&nystrom->fronts.segments, place->segment) : place->segment;
     struct attn_remainder_now rest = attn_remainder_now(&nystrom->remainder, place, head->remainder);
     const struct attn_aggregates sources[ATTN_MAX_SOURCES] = {
@@ -224,7 +253,7 @@ static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, con
         [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, open),
         [LATER] = rest.later,
     };
-    share_out(nystrom, run, landmarks, head, sources, &rest, work);
+    share_out(nystrom, run, &moment->now, head, sources, &rest, work);
     attn_run_combine(run, m, d, output, 0.0f, NULL, work->source_weight[FRONT], sources[FRONT].vector);
     if (rest.has_later)
         attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[LATER], sources[LATER].vector);
@@ -245,57 +274,72 @@ static void extend_back(const struct attn_nystrom *nystrom, struct attn_run *run
 }
 
 /* The frame has closed its segment: what one head gets anew, all but g(Γ). */
-static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
                           const struct head *head, size_t h, const struct work *work)
 {
-    attn_landmarks_close(&nystrom->landmarks, run, place, head->landmarks, work->rest);
+    const struct attn_place *place = &moment->place;
+    if (moment->of_landmarks.closes)
+        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, work->rest);
     struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
-    struct attn_remainder_source for_remainder = remainder_source(head);
+    struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
     attn_fronts_flip(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
-    if (!nystrom->landmarks.spread)
+    if (!nystrom->fronts.spread)
         attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
+}
+
+/* g(Γ) of all heads, or the share of this frame. */
+static void refresh(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment, float *state,
+                    const struct work *work)
+{
+    attn_landmarks_refresh(&nystrom->landmarks, run, &moment->of_landmarks, state + nystrom->layout.landmarks,
+                           nystrom->layout.head, work->rest);
+}
+
+/* o_t[d] of head h once its state has taken in the frame. */
+static void read_head(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                      float *state, size_t h, float *output, float *scratch)
+{
+    struct head head = head_of(nystrom, state, h);
+    struct work work = work_of(nystrom, scratch);
+    if (moment->now.count == 0)
+        attn_exact_attend(&nystrom->shape, run, moment->place.when, head.keys, head.values, head.query, output,
+                          work.rest);
+    else
+        attend(nystrom, run, moment, &head, false, output, &work);
 }
 
 void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        size_t h, float *output, float *scratch)
 {
-    struct attn_place place = attn_place_of(&nystrom->landmarks.segments, when);
-    struct head head = head_of(nystrom, state, h);
-    struct work work = work_of(nystrom, scratch);
-    struct attn_arc now = attn_landmarks_now(&nystrom->landmarks, &place);
-    if (now.count == 0)
-        attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
-    else
-        attend(nystrom, run, &place, &now, &head, false, output, &work);
+    struct moment moment = moment_of(nystrom, when);
+    read_head(nystrom, run, &moment, state, h, output, scratch);
 }
 
 void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        const float *qkv, float *output, float *scratch)
 {
-    const struct attn_landmarks *landmarks = &nystrom->landmarks;
     size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim;
-    struct attn_place place = attn_place_of(&landmarks->segments, when);
+    struct moment moment = moment_of(nystrom, when);
     struct work work = work_of(nystrom, scratch);
-    struct attn_arc now = attn_landmarks_now(landmarks, &place);
-    bool read_on_the_way = output != NULL && !place.closes && now.count > 0;
+    bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
     for (size_t h = 0; h < heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        take_in(nystrom, run, &place, &head, qkv + h * d, &work);
+        take_in(nystrom, run, &moment, &head, qkv + h * d, &work);
         if (read_on_the_way)
-            attend(nystrom, run, &place, &now, &head, true, output + h * d, &work);
+            attend(nystrom, run, &moment, &head, true, output + h * d, &work);
         else
-            extend_back(nystrom, run, &place, &head, &work);
-        if (landmarks->spread)
-            prepare(nystrom, run, &place, &head, h, &work);
+            extend_back(nystrom, run, &moment.place, &head, &work);
+        if (nystrom->fronts.spread)
+            prepare(nystrom, run, &moment.place, &head, h, &work);
     }
-    if (landmarks->spread)
-        attn_landmarks_refresh(landmarks, run, &place, state + nystrom->layout.landmarks, nystrom->layout.head, work.rest);
-    for (size_t h = 0; place.closes && h < heads; h++) {
+    if (nystrom->landmarks.spread)
+        refresh(nystrom, run, &moment, state, &work);
+    for (size_t h = 0; moment.place.closes && h < heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        close_segment(nystrom, run, &place, &head, h, &work);
+        close_segment(nystrom, run, &moment, &head, h, &work);
     }
-    if (!landmarks->spread)
-        attn_landmarks_refresh(landmarks, run, &place, state + nystrom->layout.landmarks, nystrom->layout.head, work.rest);
+    if (!nystrom->landmarks.spread)
+        refresh(nystrom, run, &moment, state, &work);
     for (size_t h = 0; output != NULL && !read_on_the_way && h < heads; h++)
-        attn_nystrom_read(nystrom, run, state, when, h, output + h * d, scratch);
+        read_head(nystrom, run, &moment, state, h, output + h * d, scratch);
 }

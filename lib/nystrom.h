@@ -19,6 +19,7 @@ struct attn_nystrom_layout {
 
 struct attn_nystrom {
     struct attn_shape shape;
+    struct attn_segments segments; /* of the sums: those of the landmarks, or two where these have one */
     struct attn_landmarks landmarks;
     struct attn_fronts fronts;
     struct attn_remainder remainder;

@@ -25,15 +25,13 @@ static size_t logits_floats(const struct attn_remainder *remainder)
     return (attn_segments_longest(&remainder->segments) * remainder->landmarks + 15) / 16 * 16;
 }
 
-struct attn_remainder attn_remainder(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread,
-                                     bool means)
+struct attn_remainder attn_remainder(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread)
 {
     struct attn_remainder remainder = {
         .segments = segments,
         .landmarks = landmarks,
         .head_dim = head_dim,
         .spread = spread,
-        .means = means,
         .n_blocks = blocks_of(attn_segments_longest(&segments)),
         .row = attn_aggregates_floats(landmarks, head_dim),
     };
@@ -106,19 +104,15 @@ static struct coming next_of(const struct attn_remainder *remainder, const struc
 }
 
 /* logits[R][m] of rows first … end − 1. */
-static void take_logits(const struct attn_remainder *remainder, struct attn_run *run, const struct attn_place *place,
-                        const struct coming *coming, float *logits, const struct attn_remainder_source *source,
-                        size_t first, size_t end)
+static void take_logits(const struct attn_remainder *remainder, struct attn_run *run, const struct coming *coming,
+                        float *logits, const struct attn_remainder_source *source, size_t first, size_t end)
 {
     size_t m = remainder->landmarks, d = remainder->head_dim;
     const float *keys = source->keys + (coming->start + first) * d;
     attn_run_product(run, end - first, d, m, logits + first * m, 1.0f, keys, source->q_by_d);
     run->kernels->clamp((end - first) * m, logits + first * m);
-    if (!remainder->spread || !remainder->means)
-        return;
-    size_t j = attn_segments_before(&remainder->segments, place->segment);
-    for (size_t row = first; row < end; row++)
-        attn_run_logits(run, 1, d, logits + row * m + j, keys + (row - first) * d, source->pending_q);
+    for (size_t row = first; source->entering_q != NULL && row < end; row++)
+        attn_run_logits(run, 1, d, logits + row * m + source->entering, keys + (row - first) * d, source->entering_q);
 }
 
 /* The frame of a row joins the sums for the block before its own; the last row of a block begins them. */
@@ -152,7 +146,7 @@ void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_
     size_t filled = coming.from - coming.start;
     size_t known = first > filled ? first : filled;
     if (known < end)
-        take_logits(remainder, run, place, &coming, own, source, known, end);
+        take_logits(remainder, run, &coming, own, source, known, end);
     for (size_t row = end; row-- > first;)
         join_sums(remainder, run, &coming, own, source, row, scratch);
 }

@@ -13,7 +13,6 @@ struct attn_remainder {
     size_t landmarks; /* m */
     size_t head_dim;  /* d */
     bool spread;
-    bool means;
     size_t n_blocks;  /* of the longest segment */
     size_t row;       /* floats of m aggregates */
     size_t floats;    /* of one segment */
@@ -22,7 +21,8 @@ struct attn_remainder {
 /* What the logits are made of. */
 struct attn_remainder_source {
     const float *q_by_d;    /* Q̃ [d][m], scaled to logits in base 2 */
-    const float *pending_q; /* [d]: spread and means only, the landmark that enters when the open segment closes */
+    const float *entering_q; /* [d]: with spread, the landmark that enters when the open segment closes, or NULL */
+    size_t entering;         /* its place */
     const float *keys;      /* [n][d] */
     const float *values;    /* [n][d] */
 };
@@ -36,8 +36,7 @@ struct attn_remainder_now {
     struct attn_aggregates later;
 };
 
-struct attn_remainder attn_remainder(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread,
-                                     bool means);
+struct attn_remainder attn_remainder(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread);
 
 /* The most frames that are kept one by one at a time. */
 size_t attn_remainder_most_rows(const struct attn_remainder *remainder);
