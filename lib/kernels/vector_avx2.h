@@ -8,6 +8,7 @@
 enum { WIDTH = 8, REGISTERS = 16 };
 
 typedef __m256 vec;
+typedef __m256d vec_wide;
 typedef __m256 vec_mask;
 
 static inline vec vec_load(const float *p)
@@ -90,6 +91,22 @@ static inline vec vec_power(vec e)
 {
     __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(e), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+static inline vec vec_scaled(vec x, vec e)
+{
+    __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(e), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
+}
+
+static inline vec_wide vec_low(vec x)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+}
+
+static inline vec_wide vec_high(vec x)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
 }
 
 static inline float vec_sum(vec x)

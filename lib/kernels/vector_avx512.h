@@ -8,6 +8,7 @@
 enum { WIDTH = 16, REGISTERS = 32 };
 
 typedef __m512 vec;
+typedef __m512d vec_wide;
 typedef __mmask16 vec_mask;
 
 static inline vec vec_load(const float *p)
@@ -90,6 +91,22 @@ static inline vec vec_power(vec e)
 {
     __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(e), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+static inline vec vec_scaled(vec x, vec e)
+{
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(e), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
+}
+
+static inline vec_wide vec_low(vec x)
+{
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+}
+
+static inline vec_wide vec_high(vec x)
+{
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
 }
 
 static inline float vec_sum(vec x)

@@ -14,6 +14,7 @@
 enum { WIDTH = 4, REGISTERS = 16 };
 
 typedef float vec __attribute__((vector_size(16)));
+typedef double vec_wide __attribute__((vector_size(16)));
 typedef int32_t vec_mask __attribute__((vector_size(16)));
 
 /* WIDTH floats at any address. */
@@ -106,6 +107,25 @@ static inline vec vec_ceil(vec x)
 static inline vec vec_power(vec e)
 {
     return (vec)((__builtin_convertvector(e, vec_mask) + 127) << 23);
+}
+
+/* x · 2^e, exactly, with e given as e + 1.5·2^23, whose lowest bits it is; x, 2^e and the result are not 0 and not
+ * denormal. */
+static inline vec vec_scaled(vec x, vec e)
+{
+    typedef uint32_t bits __attribute__((vector_size(16)));
+    return (vec)((bits)x + ((bits)e << 23));
+}
+
+/* The two halves as doubles. */
+static inline vec_wide vec_low(vec x)
+{
+    return (vec_wide){x[0], x[1]};
+}
+
+static inline vec_wide vec_high(vec x)
+{
+    return (vec_wide){x[2], x[3]};
 }
 
 /* The sum and the maximum of all lanes, of which halves are put together until one is left; no NaN for the maximum. */

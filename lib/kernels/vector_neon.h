@@ -10,6 +10,7 @@
 enum { WIDTH = 4, REGISTERS = 32 };
 
 typedef float32x4_t vec;
+typedef float64x2_t vec_wide;
 typedef uint32x4_t vec_mask;
 
 static inline vec vec_load(const float *p)
@@ -90,6 +91,22 @@ static inline vec vec_ceil(vec x)
 static inline vec vec_power(vec e)
 {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(e), vdupq_n_s32(127)), 23));
+}
+
+static inline vec vec_scaled(vec x, vec e)
+{
+    uint32x4_t exponent = vshlq_n_u32(vreinterpretq_u32_f32(e), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(x), exponent));
+}
+
+static inline vec_wide vec_low(vec x)
+{
+    return vcvt_f64_f32(vget_low_f32(x));
+}
+
+static inline vec_wide vec_high(vec x)
+{
+    return vcvt_high_f64_f32(x);
 }
 
 static inline float vec_sum(vec x)
