@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each tensor that the configuration calls for is taken from the file by its name and its shape; what is left over
- * afterwards is an error, for a tensor that nothing reads means that the file is for another architecture.
+ * Each tensor that the configuration calls for is taken by its name and its shape; what is left over afterwards is an
+ * error, for a tensor that nothing reads means that the tensors are for another architecture.
  */
 #include "model.h"
 
@@ -11,17 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
 #include "bounds.h"
+#include "hash.h"
 #include "reason.h"
-#include "safetensors.h"
 
 #define NAME_BYTES 64 /* of the longest name that an architecture has, and more */
 #define ANY        0  /* a dimension that the tensor itself decides */
 
+enum { PLACE_BYTES = 40 };
+
 struct loader {
-    const struct attn_safetensors *file;
-    bool *taken;    /* [file->n_tensors] */
+    const struct attn_model_source *source;
+    enum attn_variant variant;
+    bool *taken;    /* [source->n_tensors] */
     char where[24]; /* before the names of tensors: "blocks.3.", or nothing */
     struct attn_reason *why;
 };
@@ -41,6 +43,14 @@ static void print_shape(char *text, size_t n_bytes, const uint64_t *shape, uint3
         snprintf(text + used, n_bytes - used, "]");
 }
 
+/* " at offset 1234", of a tensor that is in a file */
+static void print_place(char text[PLACE_BYTES], const struct attn_tensor *tensor)
+{
+    text[0] = '\0';
+    if (tensor->offset != 0)
+        snprintf(text, PLACE_BYTES, " at offset %zu", tensor->offset);
+}
+
 static int check_shape(const struct loader *loader, const struct attn_tensor *tensor, const uint64_t *shape,
                        uint32_t rank)
 {
@@ -49,19 +59,24 @@ static int check_shape(const struct loader *loader, const struct attn_tensor *te
         equal = shape[i] == tensor->shape[i] || (shape[i] == ANY && tensor->shape[i] <= ATTN_MAX_WIDTH);
     if (equal)
         return 0;
-    char found[100], needed[100];
+    char place[PLACE_BYTES], found[100], needed[100];
+    print_place(place, tensor);
     print_shape(found, sizeof(found), tensor->shape, tensor->rank);
     print_shape(needed, sizeof(needed), shape, rank);
-    return attn_refuse(loader->why, ATTN_E_MODEL,
-                       "tensor %s at offset %zu: its shape is %s, the configuration needs %s", tensor->name,
-                       tensor->offset, found, needed);
+    return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s%s: its shape is %s, the configuration needs %s",
+                       tensor->name, place, found, needed);
+}
+
+static const struct attn_tensor *find(const struct loader *loader, const char *name)
+{
+    return attn_tensor_find(loader->source->tensors, loader->source->n_tensors, name);
 }
 
 static bool has(const struct loader *loader, const char *part, const char *half)
 {
     char name[NAME_BYTES];
     snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    return attn_safetensors_find(loader->file, name) != NULL;
+    return find(loader, name) != NULL;
 }
 
 /* The tensor of that name and shape (rank dimensions, ANY where it decides). */
@@ -70,10 +85,10 @@ static int take(const struct loader *loader, const struct attn_tensor **tensor, 
 {
     char name[NAME_BYTES];
     snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    *tensor = attn_safetensors_find(loader->file, name);
+    *tensor = find(loader, name);
     if (*tensor == NULL)
         return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s is missing; the configuration needs it", name);
-    loader->taken[*tensor - loader->file->tensors] = true;
+    loader->taken[*tensor - loader->source->tensors] = true;
     return check_shape(loader, *tensor, shape, rank);
 }
 
@@ -130,16 +145,16 @@ static float *copy_values(const struct attn_tensor *tensor)
     return values;
 }
 
-/* q, k and v as one product, or none of them. Memory is taken once all three are known to be there: until then their
- * sizes are only what the configuration claims. */
-static int load_projections(const struct loader *loader, struct attn_linear *qkv, uint32_t model_dim)
+/* q, k and v as one product, or none of them; `apart`: q as one of its own, since not all rows need it. Memory is taken
+ * once all three are known to be there: until then their sizes are only what the configuration claims. */
+static int load_projections(const struct loader *loader, struct attn_layer *layer, uint32_t model_dim, bool apart)
 {
     static const char *const parts[] = {"q", "k", "v"};
     const struct attn_tensor *pairs[3][2];
     bool any = false;
     for (size_t i = 0; i < 3; i++)
         any = any || has(loader, parts[i], ".weight") || has(loader, parts[i], ".bias");
-    qkv->n_in = model_dim;
+    layer->q.n_in = layer->qkv.n_in = model_dim;
     if (!any)
         return 0;
     for (size_t i = 0; i < 3; i++) {
@@ -147,18 +162,26 @@ static int load_projections(const struct loader *loader, struct attn_linear *qkv
         if (error < 0)
             return error;
     }
-    if (attn_linear_init(qkv, 3 * model_dim, model_dim) < 0)
+    if ((apart && attn_linear_init(&layer->q, model_dim, model_dim) < 0) ||
+        attn_linear_init(&layer->qkv, (apart ? 2 : 3) * model_dim, model_dim) < 0)
         return no_memory(loader, "q, k and v");
-    for (uint32_t i = 0; i < 3; i++)
-        attn_linear_set_rows(qkv, i * model_dim, model_dim, pairs[i][0]->values, pairs[i][1]->values);
+    uint32_t first = 0;
+    for (size_t i = 0; i < 3; i++) {
+        bool alone = apart && i == 0;
+        attn_linear_set_rows(alone ? &layer->q : &layer->qkv, first, model_dim, pairs[i][0]->values,
+                             pairs[i][1]->values);
+        first += alone ? 0 : model_dim;
+    }
     return 0;
 }
 
-static int make_attention(const struct loader *loader, struct attn_attention **attention,
-                          const struct attn_options *options)
+/* The attention of a layer with a state, or of one that recomputes its window. */
+static int make_attention(const struct loader *loader, struct attn_layer *layer, const struct attn_options *options,
+                          bool recomputed)
 {
     struct attn_reason reason = {""};
-    int error = attn_attention_new(attention, options, &reason);
+    int error = recomputed ? attn_window_new(&layer->window, options, &reason)
+                           : attn_attention_new(&layer->attention, options, &reason);
     if (error == ATTN_E_OPTIONS)
         error = ATTN_E_MODEL;
     if (error < 0)
@@ -167,24 +190,11 @@ static int make_attention(const struct loader *loader, struct attn_attention **a
     return 0;
 }
 
-/* The attention of a layer, with its landmarks where they are fixed. */
-static int load_attention(const struct loader *loader, struct attn_attention **attention,
-                          const struct attn_model_config *config, const struct attn_layer_config *layer)
+/* The same with fixed landmarks, which are tensors. */
+static int make_fixed_attention(const struct loader *loader, struct attn_layer *layer, struct attn_options *options,
+                                bool recomputed)
 {
-    struct attn_options options = {
-        .size = sizeof(options),
-        .method = layer->method,
-        .heads = config->heads,
-        .head_dim = config->model_dim / config->heads,
-        .window = config->window,
-        .landmarks = layer->landmarks,
-        .landmark_policy = layer->landmark_policy,
-        .refresh = layer->refresh,
-        .inverse_scale = layer->inverse_scale,
-    };
-    if (layer->landmark_policy != ATTN_LANDMARKS_FIXED)
-        return make_attention(loader, attention, &options);
-    const uint64_t shape[] = {options.heads, options.landmarks, options.head_dim};
+    const uint64_t shape[] = {options->heads, options->landmarks, options->head_dim};
     const struct attn_tensor *q, *k;
     int error = take(loader, &q, "q_landmarks", "", 3, shape);
     if (error == 0)
@@ -192,15 +202,37 @@ static int load_attention(const struct loader *loader, struct attn_attention **a
     if (error < 0)
         return error;
     float *q_landmarks = copy_values(q), *k_landmarks = copy_values(k);
-    options.q_landmarks = q_landmarks;
-    options.k_landmarks = k_landmarks;
+    options->q_landmarks = q_landmarks;
+    options->k_landmarks = k_landmarks;
     if (q_landmarks == NULL || k_landmarks == NULL)
         error = no_memory(loader, "q_landmarks and k_landmarks");
     else
-        error = make_attention(loader, attention, &options);
+        error = make_attention(loader, layer, options, recomputed);
     free(q_landmarks);
     free(k_landmarks);
     return error;
+}
+
+static int load_attention(const struct loader *loader, struct attn_layer *layer, const struct attn_model_config *config,
+                          uint32_t block)
+{
+    const struct attn_layer_config *of = &config->layers[block];
+    bool recomputed = attn_model_recomputes(config, block);
+    struct attn_options options = {
+        .size = sizeof(options),
+        .method = of->method,
+        .heads = config->heads,
+        .head_dim = config->model_dim / config->heads,
+        .window = config->window,
+        .landmarks = of->landmarks,
+        .landmark_policy = of->landmark_policy,
+        .refresh = of->refresh,
+        .inverse_scale = of->inverse_scale,
+        .retroactive = of->retroactive,
+        .variant = loader->variant,
+    };
+    return of->landmark_policy == ATTN_LANDMARKS_FIXED ? make_fixed_attention(loader, layer, &options, recomputed)
+                                                       : make_attention(loader, layer, &options, recomputed);
 }
 
 static int load_layer(struct loader *loader, struct attn_model *model, uint32_t block)
@@ -209,9 +241,9 @@ static int load_layer(struct loader *loader, struct attn_model *model, uint32_t 
     struct attn_layer *layer = &model->layers[block];
     uint32_t model_dim = config->model_dim;
     snprintf(loader->where, sizeof(loader->where), "blocks.%" PRIu32 ".", block);
-    int error = load_projections(loader, &layer->qkv, model_dim);
+    int error = load_projections(loader, layer, model_dim, attn_model_recomputes(config, block));
     if (error == 0)
-        error = load_attention(loader, &layer->attention, config, &config->layers[block]);
+        error = load_attention(loader, layer, config, block);
     if (error == 0)
         error = load_optional(loader, &layer->o, "o", model_dim, model_dim);
     if (error == 0)
@@ -272,35 +304,68 @@ static int load_tensors(struct loader *loader, struct attn_model *model)
     int error = load_input(loader, model);
     for (uint32_t i = 0; error == 0 && i < model->config.n_layers; i++)
         error = load_layer(loader, model, i);
-    if (error == 0)
-        error = load_head(loader, model);
-    for (size_t i = 0; error == 0 && i < loader->file->n_tensors; i++)
-        if (!loader->taken[i])
-            error =
-                attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s at offset %zu: the configuration has no use for it",
-                            loader->file->tensors[i].name, loader->file->tensors[i].offset);
-    return error;
+    return error < 0 ? error : load_head(loader, model);
 }
 
-int attn_model_init(struct attn_model *model, const void *bytes, size_t n_bytes, struct attn_reason *why)
+static int check_taken(const struct loader *loader)
 {
-    memset(model, 0, sizeof(*model));
-    model->hash = attn_hash(ATTN_HASH_START, bytes, n_bytes);
-    struct attn_safetensors file;
-    struct loader loader = {.file = &file, .why = why};
-    int error = attn_safetensors_init(&file, bytes, n_bytes, why);
-    if (error == 0)
-        error = attn_model_config_init(&model->config, file.configuration, why);
-    if (error == 0) {
-        loader.taken = calloc(file.n_tensors + 1, sizeof(*loader.taken));
-        model->layers = calloc(model->config.n_layers, sizeof(*model->layers));
-        if (loader.taken == NULL || model->layers == NULL)
-            error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", model->config.n_layers);
+    for (size_t i = 0; i < loader->source->n_tensors; i++) {
+        if (loader->taken[i])
+            continue;
+        char place[PLACE_BYTES];
+        print_place(place, &loader->source->tensors[i]);
+        return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s%s: the configuration has no use for it",
+                           loader->source->tensors[i].name, place);
     }
+    return 0;
+}
+
+uint64_t attn_model_hash(const struct attn_model_config *config, const struct attn_tensor *tensors, size_t n_tensors)
+{
+    const uint32_t fields[] = {
+        config->input_dim,    config->model_dim, config->heads,      config->window, config->positions,
+        config->residual_tap, config->norm,      config->activation, config->head,   config->n_layers,
+    };
+    uint64_t hash = attn_hash(ATTN_HASH_START, fields, sizeof(fields));
+    for (uint32_t i = 0; i < config->n_layers; i++) {
+        const struct attn_layer_config *layer = &config->layers[i];
+        const uint32_t of_layer[] = {layer->method,        layer->landmarks,   layer->landmark_policy, layer->refresh,
+                                     layer->inverse_scale, layer->retroactive, layer->head_merge};
+        hash = attn_hash(hash, of_layer, sizeof(of_layer));
+    }
+    for (uint32_t i = 0; i < config->n_labels; i++)
+        hash = attn_hash(hash, config->labels[i], strlen(config->labels[i]) + 1);
+    for (size_t i = 0; i < n_tensors; i++) {
+        hash = attn_hash(hash, tensors[i].name, strlen(tensors[i].name) + 1);
+        hash = attn_hash(hash, tensors[i].values, tensors[i].n_values * sizeof(float));
+    }
+    return hash;
+}
+
+int attn_model_build(struct attn_model *model, const struct attn_model_source *source, enum attn_variant variant,
+                     struct attn_reason *why)
+{
+    struct loader loader = {.source = source, .variant = variant, .why = why};
+    memset(model, 0, sizeof(*model));
+    model->hash = source->hash;
+    model->kernels = attn_kernels_of(variant);
+    if (model->kernels == NULL)
+        return attn_refuse(why, ATTN_E_SUPPORT, "variant %d is not in this build, or not for this machine",
+                           (int)variant);
+    int error = attn_model_config_check(source->config, why);
+    if (error == 0)
+        error = attn_model_config_copy(&model->config, source->config, why);
+    if (error < 0)
+        return error;
+    model->layers = calloc(model->config.n_layers, sizeof(*model->layers));
+    loader.taken = calloc(source->n_tensors + 1, sizeof(*loader.taken));
+    if (model->layers == NULL || loader.taken == NULL)
+        error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", model->config.n_layers);
     if (error == 0)
         error = load_tensors(&loader, model);
+    if (error == 0)
+        error = check_taken(&loader);
     free(loader.taken);
-    attn_safetensors_done(&file);
     return error;
 }
 
@@ -308,8 +373,10 @@ void attn_model_done(struct attn_model *model)
 {
     for (uint32_t i = 0; model->layers != NULL && i < model->config.n_layers; i++) {
         struct attn_layer *layer = &model->layers[i];
-        attn_linear_done(&layer->qkv);
         attn_attention_free(layer->attention);
+        attn_window_free(layer->window);
+        attn_linear_done(&layer->q);
+        attn_linear_done(&layer->qkv);
         attn_linear_done(&layer->o);
         attn_norm_done(&layer->norm1);
         attn_norm_done(&layer->norm2);

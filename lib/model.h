@@ -44,6 +44,12 @@ struct attn_model_source {
     uint64_t hash; /* what tells this model from others (attn_model_hash) */
 };
 
+/* Whether a layer keeps no state, but is recomputed from the rows of a retroactive layer before it. */
+static inline bool attn_model_recomputes(const struct attn_model_config *config, uint32_t layer)
+{
+    return layer == 1 && config->layers[0].retroactive;
+}
+
 /* A hash of configuration and tensors, for a model that has no file to be hashed. */
 uint64_t attn_model_hash(const struct attn_model_config *config, const struct attn_tensor *tensors, size_t n_tensors);
 

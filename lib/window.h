@@ -28,8 +28,7 @@ double attn_window_most_multiply_adds(const struct attn_window *window);
 size_t attn_window_segments(const struct attn_window *window, size_t n_rows);
 
 /* means[c][width] of rows[n_rows][width], oldest first, over each of the c = attn_window_segments(n_rows) segments. */
-void attn_window_means(const struct attn_window *window, const struct attn_kernels *kernels, size_t n_rows,
-                       size_t width, float *means, const float *rows);
+void attn_window_means(const struct attn_window *window, size_t n_rows, size_t width, float *means, const float *rows);
 
 /* output[H][d] = attention of the newest query over the window: q[1+c][H][d], the newest and then the means of the c
  * segments; kv[n_rows][2][H][d], oldest first. Source: [Ny] equation 13 with segments by place; exact where
