@@ -144,9 +144,60 @@ struct attn_model_options {
 ATTN_API int attn_plan_load(struct attn_plan **plan, const char *path, const struct attn_model_options *options,
                             struct attn_reason *why);
 
-/** The same from the bytes of such a file, of any alignment, which are not needed afterwards.
- *  Errors: ATTN_E_MODEL, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
+/** The same from the bytes of such a file, of any alignment, which are not needed afterwards. A library that was built without
+ *  its loader answers both with ATTN_E_SUPPORT.
+ *  Errors: ATTN_E_MODEL, ATTN_E_OPTIONS, ATTN_E_SUPPORT, ATTN_E_MEMORY. */
 ATTN_API int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes,
+                             const struct attn_model_options *options, struct attn_reason *why);
+
+enum attn_residual_tap { ATTN_TAP_NEWEST, ATTN_TAP_OLDEST };
+enum attn_norm_place { ATTN_NORM_POST, ATTN_NORM_PRE };
+enum attn_activation { ATTN_GELU, ATTN_RELU };
+enum attn_head { ATTN_HEAD_SOFTMAX, ATTN_HEAD_SIGMOID, ATTN_HEAD_IDENTITY };
+enum attn_head_merge { ATTN_MERGE_CONCAT, ATTN_MERGE_RAW };
+
+/** One layer of a model; see CONFIGURATION in attnd-model(7) for what the fields mean and may be. */
+struct attn_layer_description {
+    size_t size;                /**< sizeof(struct attn_layer_description) */
+    enum attn_method method;
+    uint32_t landmarks;         /**< m, 0 for the exact method */
+    enum attn_landmark_policy landmark_policy;
+    enum attn_refresh refresh;
+    enum attn_inverse_scale inverse_scale;
+    int retroactive;            /**< only of the first layer of two */
+    enum attn_head_merge head_merge;
+};
+
+/** The architecture of a model whose weights the caller has in memory. */
+struct attn_model_description {
+    size_t size;                /**< sizeof(struct attn_model_description) */
+    uint32_t input_dim;
+    uint32_t model_dim;         /**< E */
+    uint32_t heads;             /**< H, which divides E */
+    uint32_t window;            /**< n, frames, of every layer */
+    uint32_t positions;         /**< P, 0: no positional encoding */
+    enum attn_residual_tap residual_tap;
+    enum attn_norm_place norm;
+    enum attn_activation activation;
+    enum attn_head head;
+    uint32_t n_layers;
+    const struct attn_layer_description *layers;
+    uint32_t n_labels;          /**< 0: the outputs have no names */
+    const char *const *labels;
+};
+
+/** A tensor of such a model, with the name and the shape that it has in a model file. */
+struct attn_tensor_data {
+    const char *name;
+    const uint64_t *shape;      /**< [rank] */
+    uint32_t rank;
+    const float *values;        /**< row-major */
+};
+
+/** The same from a configuration and tensors in memory, of which nothing is needed afterwards; checked as a file's are. The
+ *  plan's hash is that of both. Errors: ATTN_E_MODEL, ATTN_E_OPTIONS, ATTN_E_MEMORY. */
+ATTN_API int attn_plan_build(struct attn_plan **plan, const struct attn_model_description *description,
+                             const struct attn_tensor_data *tensors, size_t n_tensors,
                              const struct attn_model_options *options, struct attn_reason *why);
 
 /** Frees a plan; NULL is allowed. No state of it may be used afterwards. */
@@ -174,7 +225,7 @@ struct attn_info {
     uint32_t n_labels;          /**< 0 where the model names none */
     const char *const *labels;
     const char *frontend;       /**< the model's front-end as JSON text, or NULL */
-    uint64_t hash;              /**< of the options, or of a model's whole file, for telling plans apart */
+    uint64_t hash;              /**< of the options but variant, or of a model's whole file, for telling plans apart */
     size_t saved_bytes;         /**< size of what attn_save writes */
     enum attn_variant variant;  /**< the kernels in use, never ATTN_VARIANT_BEST */
     uint32_t output_rows;       /**< 1; n of a retroactive raw attention */

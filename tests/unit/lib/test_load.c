@@ -36,7 +36,7 @@ static void refused(const char *name, int error, const char *text)
 {
     struct attn_plan *plan = NULL;
     struct attn_reason why = {""};
-    ck_assert_int_eq(attn_plan_load(&plan, name, &why), error);
+    ck_assert_int_eq(attn_plan_load(&plan, name, NULL, &why), error);
     ck_assert_ptr_null(plan);
     ck_assert_msg(strstr(why.text, text) != NULL, "'%s' does not say '%s'", why.text, text);
 }
