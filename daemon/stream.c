@@ -87,13 +87,22 @@ void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, ui
     stream->waiting[slot] = (struct waiting){arrived_us, time};
 }
 
-struct answer *stream_step(struct stream *stream, void *scratch)
+/* The oldest waiting frame, and where its output goes. */
+static struct plan_frame next_frame(const struct stream *stream)
 {
     size_t slot = slot_of(stream, stream->sequence.settled);
-    uint64_t position = plan_applied(stream->state);
-    const float *frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride);
-    float *output = (float *)(void *)(stream->outputs + slot * stream->output_stride);
-    size_t bad = plan_push(stream->plan, stream->state, frame, stream->kind, output, scratch);
+    return (struct plan_frame){
+        .state = stream->state,
+        .frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride),
+        .kind = stream->kind,
+        .output = (float *)(void *)(stream->outputs + slot * stream->output_stride),
+    };
+}
+
+/* Of that frame, at this position; bad as plan_push says. */
+static struct answer *settle(struct stream *stream, uint64_t position, size_t bad)
+{
+    size_t slot = slot_of(stream, stream->sequence.settled);
     struct answer *answer = &stream->answers[slot];
     *answer = (struct answer){
         .kind = bad == 0 ? ANSWER_OUTPUT : ANSWER_BAD_FRAME,
@@ -104,6 +113,19 @@ struct answer *stream_step(struct stream *stream, void *scratch)
         .time = stream->waiting[slot].time,
     };
     return answer;
+}
+
+void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch)
+{
+    struct plan_frame frames[PLAN_MOST_AT_ONCE];
+    uint64_t positions[PLAN_MOST_AT_ONCE];
+    for (size_t i = 0; i < n; i++) {
+        frames[i] = next_frame(streams[i]);
+        positions[i] = plan_applied(streams[i]->state);
+    }
+    plan_push(streams[0]->plan, frames, n, scratch);
+    for (size_t i = 0; i < n; i++)
+        answers[i] = settle(streams[i], positions[i], frames[i].bad);
 }
 
 struct answer *stream_answer(struct stream *stream, uint64_t number)

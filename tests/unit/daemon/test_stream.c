@@ -41,6 +41,13 @@ static void put(uint64_t number, float x)
     stream_put(stream, number, unaligned + 1, 1000 + number, (struct attnp_time){.n_bytes = 0});
 }
 
+static struct answer *step(void)
+{
+    struct answer *answer;
+    stream_step(&stream, 1, &answer, scratch);
+    return answer;
+}
+
 static float first_float(const struct answer *answer)
 {
     float x;
@@ -54,7 +61,7 @@ START_TEST(frames_are_answered_in_order_with_their_position)
         put(number, 7);
     for (uint64_t number = 0; number < 3; number++) {
         ck_assert_uint_eq(stream_arrived_us(stream), 1000 + number);
-        const struct answer *answer = stream_step(stream, scratch);
+        const struct answer *answer = step();
         ck_assert_uint_eq(answer->number, number);
         ck_assert_uint_eq(answer->position, number);
         ck_assert_int_eq(answer->warming, number < 2);
@@ -69,7 +76,7 @@ START_TEST(answers_stay_until_credit_newer_ones_came)
     float kept[3 * CREDIT];
     for (uint64_t number = 0; number < 3 * CREDIT; number++) {
         put(number, (float)number);
-        kept[number] = first_float(stream_step(stream, scratch));
+        kept[number] = first_float(step());
         for (uint64_t old = number < CREDIT ? 0 : number - CREDIT + 1; old <= number; old++) {
             const struct answer *answer = stream_answer(stream, old);
             ck_assert_uint_eq(answer->number, old);
@@ -84,12 +91,12 @@ START_TEST(a_refused_frame_keeps_its_number_and_takes_no_position)
     put(0, 1);
     put(1, NAN);
     put(2, 1);
-    stream_step(stream, scratch);
-    const struct answer *refused = stream_step(stream, scratch);
+    step();
+    const struct answer *refused = step();
     ck_assert_int_eq(refused->kind, ANSWER_BAD_FRAME);
     ck_assert_uint_eq(refused->number, 1);
     ck_assert_uint_eq(refused->bad_index, 2 * WIDTH);
-    const struct answer *next = stream_step(stream, scratch);
+    const struct answer *next = step();
     ck_assert_uint_eq(next->number, 2);
     ck_assert_uint_eq(next->position, 1);
     ck_assert_int_eq(stream_answer(stream, 1)->kind, ANSWER_BAD_FRAME);
@@ -99,10 +106,10 @@ END_TEST
 START_TEST(reset_starts_positions_again_and_leaves_numbers_and_waiting_frames)
 {
     put(0, 5);
-    stream_step(stream, scratch);
+    step();
     put(1, 9);
     stream_reset(stream);
-    const struct answer *answer = stream_step(stream, scratch);
+    const struct answer *answer = step();
     ck_assert_uint_eq(answer->number, 1);
     ck_assert_uint_eq(answer->position, 0);
     ck_assert_float_eq_tol(first_float(answer), 9, 1e-5f);
