@@ -112,8 +112,9 @@ static void invert(const struct batch *batch)
         batch->kernels->logits(c, d, batch->gamma + i * c, batch->k_landmarks + i / c * c * d,
                                batch->q_landmarks + i * d);
     batch->kernels->scale(heads * c * c, batch->gamma, batch->scale, batch->gamma);
-    attn_inverse_heads(batch->kernels, batch->gamma, heads, c * c, c,
-                       batch->options->inverse_scale == ATTN_INVERSE_HEADS, batch->work);
+    struct attn_run run = {.kernels = batch->kernels};
+    attn_inverse_heads(&run, batch->gamma, heads, c * c, c, batch->options->inverse_scale == ATTN_INVERSE_HEADS,
+                       batch->work);
 }
 
 static void take_window(const struct batch *batch, size_t h)

@@ -121,12 +121,12 @@ static int plan_work(struct attn_encoder *encoder, struct attn_reason *why)
         if (model->layers[i].ff1.n_out > model->layers[encoder->widest].ff1.n_out)
             encoder->widest = i;
     double work = encoder->retroactive ? attn_two_layers_multiply_adds(model) : 0;
-    if (work > ATTN_MAX_PAIR_WORK)
+    if (work > ATTN_MAX_ALL_ROWS_WORK)
         return attn_refuse(
             why, ATTN_E_MODEL,
             "a frame would take %.1f billion multiply-adds, since layers[0] is retroactive, and %.1f are "
             "allowed: make window, model_dim or the feed-forward smaller",
-            work / 1e9, ATTN_MAX_PAIR_WORK / 1e9);
+            work / 1e9, ATTN_MAX_ALL_ROWS_WORK / 1e9);
     return 0;
 }
 

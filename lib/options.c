@@ -150,10 +150,10 @@ static int check_retroactive(const struct attn_options *options, struct attn_rea
         return REFUSE("a retroactive output of %u frames x %u heads x %u would have %" PRIu64
                       " floats, and %u are allowed: make window, heads or head_dim smaller",
                       options->window, options->heads, options->head_dim, n_floats, ATTN_MAX_ROW_FLOATS);
-    if (work > ATTN_MAX_FRAME_WORK)
+    if (work > ATTN_MAX_ALL_ROWS_WORK)
         return REFUSE("a retroactive frame would take %.1f billion multiply-adds, and %.1f are allowed: make window, "
                       "landmarks, heads or head_dim smaller",
-                      work / 1e9, ATTN_MAX_FRAME_WORK / 1e9);
+                      work / 1e9, ATTN_MAX_ALL_ROWS_WORK / 1e9);
     return 0;
 }
 

@@ -84,9 +84,9 @@ REFUSED(size_of_a_later_version, exact_options(1, 4, 8), options.size = sizeof(o
 REFUSED(retroactive_output_too_large, nystrom_options(4, 64, 1u << 17, 4), options.retroactive = 1, ATTN_E_OPTIONS,
         "131072 frames x 4 heads x 64 would have 33554432 floats, and 16777216 are allowed")
 REFUSED(retroactive_exact_too_much_work, exact_options(8, 64, 4096), options.retroactive = 1, ATTN_E_OPTIONS,
-        "would take 17.2 billion multiply-adds, and 1.1 are allowed")
-REFUSED(retroactive_nystrom_too_much_work, nystrom_options(8, 64, 8192, 128), options.retroactive = 1, ATTN_E_OPTIONS,
-        "would take 3.2 billion multiply-adds")
+        "would take 17.2 billion multiply-adds, and 4.3 are allowed")
+REFUSED(retroactive_nystrom_too_much_work, nystrom_options(8, 64, 8192, 256), options.retroactive = 1, ATTN_E_OPTIONS,
+        "would take 8.6 billion multiply-adds")
 REFUSED(unknown_variant, exact_options(1, 4, 8), options.variant = (enum attn_variant)9, ATTN_E_OPTIONS,
         "variant is 9, which is none; it must be best, or one of those that are here: generic")
 REFUSED(variant_of_another_machine, exact_options(1, 4, 8), options.variant = elsewhere(), ATTN_E_OPTIONS,

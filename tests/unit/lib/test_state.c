@@ -30,7 +30,7 @@ static const struct variant variants[] = {
     {MEANS, 6, 6, ATTN_REFRESH_IMMEDIATE, 0},  {FIXED, 12, 4, ATTN_REFRESH_IMMEDIATE, 0},
     {FIXED, 13, 5, ATTN_REFRESH_IMMEDIATE, 0}, {FIXED, 5, 12, ATTN_REFRESH_IMMEDIATE, 0},
     {MEANS, 12, 4, ATTN_REFRESH_SPREAD, 0},    {MEANS, 13, 5, ATTN_REFRESH_SPREAD, 0},
-    {MEANS, 13, 2, ATTN_REFRESH_SPREAD, 0},    {FIXED, 13, 5, ATTN_REFRESH_SPREAD, 0},
+    {MEANS, 12, 2, ATTN_REFRESH_SPREAD, 0},    {FIXED, 13, 5, ATTN_REFRESH_SPREAD, 0},
     {EXACT, 6, 0, ATTN_REFRESH_IMMEDIATE, 1},  {MEANS, 12, 4, ATTN_REFRESH_IMMEDIATE, 1},
     {MEANS, 13, 5, ATTN_REFRESH_SPREAD, 1},    {FIXED, 13, 5, ATTN_REFRESH_IMMEDIATE, 1},
 };
@@ -232,6 +232,7 @@ START_TEST(verifying_finds_damaged_states)
     struct stream stream;
     bool is_exact = variants[_i].method == ATTN_EXACT ||
                     (variants[_i].policy == ATTN_LANDMARKS_MEANS && variants[_i].landmarks >= variants[_i].window);
+    bool sums_nothing = is_exact || (variants[_i].policy == ATTN_LANDMARKS_FIXED && variants[_i].retroactive);
     open_variant(&stream, _i);
     size_t n_frames = 3 * (size_t)variants[_i].window, n_found = 0;
     float *frames = noise(1, n_frames * FRAME, 1), *values = (float *)stream.state;
@@ -245,7 +246,7 @@ START_TEST(verifying_finds_damaged_states)
         n_found += !(difference < 1e-4);
         values[i] = good;
     }
-    if (!is_exact)
+    if (!sums_nothing)
         ck_assert_uint_gt(n_found, MODEL_DIM);
     stream_close(&stream);
     free(frames);
@@ -315,7 +316,9 @@ START_TEST(frames_without_output_advance_the_state_equally)
         if (t % 7 == 6)
             same_bits(&all, outputs[0], outputs[1], t);
     }
-    ck_assert_int_eq(memcmp(all.state, some.state, all.info.state_bytes), 0);
+    /* All but the header, in which the work of the newest frame is another. */
+    ck_assert_int_eq(
+        memcmp((char *)all.state + ATTN_ALIGN, (char *)some.state + ATTN_ALIGN, all.info.state_bytes - ATTN_ALIGN), 0);
     stream_close(&all);
     stream_close(&some);
     free(frames);
