@@ -109,7 +109,8 @@ def nystrom(frames, n, m, scale="matrix", landmarks=None, refresh="immediate", s
 
 
 def retroactive(frames, n, m=0, scale="matrix", landmarks=None, refresh="immediate", start=0):
-    """[T, 3, H, d] -> [T, n, H, d]: row r of output t is for position t - n + 1 + r, zeros where the stream has none. m = 0: exact."""
+    """[T, 3, H, d] -> [T, n, H, d]: row r of output t is for position t - n + 1 + r, zeros where the stream has none.
+    m = 0: exact."""
     q, k, v = np.float64(frames).transpose(1, 2, 0, 3)
     heads, n_rows, d = q.shape
     output = np.zeros((n_rows, n, heads, d))
