@@ -10,11 +10,6 @@
 #include "attn/attn.h"
 #include "bounds.h"
 
-enum attn_residual_tap { ATTN_TAP_NEWEST, ATTN_TAP_OLDEST };
-enum attn_norm_place { ATTN_NORM_POST, ATTN_NORM_PRE };
-enum attn_activation { ATTN_GELU, ATTN_RELU };
-enum attn_head { ATTN_HEAD_SOFTMAX, ATTN_HEAD_SIGMOID, ATTN_HEAD_IDENTITY };
-enum attn_head_merge { ATTN_MERGE_CONCAT, ATTN_MERGE_RAW };
 
 struct attn_layer_config {
     enum attn_method method;
