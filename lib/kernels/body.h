@@ -11,7 +11,6 @@
 #include "body_function.h"
 
 #include "body_aggregate.h"
-#include "body_packed.h"
 #include "body_product.h"
 #include "body_rows.h"
 

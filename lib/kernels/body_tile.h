@@ -6,23 +6,27 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <string.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
-/* For loops over registers: their bounds are constants once all is inlined. */
+/* A loop over registers: its bound is a constant once all is inlined. */
 #ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
 #else
-#define UNROLL _Pragma("GCC unroll 32")
+#define EACH(i, n) _Pragma("GCC unroll 32") for (size_t i = 0; i < (n); i++)
 #endif
 
 enum {
     PER_PANEL = ATTN_PANEL / WIDTH, /* vectors of a panel */
     SUMS = REGISTERS * 3 / 4,       /* of a tile; the other registers are for its operands */
+    /* Rows of a tile: no more than pay, unless it is as narrow as one panel. */
     MOST_ROWS = SUMS / PER_PANEL < 12 ? SUMS / PER_PANEL : 12,
-    MOST_PANELS = 8
+    MOST_ROWS_OF_PANEL = SUMS / PER_PANEL < 16 ? SUMS / PER_PANEL : 16
 };
 
-/* What a tile is summed over: A row-major, B in panels, or as one matrix where the panels lie side by side. */
+/* What is summed over: A row by row, B in panels, or as it is where the panels lie side by side. */
 struct operands {
     size_t k;
     const float *left;
@@ -31,31 +35,84 @@ struct operands {
     size_t right_stride, panel_stride;
 };
 
-/* sum[rows][vectors] += A[rows×K] · B[K × vectors·WIDTH]. The operands of which there are fewer are held, the others
- * pass by one at a time. */
-INLINE void tile(const size_t rows, const size_t vectors, vec *sum, const struct operands *in)
+/* Where it goes: y = a · (bias + the sums). */
+struct results {
+    float *y;
+    size_t stride;
+    const float *bias; /* of every column of the tile */
+    float a;
+    size_t n_columns; /* no more than this are written of each row */
+};
+
+/* Vector v of a row of B, which is whole or has n columns */
+INLINE vec load_right(const struct operands *in, const float *row, size_t v, const bool whole, size_t n)
+{
+    const float *p = row + v / PER_PANEL * in->panel_stride + v % PER_PANEL * WIDTH;
+    return whole ? vec_load(p) : vec_load_part(p, n);
+}
+
+/* sum[rows][vectors] += A[rows×K] · B[K × vectors·WIDTH]. Of the operands, those of which there are fewer are held and
+ * the others pass by one at a time. */
+INLINE void tile_sum(const size_t rows, const size_t vectors, vec *sum, const struct operands *in, const bool whole,
+                     size_t n)
 {
     const float *left = in->left, *right = in->right;
     for (size_t k = 0; k < in->k; k++, left++, right += in->right_stride) {
         vec held[SUMS];
         if (rows < vectors) {
-            UNROLL for (size_t i = 0; i < rows; i++) held[i] = vec_keep(vec_set(left[i * in->left_stride]));
-            UNROLL for (size_t v = 0; v < vectors; v++)
-            {
-                vec b = vec_load(right + v / PER_PANEL * in->panel_stride + v % PER_PANEL * WIDTH);
+            EACH (i, rows)
+                held[i] = vec_keep(vec_set(left[i * in->left_stride]));
+            EACH (v, vectors) {
+                vec b = load_right(in, right, v, whole, n);
                 b = rows > 1 ? vec_keep(b) : b;
-                UNROLL for (size_t i = 0; i < rows; i++) sum[i * vectors + v] =
-                    vec_fma(held[i], b, sum[i * vectors + v]);
+                EACH (i, rows)
+                    sum[i * vectors + v] = vec_fma(held[i], b, sum[i * vectors + v]);
             }
         } else {
-            UNROLL for (size_t v = 0; v < vectors; v++) held[v] =
-                vec_keep(vec_load(right + v / PER_PANEL * in->panel_stride + v % PER_PANEL * WIDTH));
-            UNROLL for (size_t i = 0; i < rows; i++)
-            {
+            EACH (v, vectors)
+                held[v] = vec_keep(load_right(in, right, v, whole, n));
+            EACH (i, rows) {
                 vec a = vec_set(left[i * in->left_stride]);
-                UNROLL for (size_t v = 0; v < vectors; v++) sum[i * vectors + v] =
-                    vec_fma(a, held[v], sum[i * vectors + v]);
+                EACH (v, vectors)
+                    sum[i * vectors + v] = vec_fma(a, held[v], sum[i * vectors + v]);
             }
+        }
+    }
+}
+
+/* Writes the first n_columns of each row, where that is fewer than the tile has. */
+INLINE void store_columns(const size_t rows, const size_t vectors, const vec *sum, const struct results *to)
+{
+    float values[SUMS * WIDTH];
+    EACH (i, rows * vectors)
+        vec_store(values + i * WIDTH, sum[i]);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(to->y + i * to->stride, values + i * vectors * WIDTH, to->n_columns * sizeof(float));
+}
+
+/* One tile from its bias to where it goes. */
+INLINE void tile(const size_t rows, const size_t vectors, const struct operands *in, const struct results *to,
+                 const bool whole)
+{
+    const struct results out = *to; /* which no store can change */
+    vec sum[SUMS], a = vec_set(out.a);
+    EACH (i, rows)
+        EACH (v, vectors)
+            sum[i * vectors + v] = vec_load(out.bias + v * WIDTH);
+    tile_sum(rows, vectors, sum, in, whole, out.n_columns);
+    EACH (i, rows * vectors)
+        sum[i] *= a;
+    if (whole && out.n_columns < vectors * WIDTH) {
+        store_columns(rows, vectors, sum, &out);
+        return;
+    }
+    EACH (i, rows) {
+        EACH (v, vectors) {
+            float *y = out.y + i * out.stride + v * WIDTH;
+            if (whole)
+                vec_store(y, sum[i * vectors + v]);
+            else
+                vec_store_part(y, sum[i * vectors + v], out.n_columns);
         }
     }
 }

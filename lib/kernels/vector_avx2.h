@@ -122,3 +122,19 @@ static inline float vec_largest(vec x)
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+
+/* In 128 bits each: the halves of a and of b added, a0+a2 a1+a3 b0+b2 b1+b3. */
+static inline vec vec_halves(vec a, vec b)
+{
+    return _mm256_shuffle_ps(a, b, 0x44) + _mm256_shuffle_ps(a, b, 0xee);
+}
+
+/* Those of rows r and r + 4 in the halves of one vector, then of four rows, then of all eight. */
+static inline vec vec_sums(const vec x[WIDTH])
+{
+    vec two[4];
+    for (size_t r = 0; r < 4; r++)
+        two[r] = _mm256_permute2f128_ps(x[r], x[r + 4], 0x20) + _mm256_permute2f128_ps(x[r], x[r + 4], 0x31);
+    vec a = vec_halves(two[0], two[1]), b = vec_halves(two[2], two[3]);
+    return _mm256_shuffle_ps(a, b, 0x88) + _mm256_shuffle_ps(a, b, 0xdd);
+}

@@ -124,3 +124,24 @@ static inline float vec_largest(vec x)
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+
+/* In 128 bits each: the halves of a and of b added, a0+a2 a1+a3 b0+b2 b1+b3. */
+static inline vec vec_halves(vec a, vec b)
+{
+    return _mm512_shuffle_ps(a, b, 0x44) + _mm512_shuffle_ps(a, b, 0xee);
+}
+
+/* The quarters of one vector for rows r, r + 4, r + 8 and r + 12. */
+static inline vec vec_four_rows(const vec *x)
+{
+    vec a = _mm512_shuffle_f32x4(x[0], x[4], 0x44) + _mm512_shuffle_f32x4(x[0], x[4], 0xee);
+    vec b = _mm512_shuffle_f32x4(x[8], x[12], 0x44) + _mm512_shuffle_f32x4(x[8], x[12], 0xee);
+    return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
+}
+
+static inline vec vec_sums(const vec x[WIDTH])
+{
+    vec a = vec_halves(vec_four_rows(x), vec_four_rows(x + 1));
+    vec b = vec_halves(vec_four_rows(x + 2), vec_four_rows(x + 3));
+    return _mm512_shuffle_ps(a, b, 0x88) + _mm512_shuffle_ps(a, b, 0xdd);
+}

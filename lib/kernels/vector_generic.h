@@ -139,3 +139,12 @@ static inline float vec_largest(vec x)
     float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
     return a > b ? a : b;
 }
+
+/* The sums of WIDTH vectors, each with the bits of vec_sum */
+static inline vec vec_sums(const vec x[WIDTH])
+{
+    vec a = {x[0][0], x[0][1], x[1][0], x[1][1]}, b = {x[0][2], x[0][3], x[1][2], x[1][3]};
+    vec c = {x[2][0], x[2][1], x[3][0], x[3][1]}, d = {x[2][2], x[2][3], x[3][2], x[3][3]};
+    vec ab = a + b, cd = c + d;
+    return (vec){ab[0], ab[2], cd[0], cd[2]} + (vec){ab[1], ab[3], cd[1], cd[3]};
+}

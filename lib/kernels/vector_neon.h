@@ -121,3 +121,14 @@ static inline float vec_largest(vec x)
     float a = vget_lane_f32(two, 0), b = vget_lane_f32(two, 1);
     return a > b ? a : b;
 }
+
+/* The halves of a and of b added: a0+a2 a1+a3 b0+b2 b1+b3 */
+static inline vec vec_halves(vec a, vec b)
+{
+    return vcombine_f32(vget_low_f32(a), vget_low_f32(b)) + vcombine_f32(vget_high_f32(a), vget_high_f32(b));
+}
+
+static inline vec vec_sums(const vec x[WIDTH])
+{
+    return vpaddq_f32(vec_halves(x[0], x[1]), vec_halves(x[2], x[3]));
+}
