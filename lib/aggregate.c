@@ -51,17 +51,16 @@ void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, con
 void attn_aggregates_fold(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t j,
                           float *logits, const float *values, size_t n_rows, size_t d)
 {
-    float offset = from.offset[j], sum = from.sum[j];
-    if (n_rows > 0) {
-        float own = attn_ceil(run->kernels->max(n_rows, logits));
-        offset = own > offset ? own : offset;
-        sum *= attn_exp2_integer(from.offset[j] - offset);
-        sum += run->kernels->weights(n_rows, logits, offset, logits);
-    }
-    float rescale = from.sum[j] > 0.0f ? attn_exp2_integer(from.offset[j] - offset) : 0.0f;
-    attn_run_combine(run, n_rows, d, to.vector + j * d, rescale, from.vector + j * d, logits, values);
-    to.offset[j] = offset;
-    to.sum[j] = sum;
+    struct attn_folding folding = {
+        .offset = to.offset + j,
+        .sum = to.sum + j,
+        .vector = to.vector + j * d,
+        .from_offset = from.offset[j],
+        .from_sum = from.sum[j],
+        .from_vector = from.vector + j * d,
+    };
+    run->kernels->fold(n_rows, d, &folding, logits, values);
+    attn_run_count(run, (n_rows + 1) * (d + 1), (n_rows + 2) * (d + 1) + n_rows);
 }
 
 void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size_t j, struct attn_aggregates from,

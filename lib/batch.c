@@ -48,7 +48,7 @@ static void attention_weights(const struct batch *batch, size_t n, float *weight
 {
     batch->kernels->logits(n, batch->options->head_dim, weights, rows, x);
     batch->kernels->scale(n, weights, batch->scale, weights);
-    batch->kernels->softmax2(n, weights);
+    batch->kernels->softmax2(1, n, weights);
 }
 
 /* y[n] = w[R] · rows[R×n] */

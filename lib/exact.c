@@ -39,7 +39,7 @@ void attn_exact_attend(const struct attn_shape *shape, struct attn_run *run, str
     run->kernels->scale(d, scaled_q, shape->scale, q);
     attn_run_logits(run, n_low, d, weights, keys + low * d, scaled_q);
     attn_run_logits(run, n_high, d, weights + n_low, keys + high * d, scaled_q);
-    attn_run_softmax2(run, n_rows, weights);
+    attn_run_softmax2(run, 1, n_rows, weights);
     attn_run_combine(run, n_low, d, output, 0.0f, NULL, weights, values + low * d);
     if (n_high > 0)
         attn_run_combine(run, n_high, d, output, 1.0f, output, weights + n_low, values + high * d);

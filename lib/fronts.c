@@ -42,9 +42,9 @@ size_t attn_fronts_floats(const struct attn_fronts *fronts)
 
 size_t attn_fronts_scratch(const struct attn_fronts *fronts)
 {
-    size_t longest = attn_segments_longest(&fronts->segments);
+    size_t n = fronts->segments.n;
     size_t group = 3 * group_size(fronts->landmarks, fronts->segments.count);
-    return longest > group ? longest : group;
+    return n > group ? n : group;
 }
 
 struct attn_aggregates attn_fronts_back(const struct attn_fronts *fronts, float *memory)
@@ -86,37 +86,44 @@ void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
         attn_aggregates_clear(mid(fronts, memory, (struct attn_fronts_group){0, mids}), 0, mids, d);
 }
 
-/* Rows first … end − 1 of a segment, counted from its last backward, join the chains of the group: `segment`'s front becomes
- * what it is already, or `newer` where first is 0, and these frames. */
+/* One landmark's backward scan. */
+struct scan {
+    size_t j;
+    const float *q;  /* [d] */
+    float *logits;   /* [n], by slot */
+    bool has_logits; /* of the whole window */
+};
+
+/* Rows first … end − 1 of a segment, counted from its last backward, join the chain: `segment`'s front becomes what it is
+ * already, or `newer` where first is 0, and these frames. */
 static void scan_rows(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
-                      float *memory, const struct attn_fronts_source *source, size_t segment, size_t newer,
-                      size_t first, size_t end, float *logits)
+                      float *memory, const struct attn_fronts_source *source, const struct scan *scan, size_t segment,
+                      size_t newer, size_t first, size_t end)
 {
     const struct attn_segments *segments = &fronts->segments;
-    struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
     size_t d = fronts->head_dim, last = attn_segments_end(segments, segment);
     size_t filled = attn_place_from(segments, place, segment);
     size_t from = last - end > filled ? last - end : filled, to = last - first > from ? last - first : from;
     struct attn_aggregates front = boundary(fronts, memory, segment);
-    for (size_t j = group.first; j < group.end; j++) {
-        attn_run_logits(run, to - from, d, logits, source->keys + from * d, source->q + (j - group.first) * d);
-        attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, j, logits,
-                             source->values + from * d, to - from, d);
-    }
+    if (!scan->has_logits)
+        attn_run_logits(run, to - from, d, scan->logits + from, source->keys + from * d, scan->q);
+    attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, scan->j,
+                         scan->logits + from, source->values + from * d, to - from, d);
 }
 
 /* The part first … end − 1 of the backward scan, counted in slots, that begins with the last slot of segment `newest`; the
  * front that it starts from is that of the segment after the one that closes, which is empty. */
 static void scan(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place, float *memory,
-                 const struct attn_fronts_source *source, size_t newest, size_t first, size_t end, float *logits)
+                 const struct attn_fronts_source *source, const struct scan *scan, size_t newest, size_t first,
+                 size_t end)
 {
     const struct attn_segments *segments = &fronts->segments;
     size_t newer = attn_segments_next(segments, place->segment);
     for (size_t segment = newest, base = 0; base < end; segment = attn_segments_before(segments, segment)) {
         size_t length = attn_segments_end(segments, segment) - attn_segments_start(segments, segment);
         if (base + length > first)
-            scan_rows(fronts, run, place, memory, source, segment, newer, first > base ? first - base : 0,
-                      end - base < length ? end - base : length, logits);
+            scan_rows(fronts, run, place, memory, source, scan, segment, newer, first > base ? first - base : 0,
+                      end - base < length ? end - base : length);
         base += length;
         newer = segment;
     }
@@ -146,8 +153,11 @@ void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, c
     size_t slots = n_older(fronts, place);
     uint64_t first = (uint64_t)slots * place->row / place->length;
     uint64_t end = (uint64_t)slots * (place->row + 1) / place->length;
-    scan(fronts, run, place, memory, source, attn_segments_before(&fronts->segments, place->segment), (size_t)first,
-         (size_t)end, scratch);
+    size_t newest = attn_segments_before(&fronts->segments, place->segment);
+    for (size_t j = group.first; j < group.end; j++) {
+        struct scan own_scan = {.j = j, .q = source->q + (j - group.first) * d, .logits = scratch};
+        scan(fronts, run, place, memory, source, &own_scan, newest, (size_t)first, (size_t)end);
+    }
 }
 
 /* Spread: the frames of the segment that closes join the chain that was made meanwhile. */
@@ -166,6 +176,19 @@ static void complete(const struct attn_fronts *fronts, struct attn_run *run, con
     }
 }
 
+/* Immediate: the whole scan. */
+static void scan_window(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                        float *memory, const struct attn_fronts_source *source, struct attn_fronts_group group,
+                        float *logits)
+{
+    size_t n = fronts->segments.n, d = fronts->head_dim;
+    for (size_t j = group.first; j < group.end; j++) {
+        struct scan own = {j, source->q + (j - group.first) * d, logits, true};
+        attn_run_logits(run, n, d, logits, source->keys, own.q);
+        scan(fronts, run, place, memory, source, &own, place->segment, 0, n_older(fronts, place) + place->length);
+    }
+}
+
 void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                       float *memory, const struct attn_fronts_source *source, float *scratch)
 {
@@ -176,5 +199,5 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
     if (fronts->spread)
         complete(fronts, run, place, memory, group);
     else
-        scan(fronts, run, place, memory, source, place->segment, 0, n_older(fronts, place) + place->length, scratch);
+        scan_window(fronts, run, place, memory, source, group, scratch);
 }

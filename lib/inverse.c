@@ -15,16 +15,14 @@ struct matrices {
 
 struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work)
 {
-    struct attn_norms norms = {0};
-    memset(work, 0, m * sizeof(float));
-    for (size_t i = 0; i < m; i++) {
-        float row = 0.0f;
-        for (size_t j = 0; j < m; j++)
-            row += gamma[i * m + j];
-        norms.row = row > norms.row ? row : norms.row;
-        run->kernels->add(m, work, gamma + i * m);
-    }
-    norms.column = run->kernels->max(m, work);
+    float *ones = work, *sums = work + m;
+    struct attn_norms norms;
+    for (size_t i = 0; i < m; i++)
+        ones[i] = 1.0f;
+    attn_run_logits(run, m, m, sums, gamma, ones);
+    norms.row = run->kernels->max(m, sums);
+    attn_run_combine(run, m, m, sums, 0.0f, NULL, ones, gamma);
+    norms.column = run->kernels->max(m, sums);
     return norms;
 }
 
@@ -120,8 +118,7 @@ void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t
 {
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
-        for (size_t i = 0; i < m; i++)
-            attn_run_softmax2(run, m, gamma + h * stride + i * m);
+        attn_run_softmax2(run, m, m, gamma + h * stride);
         if (shared)
             largest = attn_inverse_larger(largest, attn_inverse_norms(run, gamma + h * stride, m, work));
     }

@@ -13,7 +13,7 @@ struct attn_norms {
     float column, row;
 };
 
-/* The norms of Γ [m×m], which is not negative; `work` holds m floats. */
+/* The norms of Γ [m×m], which is not negative; `work` holds 2m floats. */
 struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work);
 
 /* The larger of each. */

@@ -130,7 +130,7 @@ void attn_landmarks_done(struct attn_landmarks *landmarks)
 size_t attn_landmarks_scratch(const struct attn_landmarks *landmarks)
 {
     size_t m = landmarks->count;
-    return attn_inverse_work(m) > m ? attn_inverse_work(m) : m;
+    return attn_inverse_work(m) > 2 * m ? attn_inverse_work(m) : 2 * m;
 }
 
 struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h)
@@ -206,10 +206,8 @@ static void connect(const struct attn_landmarks *landmarks, struct attn_run *run
                     size_t j, float *column)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_combine(run, d, m, head.logits + j * m, 0.0f, NULL, head.pending_q, head.k_by_d);
-    attn_run_combine(run, d, m, column, 0.0f, NULL, head.pending_k, head.q_by_d);
-    run->kernels->clamp(m, head.logits + j * m);
-    run->kernels->clamp(m, column);
+    attn_run_logits_by_d(run, d, m, head.logits + j * m, head.pending_q, head.k_by_d);
+    attn_run_logits_by_d(run, d, m, column, head.pending_k, head.q_by_d);
     for (size_t i = 0; i < m; i++)
         head.logits[i * m + j] = i == j ? head.logits[i * m + j] : column[i];
     attn_run_logits(run, 1, d, head.logits + j * m + j, head.pending_k, head.pending_q);
@@ -236,16 +234,13 @@ void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_ru
 static void take_gamma(struct attn_run *run, const struct attn_arc *arc, float *gamma, const float *logits)
 {
     size_t m = arc->m;
-    for (size_t i = 0; i < m; i++) {
-        float *row = gamma + i * m;
-        if (!in_arc(arc, i)) {
-            memset(row, 0, m * sizeof(float));
-            continue;
-        }
-        memcpy(row, logits + i * m, m * sizeof(float));
-        attn_landmarks_mask(arc, row);
-        attn_run_softmax2(run, m, row);
-    }
+    memcpy(gamma, logits, m * m * sizeof(float));
+    for (size_t i = 0; arc->count < m && i < m; i++)
+        attn_landmarks_mask(arc, gamma + i * m);
+    attn_run_softmax2(run, m, m, gamma);
+    for (size_t i = 0; arc->count < m && i < m; i++)
+        if (!in_arc(arc, i))
+            memset(gamma + i * m, 0, m * sizeof(float));
 }
 
 /* Γ and the start of Z for every head: the norms may be those of all. */
@@ -323,9 +318,8 @@ void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_ru
                           struct attn_landmarks_head head, const float *scaled_q, float *weights, float *beta)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_combine(run, d, m, beta, 0.0f, NULL, scaled_q, head.k_by_d);
-    run->kernels->clamp(m, beta);
+    attn_run_logits_by_d(run, d, m, beta, scaled_q, head.k_by_d);
     attn_landmarks_mask(now, beta);
-    attn_run_softmax2(run, m, beta);
+    attn_run_softmax2(run, 1, m, beta);
     attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head.inverse);
 }

@@ -198,8 +198,7 @@ static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, co
     memcpy(head->values + moment->place.slot * d, qkv + 2 * model_dim, d * sizeof(float));
     attn_run_count(run, 0, 6 * d);
     attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, key);
-    attn_run_combine(run, d, m, work->logits, 0.0f, NULL, key, head->landmarks.q_by_d);
-    run->kernels->clamp(m, work->logits);
+    attn_run_logits_by_d(run, d, m, work->logits, key, head->landmarks.q_by_d);
     struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
     run->kernels->admit(m, back.offset, back.sum, work->rescale, work->weight, work->logits);
 }

@@ -110,12 +110,10 @@ static void take_delta(const struct attn_retroactive *retroactive, struct attn_r
             work->delta[j * w + i] = work->beta[i * m + j];
     memset(work->rest, 0, m * sizeof(float));
     attn_landmarks_mask(now, work->rest);
-    for (size_t j = 0; j < m; j++) {
-        if (work->rest[j] == 0.0f)
-            attn_run_softmax2(run, w, work->delta + j * w);
-        else
+    attn_run_softmax2(run, m, w, work->delta);
+    for (size_t j = 0; j < m; j++)
+        if (work->rest[j] != 0.0f)
             memset(work->delta + j * w, 0, w * sizeof(float));
-    }
 }
 
 /* rows[w][d] = β[w×m] · (g(Γ)[m×m] · (Δ[m×w] · V[w×d])) */
@@ -134,10 +132,9 @@ static void read_nystrom(const struct attn_retroactive *retroactive, struct attn
     attn_run_product(run, m, m, d, work->weighted, 1.0f, head->landmarks.inverse, work->delta_v);
     attn_run_product(run, w, d, m, work->beta, 1.0f, work->queries, head->landmarks.k_by_d);
     run->kernels->clamp(w * m, work->beta);
-    for (size_t i = 0; i < w; i++) {
+    for (size_t i = 0; i < w; i++)
         attn_landmarks_mask(now, work->beta + i * m);
-        attn_run_softmax2(run, m, work->beta + i * m);
-    }
+    attn_run_softmax2(run, w, m, work->beta);
     attn_run_product(run, w, m, d, rows, 1.0f, work->beta, work->weighted);
 }
 

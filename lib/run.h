@@ -42,6 +42,13 @@ static inline void attn_run_logits(struct attn_run *run, size_t n_rows, size_t d
     attn_run_count(run, n_rows * d, n_rows * d + d + n_rows);
 }
 
+static inline void attn_run_logits_by_d(struct attn_run *run, size_t d, size_t m, float *logits, const float *x,
+                                        const float *by_d)
+{
+    run->kernels->logits_by_d(d, m, logits, x, by_d);
+    attn_run_count(run, d * m, d * m + d + m);
+}
+
 static inline void attn_run_combine(struct attn_run *run, size_t n_rows, size_t d, float *y, float a, const float *y0,
                                     const float *w, const float *rows)
 {
@@ -70,8 +77,8 @@ static inline void attn_run_blend(struct attn_run *run, size_t n, float *z, floa
     attn_run_count(run, 2 * n, 3 * n);
 }
 
-static inline void attn_run_softmax2(struct attn_run *run, size_t n, float *x)
+static inline void attn_run_softmax2(struct attn_run *run, size_t n_rows, size_t n, float *x)
 {
-    run->kernels->softmax2(n, x);
-    attn_run_count(run, n, 2 * n);
+    run->kernels->softmax2(n_rows, n, x);
+    attn_run_count(run, n_rows * n, 2 * n_rows * n);
 }

@@ -249,12 +249,12 @@ static void take_weights(const struct attn_kernels *kernels, const struct work *
                          const float *q_landmarks, const float *k_landmarks, const float *inverse)
 {
     kernels->logits(c, d, work->beta, k_landmarks, work->query);
-    kernels->softmax2(c, work->beta);
+    kernels->softmax2(1, c, work->beta);
     kernels->product(1, c, c, work->shares, 1.0f, work->beta, inverse);
     memset(work->weights, 0, n_rows * sizeof(float));
     for (size_t j = 0; j < c; j++) {
         kernels->logits(n_rows, d, work->logits, work->keys, q_landmarks + j * d);
-        kernels->softmax2(n_rows, work->logits);
+        kernels->softmax2(1, n_rows, work->logits);
         kernels->blend(n_rows, work->weights, 1.0f, work->weights, work->shares[j], work->logits);
     }
 }
@@ -290,7 +290,7 @@ void attn_window_attend(const struct attn_window *window, struct attn_run *run, 
                          inverse + h * c * c);
         } else {
             kernels->logits(n_rows, d, work.weights, work.keys, work.query);
-            kernels->softmax2(n_rows, work.weights);
+            kernels->softmax2(1, n_rows, work.weights);
         }
         kernels->combine(n_rows, d, output + h * d, 0.0f, output + h * d, work.weights, work.values);
     }

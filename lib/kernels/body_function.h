@@ -140,10 +140,28 @@ static float weights(size_t n, float *to, float offset, const float *logits)
     return powers(n, to, offset, logits, exp2_of);
 }
 
-static void softmax2(size_t n, float *x)
+/* A row that fits one vector. */
+static inline void softmax2_short(size_t n, float *x)
 {
-    float sum = powers(n, x, max_of(n, x), x, exp2_of);
-    scale(n, x, 1.0f / sum, x);
+    vec own = load_at_most(x, n, -INFINITY);
+    vec power = exp2_of(own - vec_set(vec_largest(own)));
+    power = power * vec_set(1.0f / vec_sum(power));
+    if (n == WIDTH)
+        vec_store(x, power);
+    else
+        vec_store_part(x, power, n);
+}
+
+static void softmax2(size_t n_rows, size_t n, float *x)
+{
+    for (size_t r = 0; r < n_rows; r++, x += n) {
+        if (n <= WIDTH) {
+            softmax2_short(n, x);
+            continue;
+        }
+        float sum = powers(n, x, max_of(n, x), x, exp2_of);
+        scale(n, x, 1.0f / sum, x);
+    }
 }
 
 static void softmax(size_t n, float *x)

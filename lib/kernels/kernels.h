@@ -39,6 +39,13 @@ struct attn_reading {
     float *work;                               /* [3m] */
 };
 
+/* One aggregate out of another: what attn_kernels.fold writes and reads. */
+struct attn_folding {
+    float *offset, *sum, *vector; /* vector [d] */
+    float from_offset, from_sum;
+    const float *from_vector;     /* [d] */
+};
+
 struct attn_kernels {
     enum attn_variant variant;
     const char *name;
@@ -56,6 +63,8 @@ struct attn_kernels {
     void (*logits)(size_t n_rows, size_t d, float *logits, const float *rows, const float *x);
     /* x[n] within ± ATTN_LOGIT_LIMIT, NaN to the lower bound, in place */
     void (*clamp)(size_t n, float *x);
+    /* logits[m] = x[d] · B[d×m], within ± ATTN_LOGIT_LIMIT */
+    void (*logits_by_d)(size_t d, size_t m, float *logits, const float *x, const float *by_d);
     /* y[d] = a · y0[d] + w[R] · rows[R×d]; y0 may be y, and is not read where a is 0. */
     void (*combine)(size_t n_rows, size_t d, float *y, float a, const float *y0, const float *w, const float *rows);
     /* C[M×N] = a · A[M×K] · B[K×N] */
@@ -70,12 +79,15 @@ struct attn_kernels {
     /* weights[n] = 2^(logits[n] − offset), and their sum; no logit is above the offset, and what is below 2^−100 is 0.
      * weights may be logits. */
     float (*weights)(size_t n, float *weights, float offset, const float *logits);
-    /* x[n] = 2^x[n] / Σ 2^x[n], n > 0 */
-    void (*softmax2)(size_t n, float *x);
+    /* x_r[n] = 2^x_r[n] / Σ 2^x_r[n] for each row of x[R×n], n > 0 */
+    void (*softmax2)(size_t n_rows, size_t n, float *x);
 
     /* One more frame with logits[m] joins each of m aggregates (offset, sum; aggregate.h): offset and sum become the new
      * ones, and what its vector has to become is rescale · vector + weight · value. */
     void (*admit)(size_t m, float *offset, float *sum, float *rescale, float *weight, const float *logits);
+    /* One aggregate = another, which may be the same, and R more frames with logits[R], which are used up, and
+     * values[R×d]. */
+    void (*fold)(size_t n_rows, size_t d, const struct attn_folding *folding, float *logits, const float *values);
     /* vectors_j[d] = rescale_j · vectors_j[d] + weight_j · v[d] for m rows j, and y[d] += Σ_j b_j · the new vectors_j[d]; y and
      * b both NULL: not read out. */
     void (*extend)(size_t m, size_t d, float *vectors, const float *rescale, const float *weight, const float *v,

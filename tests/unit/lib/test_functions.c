@@ -170,7 +170,7 @@ START_TEST(softmax_of_large_numbers_does_not_overflow)
     ck_assert(y[0] == 0.5f && y[1] == 0.5f);
     kernels->softmax(1, z);
     ck_assert(z[0] == 1.0f);
-    kernels->softmax2(3, w);
+    kernels->softmax2(1, 3, w);
     ck_assert(w[0] == 0.5f && w[1] == 0.0f && w[2] == 0.5f);
 }
 END_TEST
@@ -326,7 +326,7 @@ START_TEST(weights_and_softmax_are_right_at_every_length)
         for (size_t i = 0; i < n; i++)
             check_relative("weights", x[i], y[i], exp2((double)(x[i] - 20.0f)), 1.0e-7);
         memcpy(y, x, n * sizeof(float));
-        kernels->softmax2(n, y);
+        kernels->softmax2(1, n, y);
         for (size_t i = 0; i < n; i++)
             check_near("softmax2", x[i], y[i], exp2((double)x[i]) / two, 2e-7);
         memcpy(y, x, n * sizeof(float));
