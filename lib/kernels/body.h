@@ -13,6 +13,7 @@
 #include "body_aggregate.h"
 #include "body_product.h"
 #include "body_rows.h"
+#include "body_shares.h"
 
 #include "body_fold.h"
 

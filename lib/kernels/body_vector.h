@@ -40,12 +40,14 @@ static size_t first_not_finite(size_t n, const float *x)
     vec zero = vec_set(0.0f);
     for (size_t first = 0; first < n; first += CHUNK) {
         size_t end = n - first < CHUNK ? n : first + CHUNK, i = first;
-        vec sum = zero;
-        for (; i + WIDTH <= end; i += WIDTH)
+        vec sum = zero, other = zero;
+        for (; i + 2 * WIDTH <= end; i += 2 * WIDTH) {
             sum = vec_fma(zero, vec_load(x + i), sum);
-        if (i < end)
-            sum = vec_fma(zero, vec_load_part(x + i, end - i), sum);
-        if (vec_sum(sum) == 0.0f)
+            other = vec_fma(zero, vec_load(x + i + WIDTH), other);
+        }
+        for (; i < end; i += WIDTH)
+            sum = vec_fma(zero, end - i < WIDTH ? vec_load_part(x + i, end - i) : vec_load(x + i), sum);
+        if (vec_sum(sum + other) == 0.0f)
             continue;
         for (i = first; i < end; i++)
             if (!isfinite(x[i]))
