@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "attn/attn.h"
+#include "frame.h"
 #include "model.h"
-#include "run.h"
 
 struct attn_encoder; /* immutable after its making */
 
@@ -26,16 +26,6 @@ size_t attn_encoder_scratch_bytes(const struct attn_encoder *encoder, size_t n);
 
 /* Makes the state block empty. */
 void attn_encoder_reset(const struct attn_encoder *encoder, void *state);
-
-/* One frame of one stream. */
-struct attn_encoder_frame {
-    void *state;           /* the stream's block */
-    struct attn_when when; /* one position more each step */
-    const float *input;    /* [input_dim], finite */
-    enum attn_output kind; /* one that the model has */
-    float *output;         /* [attn_encoder_output_dim(kind)], or NULL: only the state advances */
-    struct attn_work work; /* out: that of the attention of all layers */
-};
 
 /* The step of n frames of n different streams: the bits of each are those that it has alone. `scratch`:
  * attn_encoder_scratch_bytes(n), or more, aligned to ATTN_ALIGN. No input, output or state overlaps another. */

@@ -7,12 +7,14 @@
  */
 #include "two_layers.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "layer.h"
 
 /* Where the arrays of a step lie in the scratch memory, bytes. */
 struct layout {
+    uint64_t newest; /* [frames][E]: what the second layer's attention gives */
     uint64_t qkv, attended, rows, normed, kv, means, queries, layer, attention, n_bytes;
 };
 
@@ -29,14 +31,17 @@ static uint64_t append(uint64_t *block_bytes, uint64_t n_floats)
     return offset;
 }
 
-static struct layout lay_out(const struct attn_model *model)
+static struct layout lay_out(const struct attn_model *model, size_t n_frames)
 {
     const struct attn_layer *first = &model->layers[0], *second = &model->layers[1];
     uint64_t model_dim = model->config.model_dim, n = model->config.window;
     uint64_t n_queries = 1 + attn_window_segments(second->window, (size_t)n);
     uint64_t attention = attn_attention_scratch_bytes(first->attention);
     uint64_t window = attn_window_scratch_bytes(second->window);
+    size_t block = n > n_frames ? (size_t)n : n_frames;
+    uint64_t of_first = attn_layer_scratch(model, first, block), of_second = attn_layer_scratch(model, second, block);
     struct layout layout = {0};
+    layout.newest = append(&layout.n_bytes, n_frames * model_dim);
     layout.qkv = append(&layout.n_bytes, 3 * model_dim);
     layout.attended = append(&layout.n_bytes, n * model_dim);
     layout.rows = append(&layout.n_bytes, n * model_dim);
@@ -44,7 +49,7 @@ static struct layout lay_out(const struct attn_model *model)
     layout.kv = append(&layout.n_bytes, n * 2 * model_dim);
     layout.means = append(&layout.n_bytes, n_queries * model_dim);
     layout.queries = append(&layout.n_bytes, n_queries * model_dim);
-    layout.layer = append(&layout.n_bytes, attn_layer_scratch(model, first, (size_t)n));
+    layout.layer = append(&layout.n_bytes, of_first > of_second ? of_first : of_second);
     layout.attention = append(&layout.n_bytes, (attention > window ? attention : window) / sizeof(float));
     return layout;
 }
@@ -55,9 +60,9 @@ uint64_t attn_two_layers_state_bytes(const struct attn_model *model)
            aligned((uint64_t)model->config.window * model->config.model_dim * sizeof(float));
 }
 
-uint64_t attn_two_layers_scratch_bytes(const struct attn_model *model)
+uint64_t attn_two_layers_scratch_bytes(const struct attn_model *model, size_t n)
 {
-    return lay_out(model).n_bytes;
+    return lay_out(model, n).n_bytes;
 }
 
 double attn_two_layers_multiply_adds(const struct attn_model *model)
@@ -77,7 +82,6 @@ static float *ring_of(const struct attn_model *model, void *state)
 
 void attn_two_layers_reset(const struct attn_model *model, void *state)
 {
-    memset(state, 0, (size_t)attn_two_layers_state_bytes(model));
     attn_attention_reset(model->layers[0].attention, state);
 }
 
@@ -91,42 +95,60 @@ static void unroll(const struct attn_model *model, float *rows, const float *rin
 }
 
 /* attended[E]: the second layer's attention of the newest of rows[n_rows][E]. */
-static void attend(const struct attn_model *model, struct attn_run *run, size_t n_rows, float *attended,
-                   const float *rows, char *base)
+static void attend(const struct attn_model *model, struct attn_run *run, const struct layout *layout, size_t n_rows,
+                   float *attended, char *base)
 {
     const struct attn_layer *layer = &model->layers[1];
-    struct layout layout = lay_out(model);
     size_t model_dim = model->config.model_dim, segments = attn_window_segments(layer->window, n_rows);
-    float *normed = (float *)(base + layout.normed), *means = (float *)(base + layout.means);
-    float *queries = (float *)(base + layout.queries), *kv = (float *)(base + layout.kv);
-    const float *source = attn_layer_source(model, layer, n_rows, normed, rows);
+    float *normed = (float *)(base + layout->normed), *means = (float *)(base + layout->means);
+    float *queries = (float *)(base + layout->queries), *kv = (float *)(base + layout->kv);
+    const float *source = attn_layer_source(model, layer, n_rows, normed, (float *)(base + layout->rows));
     memcpy(means, source + (n_rows - 1) * model_dim, model_dim * sizeof(float));
     attn_window_means(layer->window, n_rows, model_dim, means + model_dim, source);
     attn_layer_project(model, &layer->q, 1 + segments, 1, queries, means);
     attn_layer_project(model, &layer->qkv, n_rows, 2, kv, source);
-    attn_window_attend(layer->window, run, n_rows, attended, queries, kv, base + layout.attention);
+    attn_window_attend(layer->window, run, n_rows, attended, queries, kv, base + layout->attention);
 }
 
-void attn_two_layers_step(const struct attn_model *model, struct attn_run *run, void *state, struct attn_when when,
-                          float *x, float *attended, void *scratch)
+/* One frame. x[E], in: the first layer's input; out: the second layer's residual x′. attended[E], out: the second
+ * layer's attention of its newest row; NULL: only the state advances, and x stays. */
+static void step(const struct attn_model *model, struct attn_encoder_frame *frame, const struct layout *layout,
+                 float *x, float *attended, char *base)
 {
     const struct attn_layer *layer = &model->layers[0];
-    struct layout layout = lay_out(model);
-    size_t n = model->config.window, model_dim = model->config.model_dim, n_rows = attn_when_rows(when, n);
-    float *ring = ring_of(model, state), *qkv = (float *)((char *)scratch + layout.qkv);
-    float *all = (float *)((char *)scratch + layout.attended), *rows = (float *)((char *)scratch + layout.rows);
+    size_t n = model->config.window, model_dim = model->config.model_dim, n_rows = attn_when_rows(frame->when, n);
+    float *ring = ring_of(model, frame->state), *qkv = (float *)(base + layout->qkv);
+    float *all = (float *)(base + layout->attended), *rows = (float *)(base + layout->rows);
     bool raw = model->config.layers[0].head_merge == ATTN_MERGE_RAW;
+    struct attn_run run = {.kernels = model->kernels};
 
-    memcpy(ring + when.t % n * model_dim, x, model_dim * sizeof(float));
+    memcpy(ring + frame->when.t % n * model_dim, x, model_dim * sizeof(float));
     const float *source = attn_layer_source(model, layer, 1, rows, x);
     attn_layer_project(model, &layer->qkv, 1, 3, qkv, source);
-    attn_attention_step(layer->attention, run, state, when, qkv, attended != NULL ? all : NULL, raw,
-                        (char *)scratch + layout.attention);
-    if (attended == NULL)
-        return;
-    unroll(model, rows, ring, when.t, n_rows);
-    attn_layer_finish(model, layer, n_rows, rows, all, (float *)((char *)scratch + layout.layer));
-    attend(model, run, n_rows, attended, rows, scratch);
-    size_t tap = model->config.residual_tap == ATTN_TAP_OLDEST ? 0 : n_rows - 1;
-    memcpy(x, rows + tap * model_dim, model_dim * sizeof(float));
+    attn_attention_step(layer->attention, &run, frame->state, frame->when, qkv, attended != NULL ? all : NULL, raw,
+                        base + layout->attention);
+    if (attended != NULL) {
+        unroll(model, rows, ring, frame->when.t, n_rows);
+        attn_layer_finish(model, layer, n_rows, rows, all, (float *)(base + layout->layer));
+        attend(model, &run, layout, n_rows, attended, base);
+        size_t tap = model->config.residual_tap == ATTN_TAP_OLDEST ? 0 : n_rows - 1;
+        memcpy(x, rows + tap * model_dim, model_dim * sizeof(float));
+    }
+    attn_frame_count(frame, &run);
+}
+
+void attn_two_layers_step(const struct attn_model *model, struct attn_encoder_frame *frames, size_t n, float *x,
+                          void *scratch)
+{
+    struct layout layout = lay_out(model, n);
+    size_t model_dim = model->config.model_dim, n_rows = 0;
+    float *newest = (float *)((char *)scratch + layout.newest);
+    for (size_t i = 0; i < n; i++) {
+        bool wanted = frames[i].output != NULL;
+        step(model, &frames[i], &layout, x + i * model_dim, wanted ? newest + n_rows * model_dim : NULL, scratch);
+        if (wanted && n_rows != i)
+            memcpy(x + n_rows * model_dim, x + i * model_dim, model_dim * sizeof(float));
+        n_rows += wanted;
+    }
+    attn_layer_finish(model, &model->layers[1], n_rows, x, newest, (float *)((char *)scratch + layout.layer));
 }
