@@ -28,7 +28,6 @@ struct work {
     float *x;      /* [n][E] */
     float *normed; /* [n][E] */
     float *logits; /* [n][outputs] */
-    void *layers;
 };
 
 static uint64_t aligned(uint64_t n_bytes)
@@ -142,7 +141,7 @@ void attn_encoder_reset(const struct attn_encoder *encoder, void *state)
         attn_stack_reset(&encoder->model, state);
 }
 
-/* Cuts the arrays of n frames out of `scratch`, or, where that is NULL, only counts their bytes. */
+/* Cuts the arrays of n frames out of `scratch`, or, where that is NULL, counts only; returns their bytes. */
 static size_t cut(const struct attn_encoder *encoder, struct work *work, size_t n, void *scratch)
 {
     const struct attn_model_config *config = &encoder->model.config;
@@ -161,15 +160,13 @@ static size_t cut(const struct attn_encoder *encoder, struct work *work, size_t 
             *arrays[i].array = (float *)((char *)scratch + total);
         total += (size_t)aligned(arrays[i].floats * sizeof(float));
     }
-    if (scratch != NULL)
-        work->layers = (char *)scratch + total;
-    return total + (size_t)layers_scratch(encoder, n);
+    return total;
 }
 
 size_t attn_encoder_scratch_bytes(const struct attn_encoder *encoder, size_t n)
 {
     struct work work;
-    return cut(encoder, &work, n, NULL);
+    return cut(encoder, &work, n, NULL) + (size_t)layers_scratch(encoder, n);
 }
 
 /* x[n][E] = W_in f + b_in + PE[t mod P] */
@@ -218,14 +215,14 @@ static void step_head(const struct attn_encoder *encoder, const struct attn_enco
 void attn_encoder_step(const struct attn_encoder *encoder, struct attn_encoder_frame *frames, size_t n, void *scratch)
 {
     struct work work;
-    cut(encoder, &work, n, scratch);
+    void *layers = (char *)scratch + cut(encoder, &work, n, scratch);
     for (size_t i = 0; i < n; i++)
         frames[i].work = (struct attn_work){0};
     embed(&encoder->model, frames, n, &work);
     if (encoder->retroactive)
-        attn_two_layers_step(&encoder->model, frames, n, work.x, work.layers);
+        attn_two_layers_step(&encoder->model, frames, n, work.x, layers);
     else
-        attn_stack_step(&encoder->model, frames, n, work.x, work.layers);
+        attn_stack_step(&encoder->model, frames, n, work.x, layers);
     step_head(encoder, frames, n, &work);
 }
 

@@ -50,14 +50,12 @@ size_t attn_stack_place(const struct attn_model *model, uint32_t layer)
     return place;
 }
 
-/* Cuts the arrays of n frames out of `scratch`, or, where that is NULL, only counts their bytes. */
+/* Cuts the arrays of n frames out of `scratch`, or, where that is NULL, counts only; returns their bytes. */
 static size_t cut(const struct attn_model *model, struct work *work, size_t n, void *scratch)
 {
-    size_t model_dim = model->config.model_dim, total = 0, attention = 0, layer = 0;
+    size_t model_dim = model->config.model_dim, total = 0, layer = 0;
     for (uint32_t i = 0; i < model->config.n_layers; i++) {
-        size_t of_attention = attn_attention_scratch_bytes(model->layers[i].attention);
         size_t of_layer = attn_layer_scratch(model, &model->layers[i], n);
-        attention = of_attention > attention ? of_attention : attention;
         layer = of_layer > layer ? of_layer : layer;
     }
     struct {
@@ -74,15 +72,18 @@ static size_t cut(const struct attn_model *model, struct work *work, size_t n, v
             *arrays[i].array = (float *)((char *)scratch + total);
         total += (size_t)aligned(arrays[i].floats * sizeof(float));
     }
-    if (scratch != NULL)
-        work->attention = (char *)scratch + total;
-    return total + attention;
+    return total;
 }
 
 size_t attn_stack_scratch_bytes(const struct attn_model *model, size_t n)
 {
     struct work work;
-    return cut(model, &work, n, NULL);
+    size_t most = 0;
+    for (uint32_t i = 0; i < model->config.n_layers; i++) {
+        size_t n_bytes = attn_attention_scratch_bytes(model->layers[i].attention);
+        most = n_bytes > most ? n_bytes : most;
+    }
+    return cut(model, &work, n, NULL) + most;
 }
 
 void attn_stack_reset(const struct attn_model *model, void *state)
@@ -131,7 +132,7 @@ void attn_stack_step(const struct attn_model *model, struct attn_encoder_frame *
                      void *scratch)
 {
     struct work work;
-    cut(model, &work, n, scratch);
+    work.attention = (char *)scratch + cut(model, &work, n, scratch);
     for (uint32_t i = 0; i < model->config.n_layers; i++)
         step_layer(model, i, frames, n, x, &work);
 }
