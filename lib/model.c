@@ -11,105 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bounds.h"
-#include "hash.h"
 #include "reason.h"
-
-#define NAME_BYTES 64 /* of the longest name that an architecture has, and more */
-#define ANY        0  /* a dimension that the tensor itself decides */
-
-enum { PLACE_BYTES = 40 };
+#include "tensor_set.h"
 
 struct loader {
-    const struct attn_model_source *source;
+    struct attn_tensor_set set;
     enum attn_variant variant;
-    bool *taken;    /* [source->n_tensors] */
-    char where[24]; /* before the names of tensors: "blocks.3.", or nothing */
     struct attn_reason *why;
 };
 
-/* "[192, 128]" */
-static void print_shape(char *text, size_t n_bytes, const uint64_t *shape, uint32_t rank)
-{
-    size_t used = (size_t)snprintf(text, n_bytes, "[");
-    for (uint32_t i = 0; i < rank && used < n_bytes; i++) {
-        const char *comma = i == 0 ? "" : ", ";
-        if (shape[i] == ANY)
-            used += (size_t)snprintf(text + used, n_bytes - used, "%s1..%d", comma, ATTN_MAX_WIDTH);
-        else
-            used += (size_t)snprintf(text + used, n_bytes - used, "%s%" PRIu64, comma, shape[i]);
-    }
-    if (used < n_bytes)
-        snprintf(text + used, n_bytes - used, "]");
-}
-
-/* " at offset 1234", of a tensor that is in a file */
-static void print_place(char text[PLACE_BYTES], const struct attn_tensor *tensor)
-{
-    text[0] = '\0';
-    if (tensor->offset != 0)
-        snprintf(text, PLACE_BYTES, " at offset %zu", tensor->offset);
-}
-
-static int check_shape(const struct loader *loader, const struct attn_tensor *tensor, const uint64_t *shape,
-                       uint32_t rank)
-{
-    bool equal = tensor->rank == rank;
-    for (uint32_t i = 0; equal && i < rank; i++)
-        equal = shape[i] == tensor->shape[i] || (shape[i] == ANY && tensor->shape[i] <= ATTN_MAX_WIDTH);
-    if (equal)
-        return 0;
-    char place[PLACE_BYTES], found[100], needed[100];
-    print_place(place, tensor);
-    print_shape(found, sizeof(found), tensor->shape, tensor->rank);
-    print_shape(needed, sizeof(needed), shape, rank);
-    return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s%s: its shape is %s, the configuration needs %s",
-                       tensor->name, place, found, needed);
-}
-
-static const struct attn_tensor *find(const struct loader *loader, const char *name)
-{
-    return attn_tensor_find(loader->source->tensors, loader->source->n_tensors, name);
-}
-
-static bool has(const struct loader *loader, const char *part, const char *half)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    return find(loader, name) != NULL;
-}
-
-/* The tensor of that name and shape (rank dimensions, ANY where it decides). */
-static int take(const struct loader *loader, const struct attn_tensor **tensor, const char *part, const char *half,
-                uint32_t rank, const uint64_t *shape)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    *tensor = find(loader, name);
-    if (*tensor == NULL)
-        return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s is missing; the configuration needs it", name);
-    loader->taken[*tensor - loader->source->tensors] = true;
-    return check_shape(loader, *tensor, shape, rank);
-}
-
-/* Both halves of a pair: weight (n_out or ANY, n_in) and bias (n_out); n_in 0: weight is (n_out), as a norm's is. */
-static int take_pair(const struct loader *loader, const struct attn_tensor *pair[2], const char *part, uint64_t n_out,
-                     uint64_t n_in)
-{
-    int error = take(loader, &pair[0], part, ".weight", n_in == 0 ? 1 : 2, (uint64_t[]){n_out, n_in});
-    return error < 0 ? error : take(loader, &pair[1], part, ".bias", 1, pair[0]->shape);
-}
-
 static int no_memory(const struct loader *loader, const char *part)
 {
-    return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the weights of %s%s", loader->where, part);
+    return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the weights of %s%s", loader->set.where, part);
 }
 
 static int load_linear(const struct loader *loader, struct attn_linear *linear, const char *part, uint64_t n_out,
                        uint32_t n_in)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, part, n_out, n_in);
+    int error = attn_tensor_set_take_pair(&loader->set, pair, part, n_out, n_in);
     if (error < 0)
         return error;
     if (attn_linear_init(linear, (uint32_t)pair[0]->shape[0], n_in) < 0)
@@ -123,7 +43,7 @@ static int load_optional(const struct loader *loader, struct attn_linear *linear
                          uint32_t n_in)
 {
     linear->n_in = n_in;
-    if (!has(loader, part, ".weight") && !has(loader, part, ".bias"))
+    if (!attn_tensor_set_has(&loader->set, part))
         return 0;
     return load_linear(loader, linear, part, n_out, n_in);
 }
@@ -131,7 +51,7 @@ static int load_optional(const struct loader *loader, struct attn_linear *linear
 static int load_norm(const struct loader *loader, struct attn_norm *norm, const char *part, uint32_t n)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, part, n, 0);
+    int error = attn_tensor_set_take_pair(&loader->set, pair, part, n, 0);
     if (error < 0)
         return error;
     return attn_norm_init(norm, n, pair[0]->values, pair[1]->values) < 0 ? no_memory(loader, part) : 0;
@@ -153,12 +73,12 @@ static int load_projections(const struct loader *loader, struct attn_layer *laye
     const struct attn_tensor *pairs[3][2];
     bool any = false;
     for (size_t i = 0; i < 3; i++)
-        any = any || has(loader, parts[i], ".weight") || has(loader, parts[i], ".bias");
+        any = any || attn_tensor_set_has(&loader->set, parts[i]);
     layer->q.n_in = layer->qkv.n_in = model_dim;
     if (!any)
         return 0;
     for (size_t i = 0; i < 3; i++) {
-        int error = take_pair(loader, pairs[i], parts[i], model_dim, model_dim);
+        int error = attn_tensor_set_take_pair(&loader->set, pairs[i], parts[i], model_dim, model_dim);
         if (error < 0)
             return error;
     }
@@ -185,7 +105,7 @@ static int make_attention(const struct loader *loader, struct attn_layer *layer,
     if (error == ATTN_E_OPTIONS)
         error = ATTN_E_MODEL;
     if (error < 0)
-        return attn_refuse(loader->why, error, "%.*s: %.220s", (int)strlen(loader->where) - 1, loader->where,
+        return attn_refuse(loader->why, error, "%.*s: %.220s", (int)strlen(loader->set.where) - 1, loader->set.where,
                            reason.text);
     return 0;
 }
@@ -196,9 +116,9 @@ static int make_fixed_attention(const struct loader *loader, struct attn_layer *
 {
     const uint64_t shape[] = {options->heads, options->landmarks, options->head_dim};
     const struct attn_tensor *q, *k;
-    int error = take(loader, &q, "q_landmarks", "", 3, shape);
+    int error = attn_tensor_set_take(&loader->set, &q, "q_landmarks", 3, shape);
     if (error == 0)
-        error = take(loader, &k, "k_landmarks", "", 3, shape);
+        error = attn_tensor_set_take(&loader->set, &k, "k_landmarks", 3, shape);
     if (error < 0)
         return error;
     float *q_landmarks = copy_values(q), *k_landmarks = copy_values(k);
@@ -240,7 +160,7 @@ static int load_layer(struct loader *loader, struct attn_model *model, uint32_t 
     const struct attn_model_config *config = &model->config;
     struct attn_layer *layer = &model->layers[block];
     uint32_t model_dim = config->model_dim;
-    snprintf(loader->where, sizeof(loader->where), "blocks.%" PRIu32 ".", block);
+    snprintf(loader->set.where, sizeof(loader->set.where), "blocks.%" PRIu32 ".", block);
     int error = load_projections(loader, layer, model_dim, attn_model_recomputes(config, block));
     if (error == 0)
         error = load_attention(loader, layer, config, block);
@@ -251,10 +171,10 @@ static int load_layer(struct loader *loader, struct attn_model *model, uint32_t 
     if (error == 0)
         error = load_norm(loader, &layer->norm2, "norm2", model_dim);
     if (error == 0)
-        error = load_linear(loader, &layer->ff1, "ff1", ANY, model_dim);
+        error = load_linear(loader, &layer->ff1, "ff1", ATTN_ANY, model_dim);
     if (error == 0)
         error = load_linear(loader, &layer->ff2, "ff2", model_dim, layer->ff1.n_out);
-    loader->where[0] = '\0';
+    loader->set.where[0] = '\0';
     return error;
 }
 
@@ -273,7 +193,7 @@ static int load_input(const struct loader *loader, struct attn_model *model)
     if (config->positions == 0)
         return 0;
     const struct attn_tensor *pe;
-    error = take(loader, &pe, "pe", ".weight", 2, (uint64_t[]){config->positions, config->model_dim});
+    error = attn_tensor_set_take(&loader->set, &pe, "pe.weight", 2, (uint64_t[]){config->positions, config->model_dim});
     if (error == 0 && (model->pe = copy_values(pe)) == NULL)
         error = no_memory(loader, "pe");
     return error;
@@ -284,7 +204,7 @@ static int load_head(const struct loader *loader, struct attn_model *model)
     const struct attn_model_config *config = &model->config;
     int error = load_norm(loader, &model->norm, "norm", config->model_dim);
     if (error == 0)
-        error = load_optional(loader, &model->head, "head", ANY, config->model_dim);
+        error = load_optional(loader, &model->head, "head", ATTN_ANY, config->model_dim);
     if (error < 0)
         return error;
     if (model->head.n_out == 0 && (config->n_labels != 0 || config->head != ATTN_HEAD_IDENTITY))
@@ -307,45 +227,10 @@ static int load_tensors(struct loader *loader, struct attn_model *model)
     return error < 0 ? error : load_head(loader, model);
 }
 
-static int check_taken(const struct loader *loader)
-{
-    for (size_t i = 0; i < loader->source->n_tensors; i++) {
-        if (loader->taken[i])
-            continue;
-        char place[PLACE_BYTES];
-        print_place(place, &loader->source->tensors[i]);
-        return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s%s: the configuration has no use for it",
-                           loader->source->tensors[i].name, place);
-    }
-    return 0;
-}
-
-uint64_t attn_model_hash(const struct attn_model_config *config, const struct attn_tensor *tensors, size_t n_tensors)
-{
-    const uint32_t fields[] = {
-        config->input_dim,    config->model_dim, config->heads,      config->window, config->positions,
-        config->residual_tap, config->norm,      config->activation, config->head,   config->n_layers,
-    };
-    uint64_t hash = attn_hash(ATTN_HASH_START, fields, sizeof(fields));
-    for (uint32_t i = 0; i < config->n_layers; i++) {
-        const struct attn_layer_config *layer = &config->layers[i];
-        const uint32_t of_layer[] = {layer->method,        layer->landmarks,   layer->landmark_policy, layer->refresh,
-                                     layer->inverse_scale, layer->retroactive, layer->head_merge};
-        hash = attn_hash(hash, of_layer, sizeof(of_layer));
-    }
-    for (uint32_t i = 0; i < config->n_labels; i++)
-        hash = attn_hash(hash, config->labels[i], strlen(config->labels[i]) + 1);
-    for (size_t i = 0; i < n_tensors; i++) {
-        hash = attn_hash(hash, tensors[i].name, strlen(tensors[i].name) + 1);
-        hash = attn_hash(hash, tensors[i].values, tensors[i].n_values * sizeof(float));
-    }
-    return hash;
-}
-
 int attn_model_build(struct attn_model *model, const struct attn_model_source *source, enum attn_variant variant,
                      struct attn_reason *why)
 {
-    struct loader loader = {.source = source, .variant = variant, .why = why};
+    struct loader loader = {.variant = variant, .why = why};
     memset(model, 0, sizeof(*model));
     model->hash = source->hash;
     model->kernels = attn_kernels_of(variant);
@@ -355,17 +240,15 @@ int attn_model_build(struct attn_model *model, const struct attn_model_source *s
     int error = attn_model_config_check(source->config, why);
     if (error == 0)
         error = attn_model_config_copy(&model->config, source->config, why);
-    if (error < 0)
-        return error;
-    model->layers = calloc(model->config.n_layers, sizeof(*model->layers));
-    loader.taken = calloc(source->n_tensors + 1, sizeof(*loader.taken));
-    if (model->layers == NULL || loader.taken == NULL)
+    if (error == 0)
+        error = attn_tensor_set_init(&loader.set, source->tensors, source->n_tensors, why);
+    if (error == 0 && (model->layers = calloc(model->config.n_layers, sizeof(*model->layers))) == NULL)
         error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", model->config.n_layers);
     if (error == 0)
         error = load_tensors(&loader, model);
     if (error == 0)
-        error = check_taken(&loader);
-    free(loader.taken);
+        error = attn_tensor_set_check_taken(&loader.set);
+    attn_tensor_set_done(&loader.set);
     return error;
 }
 

@@ -6,6 +6,7 @@
 #include "model_config.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,16 +45,25 @@ static int check_shape(const struct attn_model_config *config, struct attn_reaso
     return error < 0 ? error : check_choice("head", config->head, ATTN_HEAD_IDENTITY, why);
 }
 
-static int check_choices(const struct attn_layer_config *layer, struct attn_reason *why)
+static int check_choices(const struct attn_layer_config *layer, uint32_t index, struct attn_reason *why)
 {
-    int error = check_choice("a layer's method", layer->method, ATTN_NYSTROM, why);
-    if (error == 0)
-        error = check_choice("a layer's landmark_policy", layer->landmark_policy, ATTN_LANDMARKS_FIXED, why);
-    if (error == 0)
-        error = check_choice("a layer's refresh", layer->refresh, ATTN_REFRESH_SPREAD, why);
-    if (error == 0)
-        error = check_choice("a layer's inverse_scale", layer->inverse_scale, ATTN_INVERSE_HEADS, why);
-    return error < 0 ? error : check_choice("a layer's head_merge", layer->head_merge, ATTN_MERGE_RAW, why);
+    const struct {
+        const char *name;
+        unsigned value, last;
+    } choices[] = {
+        {"method", layer->method, ATTN_NYSTROM},
+        {"landmark_policy", layer->landmark_policy, ATTN_LANDMARKS_FIXED},
+        {"refresh", layer->refresh, ATTN_REFRESH_SPREAD},
+        {"inverse_scale", layer->inverse_scale, ATTN_INVERSE_HEADS},
+        {"head_merge", layer->head_merge, ATTN_MERGE_RAW},
+    };
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < sizeof(choices) / sizeof(choices[0]); i++) {
+        char name[40];
+        snprintf(name, sizeof(name), "layers[%" PRIu32 "].%s", index, choices[i].name);
+        error = check_choice(name, choices[i].value, choices[i].last, why);
+    }
+    return error;
 }
 
 /* Landmarks belong to one method, and refreshing to landmarks that a state keeps. */
@@ -97,7 +107,7 @@ static int check_layers(const struct attn_model_config *config, struct attn_reas
         return REFUSE("layers is not a list of 1 to %d layers", ATTN_MAX_LAYERS);
     for (uint32_t i = 0; i < config->n_layers; i++) {
         bool recomputed = i == 1 && config->layers[0].retroactive;
-        int error = check_choices(&config->layers[i], why);
+        int error = check_choices(&config->layers[i], i, why);
         if (error == 0)
             error = check_method(&config->layers[i], i, recomputed, why);
         if (error == 0)

@@ -143,7 +143,7 @@ static int read_layers(struct attn_model_json *json, struct attn_reason *why)
     return 0;
 }
 
-/* Absent, null and [] are the same: no labels. A label that is no string, or has a NUL in it, is one that cannot be. */
+/* Absent, null and [] are the same: no labels. A label that is no string is one that cannot be. */
 static int read_labels(struct attn_model_json *json, struct attn_reason *why)
 {
     json_t *labels = json_object_get(json->json, "labels");
@@ -162,8 +162,7 @@ static int read_labels(struct attn_model_json *json, struct attn_reason *why)
     json->config.n_labels = (uint32_t)n_labels;
     for (size_t i = 0; i < n_labels; i++) {
         const char *text = json_string_value(json_array_get(labels, i));
-        bool whole = text != NULL && strlen(text) == json_string_length(json_array_get(labels, i));
-        json->labels[i] = whole ? text : "";
+        json->labels[i] = text != NULL ? text : "";
     }
     return 0;
 }
