@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The time, and the processor that it is measured on. It knows nothing of what is timed. */
+#pragma once
+
+/* Seconds since some moment. */
+double bench_now(void);
+
+/* What one call of bench_now takes, µs: the least of many. */
+double bench_clock_overhead_us(void);
+
+/* Keeps this thread on the processor that it runs on, ahead of others where that is allowed. Returns the processor's
+ * number, or −1 where the system refuses. */
+int bench_settle(void);
