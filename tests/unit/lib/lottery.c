@@ -131,9 +131,9 @@ static void say(struct draft *draft, const char *text)
     strcat(draft->configuration, text);
 }
 
-/* Says how a layer attends, and adds its fixed landmarks. */
+/* Says how a layer attends, and adds its fixed landmarks. The layer after a retroactive one has nothing to spread. */
 static void add_attention(struct draft *draft, uint64_t *series, const struct shape *shape, const char *prefix,
-                          bool retroactive)
+                          bool retroactive, bool spreads)
 {
     char text[256];
     uint32_t m = between(series, 1, shape->window + 2);
@@ -141,7 +141,8 @@ static void add_attention(struct draft *draft, uint64_t *series, const struct sh
         say(draft, "{\"method\": \"exact\"");
     } else {
         bool fixed = one_in(series, 3);
-        const char *refresh = either(series, "spread", "immediate"), *scale = either(series, "heads", "matrix");
+        const char *refresh = spreads ? either(series, "spread", "immediate") : "immediate",
+                   *scale = either(series, "heads", "matrix");
         snprintf(text, sizeof(text),
                  "{\"method\": \"nystrom\", \"landmarks\": %u, \"landmark_policy\": \"%s\", \"refresh\": \"%s\", "
                  "\"inverse_scale\": \"%s\"",
@@ -159,14 +160,14 @@ static void add_attention(struct draft *draft, uint64_t *series, const struct sh
 }
 
 /* The third layer and its like go without projections, for a draft holds so many tensors and no more. */
-static void add_layer(struct draft *draft, uint64_t *series, const struct shape *shape, unsigned i, bool retroactive,
+static void add_layer(struct draft *draft, uint64_t *series, const struct shape *shape, unsigned i, bool pair,
                       bool projected)
 {
     char prefix[32];
     uint32_t width = shape->heads * shape->d;
     snprintf(prefix, sizeof(prefix), "blocks.%u.", i);
     say(draft, i > 0 ? ", " : "");
-    add_attention(draft, series, shape, prefix, retroactive);
+    add_attention(draft, series, shape, prefix, pair && i == 0, !pair || i == 0);
     if (projected) {
         add_linear(draft, series, prefix, "q", width, width);
         add_linear(draft, series, prefix, "k", width, width);
@@ -210,7 +211,7 @@ static void draw_draft(struct draft *draft, uint64_t *series)
     if (shape.positions > 0)
         add(draft, series, "", "pe.weight", (const uint64_t[]){shape.positions, width, 0}, 0);
     for (unsigned i = 0; i < n_layers; i++)
-        add_layer(draft, series, &shape, i, pair && i == 0, i == 0 || n_layers < MOST_LAYERS);
+        add_layer(draft, series, &shape, i, pair, i == 0 || n_layers < MOST_LAYERS);
     add_norm(draft, series, "", "norm", width);
     add_linear(draft, series, "", "head", shape.outputs, width);
     say(draft, "]}");
