@@ -314,12 +314,16 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
     go_on(landmarks, run, place, state, stride);
 }
 
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                          struct attn_landmarks_head head, const float *scaled_q, float *weights, float *beta)
+void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
+                            struct attn_landmarks_head head, const float *scaled_q, float *logits)
 {
-    size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_logits_by_d(run, d, m, beta, scaled_q, head.k_by_d);
-    attn_landmarks_mask(now, beta);
-    attn_run_softmax2(run, 1, m, beta);
+    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, scaled_q, head.k_by_d);
+    attn_landmarks_mask(now, logits);
+}
+
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
+                          struct attn_landmarks_head head, const float *beta, float *weights)
+{
+    size_t m = landmarks->count;
     attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head.inverse);
 }

@@ -80,9 +80,13 @@ void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_ru
 void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_run *run,
                             const struct attn_place *place, float *state, size_t stride, float *scratch);
 
-/* weights[m] = β g(Γ) with β = softmax over L_t of ℓ(q, k̃_j); 0 at places without a landmark. `beta`: m floats. */
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                          struct attn_landmarks_head head, const float *scaled_q, float *weights, float *beta);
+/* logits[m] = ℓ(q, k̃_j) in base 2, masked. */
+void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
+                            struct attn_landmarks_head head, const float *scaled_q, float *logits);
+
+/* weights[m] = β[m] · g(Γ); 0 at places without a landmark. */
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
+                          struct attn_landmarks_head head, const float *beta, float *weights);
 
 /* Makes the logits of places that are not in the arc those of nothing. */
 void attn_landmarks_mask(const struct attn_arc *arc, float *logits);

@@ -28,6 +28,7 @@ struct work {
     float *shares;                           /* [3m] */
     float *row_weight;                       /* [most rows of the remainder] */
     float *query;                            /* [d], scaled */
+    float *beta;                             /* [H][m] */
     float *rest;                             /* of everything else */
 };
 
@@ -82,7 +83,8 @@ static struct work work_of(const struct attn_nystrom *nystrom, float *scratch)
     work.shares = work.source_weight[ATTN_MAX_SOURCES - 1] + m;
     work.row_weight = work.shares + 3 * m;
     work.query = work.row_weight + attn_remainder_most_rows(&nystrom->remainder);
-    work.rest = work.query + nystrom->shape.head_dim;
+    work.beta = work.query + nystrom->shape.head_dim;
+    work.rest = work.beta + nystrom->shape.heads * m;
     return work;
 }
 
@@ -145,7 +147,7 @@ size_t attn_nystrom_scratch(const struct attn_nystrom *nystrom)
     };
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
         most = needs[i] > most ? needs[i] : most;
-    return (7 + ATTN_MAX_SOURCES) * m + attn_remainder_most_rows(&nystrom->remainder) + nystrom->shape.head_dim + most;
+    return (7 + ATTN_MAX_SOURCES + nystrom->shape.heads) * m + attn_remainder_most_rows(&nystrom->remainder) + nystrom->shape.head_dim + most;
 }
 
 void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
@@ -187,20 +189,47 @@ static struct attn_remainder_source remainder_source(const struct attn_nystrom *
     };
 }
 
-/* The rings and the means take in the frame, and the offsets and sums of every back; its vectors are left for `extend`. */
+/* The rings and the means take in the frame. */
 static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
-                    const struct head *head, const float *qkv, const struct work *work)
+                    const struct head *head, const float *qkv)
 {
-    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d;
-    float *key = head->keys + moment->place.slot * d;
+    size_t d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d, slot = moment->place.slot;
     memcpy(head->query, qkv, d * sizeof(float));
-    memcpy(key, qkv + model_dim, d * sizeof(float));
-    memcpy(head->values + moment->place.slot * d, qkv + 2 * model_dim, d * sizeof(float));
+    memcpy(head->keys + slot * d, qkv + model_dim, d * sizeof(float));
+    memcpy(head->values + slot * d, qkv + 2 * model_dim, d * sizeof(float));
     attn_run_count(run, 0, 6 * d);
-    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, key);
-    attn_run_logits_by_d(run, d, m, work->logits, key, head->landmarks.q_by_d);
+    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, qkv + model_dim);
+}
+
+/* The frame joins every back: offsets and sums here, the vectors where they are extended. */
+static void admit(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                  const struct head *head, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
     struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
+    attn_run_logits_by_d(run, d, m, work->logits, head->keys + place->slot * d, head->landmarks.q_by_d);
     run->kernels->admit(m, back.offset, back.sum, work->rescale, work->weight, work->logits);
+    attn_run_count(run, 2 * m, 7 * m);
+}
+
+/* Logits of β of one head. */
+static void compare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                    const struct head *head, float *logits, const struct work *work)
+{
+    run->kernels->scale(nystrom->shape.head_dim, work->query, nystrom->shape.scale, head->query);
+    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, work->query, logits);
+}
+
+/* β[H×m]: softened for all heads together, since each of them is short. */
+static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                      float *state, const struct work *work)
+{
+    size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
+    for (size_t h = 0; h < heads; h++) {
+        struct head head = head_of(nystrom, state, h);
+        compare(nystrom, run, moment, &head, work->beta + h * m, work);
+    }
+    attn_run_softmax2(run, heads, m, work->beta);
 }
 
 /* Spread: this frame's share of what the next closing needs. */
@@ -213,14 +242,13 @@ static void prepare(const struct attn_nystrom *nystrom, struct attn_run *run, co
     attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
 }
 
-/* How much each part of the window has in o_t: w = β g(Γ), shared out over the front, the back and the remainder. */
-static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_arc *landmarks,
-                      const struct head *head, const struct attn_aggregates sources[static ATTN_MAX_SOURCES],
+/* How much each part of the window has in o_t: β g(Γ), shared out over the front, the back and the remainder. */
+static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, const struct head *head,
+                      const float *beta, const struct attn_aggregates sources[static ATTN_MAX_SOURCES],
                       const struct attn_remainder_now *rest, const struct work *work)
 {
-    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
-    run->kernels->scale(d, work->query, nystrom->shape.scale, head->query);
-    attn_landmarks_weigh(&nystrom->landmarks, run, landmarks, head->landmarks, work->query, work->w, work->rest);
+    size_t m = nystrom->landmarks.count;
+    attn_landmarks_weigh(&nystrom->landmarks, run, head->landmarks, beta, work->w);
     struct attn_reading reading = {
         .m = m,
         .n_rows = rest->n_rows,
@@ -240,11 +268,10 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
 }
 
 /* o_t[d] of one head. With `extend` the vectors of the back take in the frame on the way. */
-static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
-                   const struct head *head, bool extend, float *output, const struct work *work)
+static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                   const struct head *head, const float *beta, bool extend, float *output, const struct work *work)
 {
     size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
-    const struct attn_place *place = &moment->place;
     size_t open = place->closes ? attn_segments_next(&nystrom->fronts.segments, place->segment) : place->segment;
     struct attn_remainder_now rest = attn_remainder_now(&nystrom->remainder, place, head->remainder);
     const struct attn_aggregates sources[ATTN_MAX_SOURCES] = {
@@ -252,7 +279,7 @@ static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, con
         [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, open),
         [LATER] = rest.later,
     };
-    share_out(nystrom, run, &moment->now, head, sources, &rest, work);
+    share_out(nystrom, run, head, beta, sources, &rest, work);
     attn_run_combine(run, m, d, output, 0.0f, NULL, work->source_weight[FRONT], sources[FRONT].vector);
     if (rest.has_later)
         attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[LATER], sources[LATER].vector);
@@ -294,38 +321,56 @@ static void refresh(const struct attn_nystrom *nystrom, struct attn_run *run, co
                            nystrom->layout.head, work->rest);
 }
 
-/* o_t[d] of head h once its state has taken in the frame. */
-static void read_head(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
-                      float *state, size_t h, float *output, float *scratch)
-{
-    struct head head = head_of(nystrom, state, h);
-    struct work work = work_of(nystrom, scratch);
-    if (moment->now.count == 0)
-        attn_exact_attend(&nystrom->shape, run, moment->place.when, head.keys, head.values, head.query, output,
-                          work.rest);
-    else
-        attend(nystrom, run, moment, &head, false, output, &work);
-}
-
 void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        size_t h, float *output, float *scratch)
 {
     struct moment moment = moment_of(nystrom, when);
-    read_head(nystrom, run, &moment, state, h, output, scratch);
+    struct work work = work_of(nystrom, scratch);
+    struct head head = head_of(nystrom, state, h);
+    if (moment.now.count == 0) {
+        attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
+        return;
+    }
+    compare(nystrom, run, &moment, &head, work.beta, &work);
+    attn_run_softmax2(run, 1, nystrom->landmarks.count, work.beta);
+    attend(nystrom, run, &moment.place, &head, work.beta, false, output, &work);
+}
+
+/* The outputs [H][d] of a frame that has closed a segment, or that came before there was a landmark. */
+static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                       float *state, float *output, const struct work *work)
+{
+    size_t d = nystrom->shape.head_dim, m = nystrom->landmarks.count;
+    if (moment->now.count > 0)
+        take_beta(nystrom, run, moment, state, work);
+    for (size_t h = 0; h < nystrom->shape.heads; h++) {
+        struct head head = head_of(nystrom, state, h);
+        if (moment->now.count > 0)
+            attend(nystrom, run, &moment->place, &head, work->beta + h * m, false, output + h * d, work);
+        else
+            attn_exact_attend(&nystrom->shape, run, moment->place.when, head.keys, head.values, head.query,
+                              output + h * d, work->rest);
+    }
 }
 
 void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        const float *qkv, float *output, float *scratch)
 {
-    size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim;
+    size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim, m = nystrom->landmarks.count;
     struct moment moment = moment_of(nystrom, when);
     struct work work = work_of(nystrom, scratch);
     bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
     for (size_t h = 0; h < heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        take_in(nystrom, run, &moment, &head, qkv + h * d, &work);
+        take_in(nystrom, run, &moment, &head, qkv + h * d);
+    }
+    if (read_on_the_way)
+        take_beta(nystrom, run, &moment, state, &work);
+    for (size_t h = 0; h < heads; h++) {
+        struct head head = head_of(nystrom, state, h);
+        admit(nystrom, run, &moment.place, &head, &work);
         if (read_on_the_way)
-            attend(nystrom, run, &moment, &head, true, output + h * d, &work);
+            attend(nystrom, run, &moment.place, &head, work.beta + h * m, true, output + h * d, &work);
         else
             extend_back(nystrom, run, &moment.place, &head, &work);
         if (nystrom->fronts.spread)
@@ -339,6 +384,6 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     }
     if (!nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
-    for (size_t h = 0; output != NULL && !read_on_the_way && h < heads; h++)
-        read_head(nystrom, run, &moment, state, h, output + h * d, scratch);
+    if (output != NULL && !read_on_the_way)
+        read_heads(nystrom, run, &moment, state, output, &work);
 }
