@@ -2,6 +2,8 @@
 /* C[M×N] = a · A[M×K] · B[K×N], and Y[M×n_out] = X[M×n_in] · Wᵀ + b with W in panels */
 #pragma once
 
+#include <string.h>
+
 #include "body_tile.h"
 
 enum { MOST_PANELS = 8 };
@@ -13,7 +15,7 @@ enum { MOST_PANELS = 8 };
  * of one vector, or less. */
 INLINE void tile_of_rows(const size_t rows, size_t panels, const struct operands *in, const struct results *to)
 {
-    if (panels == 0 && to->n_columns == WIDTH)
+    if (PER_PANEL > 1 && panels == 0 && to->n_columns == WIDTH)
         tile(rows, 1, in, to, true);
     else if (panels == 0)
         tile(rows, 1, in, to, false);
@@ -105,6 +107,23 @@ static void product(size_t m, size_t k, size_t n, float *c, float a, const float
     }
 }
 
+/* The last panels where they are wider than what is left of y: each row's columns go there by way of a buffer. */
+static void last_panels(size_t m, size_t panels, struct operands in, struct results to)
+{
+    float buffer[SUMS * WIDTH], *y = to.y;
+    size_t most = panels < 2 ? MOST_ROWS_OF_PANEL : MOST_ROWS, stride = to.stride, n_columns = to.n_columns;
+    to.y = buffer;
+    to.stride = to.n_columns = panels * ATTN_PANEL;
+    while (m > 0) {
+        size_t rows = next_rows(m, most);
+        tile_of(rows, panels, &in, &to);
+        for (size_t i = 0; i < rows; i++, y += stride)
+            memcpy(y, buffer + i * to.stride, n_columns * sizeof(float));
+        in.left += rows * in.left_stride;
+        m -= rows;
+    }
+}
+
 static void packed(size_t m, size_t n_in, size_t n_out, float *y, const float *x, const float *panels,
                    const float *bias)
 {
@@ -112,10 +131,13 @@ static void packed(size_t m, size_t n_in, size_t n_out, float *y, const float *x
     if (m == 0)
         return;
     for (size_t p = 0; p < n_panels;) {
-        size_t first = p * ATTN_PANEL, count = next_panels(m, n_panels - p);
+        size_t first = p * ATTN_PANEL, count = next_panels(m, n_panels - p), columns = count * ATTN_PANEL;
         struct operands in = {n_in, x, n_in, panels + first * n_in, ATTN_PANEL, n_in * ATTN_PANEL};
-        struct results to = {y + first, n_out, bias + first, 1.0f, n_out - first};
-        tiles_of_panels(m, count, in, to);
+        struct results to = {y + first, n_out, bias + first, 1.0f, columns < n_out - first ? columns : n_out - first};
+        if (to.n_columns == columns)
+            tiles_of_panels(m, count, in, to);
+        else
+            last_panels(m, count, in, to);
         p += count;
     }
 }
