@@ -80,14 +80,14 @@ static inline size_t next_panels(size_t m, size_t left)
 }
 
 /* M rows over the same panels; in and to are those of the first row. */
-static void tiles_of_panels(size_t m, size_t panels, struct operands in, struct results to)
+INLINE void tiles_of_panels(size_t m, size_t panels, struct operands *in, struct results *to)
 {
     size_t most = panels < 2 ? MOST_ROWS_OF_PANEL : MOST_ROWS;
     while (m > 0) {
         size_t rows = next_rows(m, most);
-        tile_of(rows, panels, &in, &to);
-        in.left += rows * in.left_stride;
-        to.y += rows * to.stride;
+        tile_of(rows, panels, in, to);
+        in->left += rows * in->left_stride;
+        to->y += rows * to->stride;
         m -= rows;
     }
 }
@@ -102,7 +102,7 @@ static void product(size_t m, size_t k, size_t n, float *c, float a, const float
         size_t columns = panels > 0 ? panels * ATTN_PANEL : n - j < WIDTH ? n - j : WIDTH;
         struct operands in = {k, left, k, right + j, n, ATTN_PANEL};
         struct results to = {c + j, n, zeros, a, columns};
-        tiles_of_panels(m, panels, in, to);
+        tiles_of_panels(m, panels, &in, &to);
         j += columns;
     }
 }
@@ -135,7 +135,7 @@ static void packed(size_t m, size_t n_in, size_t n_out, float *y, const float *x
         struct operands in = {n_in, x, n_in, panels + first * n_in, ATTN_PANEL, n_in * ATTN_PANEL};
         struct results to = {y + first, n_out, bias + first, 1.0f, columns < n_out - first ? columns : n_out - first};
         if (to.n_columns == columns)
-            tiles_of_panels(m, count, in, to);
+            tiles_of_panels(m, count, &in, &to);
         else
             last_panels(m, count, in, to);
         p += count;
