@@ -20,13 +20,17 @@ command -v abidiff >/dev/null 2>&1 || skip "there is no abidiff (abigail-tools)"
 [ "$ATTN_SANITIZERS" = no ] || skip "sanitizers change the library"
 readelf -h "$library" | grep -q 'Machine: .*X86-64' || skip "the description is that of x86-64"
 readelf -S "$library" | grep -q debug_info || skip "the library has no debug information"
+folder=$(mktemp -d) || exit 99
+trap 'rm -rf "$folder"' EXIT
+# What is inside plans and states is nobody's business.
+printf '[suppress_type]\nname_regexp = ^attn_(plan|state)$\n' >"$folder/suppressions"
 echo "1..1"
-changes=$(abidiff --headers-dir2 "$ATTN_SRCDIR/lib/attn" --drop-private-types --exported-interfaces-only --no-added-syms \
-    --no-show-locs "$description" "$library" 2>&1)
+changes=$(abidiff --suppressions "$folder/suppressions" --exported-interfaces-only --no-added-syms --harmless \
+    "$description" "$library" 2>&1)
 status=$?
-[ -z "$changes" ] || printf '%s\n' "$changes" | sed 's/^/# /'
 if [ $status -eq 0 ]; then
     echo "ok 1 - libattn.so fits programs that were compiled before"
 else
+    printf '%s\n' "$changes" | sed 's/^/# /'
     echo "not ok 1 - libattn.so fits programs that were compiled before"
 fi
