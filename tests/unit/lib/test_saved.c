@@ -270,6 +270,38 @@ START_TEST(what_is_no_saved_state_is_refused)
 }
 END_TEST
 
+/* What a forger with a right checksum could bring about: a state of any bytes. Outputs may be anything, but nothing
+ * else happens, and it is over once the state is reset. */
+START_TEST(forged_states_do_no_harm)
+{
+    struct stream stream, fresh;
+    float outputs[2][MOST_OUTPUT];
+    float *frames = noise(1, 3 * WINDOW * FRAME, 1);
+    uint64_t random = 1;
+    open_kind(&stream, _i);
+    open_kind(&fresh, _i);
+    for (int round = 0; round < 200; round++) {
+        unsigned char *bytes = (unsigned char *)stream.state;
+        for (size_t i = 0; i < stream.info.state_bytes; i++) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            bytes[i] = round % 4 == 3 ? 0xff : (unsigned char)(random >> 56);
+        }
+        for (size_t t = 0; t < 3 * WINDOW; t++)
+            stream_push(&stream, frames + t * FRAME, outputs[0]);
+    }
+    attn_reset(stream.plan, stream.state);
+    for (size_t t = 0; t < 3 * WINDOW; t++) {
+        stream_push(&stream, frames + t * FRAME, outputs[0]);
+        stream_push(&fresh, frames + t * FRAME, outputs[1]);
+        ck_assert_int_eq(memcmp(outputs[0], outputs[1], stream.output_dim * sizeof(float)), 0);
+    }
+    same_state(&stream, &fresh);
+    stream_close(&stream);
+    stream_close(&fresh);
+    free(frames);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *made = suite_create("saved");
@@ -281,6 +313,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, bytes_too_many_are_refused, 0, N_KINDS);
     tcase_add_loop_test(cases, every_wrong_bit_is_refused, 0, N_KINDS);
     tcase_add_loop_test(cases, exchanged_words_are_refused, 0, N_KINDS);
+    tcase_add_loop_test(cases, forged_states_do_no_harm, 0, N_KINDS);
     tcase_add_test(cases, states_of_other_plans_are_refused);
     tcase_add_test(cases, states_of_other_variants_are_refused);
     tcase_add_test(cases, states_of_other_formats_are_refused);
