@@ -84,11 +84,10 @@ static uint64_t cut(const struct attn_window *window, struct work *work, float *
 }
 
 /* Γ's logits for one head, base 2: gamma[c×c] of q[c×d] (scaled) and k[c×d] */
-static void take_gamma(const struct attn_kernels *kernels, size_t c, size_t d, float *gamma, const float *q,
-                       const float *k)
+static void take_gamma(struct attn_run *run, size_t c, size_t d, float *gamma, const float *q, const float *k)
 {
     for (size_t i = 0; i < c; i++)
-        kernels->logits(c, d, gamma + i * c, k, q + i * d);
+        attn_run_logits(run, c, d, gamma + i * c, k, q + i * d);
 }
 
 static int check(const struct attn_options *options, struct attn_reason *why)
@@ -129,7 +128,7 @@ static int take_landmarks(struct attn_window *window)
         window->kernels->scale(heads * m * d, window->q_landmarks, window->scale, window->options.q_landmarks);
         memcpy(window->k_landmarks, window->options.k_landmarks, heads * m * d * sizeof(float));
         for (size_t h = 0; h < heads; h++)
-            take_gamma(window->kernels, m, d, window->inverse + h * m * m, window->q_landmarks + h * m * d,
+            take_gamma(&run, m, d, window->inverse + h * m * m, window->q_landmarks + h * m * d,
                        window->k_landmarks + h * m * d);
         attn_inverse_heads(&run, window->inverse, heads, m * m, m, window->options.inverse_scale == ATTN_INVERSE_HEADS,
                            work);
@@ -181,21 +180,13 @@ uint64_t attn_window_scratch_bytes(const struct attn_window *window)
     return cut(window, &work, NULL) * sizeof(float);
 }
 
-/* Of a window of n_rows with c landmarks, without g. */
-static double multiply_adds(const struct attn_window *window, size_t n_rows, size_t c)
-{
-    double heads = window->options.heads, d = window->options.head_dim, n = (double)n_rows, m = (double)c;
-    if (c == 0)
-        return heads * 2 * n * d;
-    double means = window->fixed ? 0 : m * m * d + n * d;
-    return heads * (m * d + m * m + m * n * d + m * n + n * d + means);
-}
-
 double attn_window_most_multiply_adds(const struct attn_window *window)
 {
-    size_t c = most_segments(window);
-    double inverse = window->options.heads * attn_inverse_multiply_adds(c);
-    return multiply_adds(window, window->options.window, window->fixed ? window->options.landmarks : c) + inverse;
+    size_t c = most_segments(window), m = window->fixed ? window->options.landmarks : c;
+    double heads = window->options.heads, d = window->options.head_dim, n = window->options.window;
+    double landmarks = (double)c * (double)c * d + (c > 0 ? n * d : 0) + attn_inverse_multiply_adds(c);
+    double attention = m > 0 ? (double)m * (d + (double)m + n * (d + 2)) + n * d : 2 * n * d;
+    return heads * (landmarks + attention);
 }
 
 size_t attn_window_segments(const struct attn_window *window, size_t n_rows)
@@ -205,22 +196,23 @@ size_t attn_window_segments(const struct attn_window *window, size_t n_rows)
 }
 
 /* mean[width] of n_rows rows that are `stride` floats apart */
-static void take_mean(const struct attn_kernels *kernels, size_t n_rows, size_t stride, size_t width, float *mean,
-                      const float *rows)
+static void take_mean(struct attn_run *run, size_t n_rows, size_t stride, size_t width, float *mean, const float *rows)
 {
     memset(mean, 0, width * sizeof(float));
     for (size_t i = 0; i < n_rows; i++)
-        kernels->add(width, mean, rows + i * stride);
-    kernels->scale(width, mean, 1.0f / (float)n_rows, mean);
+        run->kernels->add(width, mean, rows + i * stride);
+    run->kernels->scale(width, mean, 1.0f / (float)n_rows, mean);
+    attn_run_count(run, (n_rows + 1) * width, 3 * (n_rows + 1) * width);
 }
 
 void attn_window_means(const struct attn_window *window, size_t n_rows, size_t width, float *means, const float *rows)
 {
     size_t c = attn_window_segments(window, n_rows);
+    struct attn_run run = {.kernels = window->kernels}; /* what stands around attention is not counted */
     struct attn_segments segments = attn_segments(n_rows, c > 0 ? c : 1);
     for (size_t j = 0; j < c; j++) {
         size_t start = attn_segments_start(&segments, j), end = attn_segments_end(&segments, j);
-        take_mean(window->kernels, end - start, width, width, means + j * width, rows + start * width);
+        take_mean(&run, end - start, width, width, means + j * width, rows + start * width);
     }
 }
 
@@ -228,34 +220,33 @@ void attn_window_means(const struct attn_window *window, size_t n_rows, size_t w
 static void make_landmarks(const struct attn_window *window, struct attn_run *run, const struct work *work,
                            size_t n_rows, size_t c, const float *q, const float *kv)
 {
-    const struct attn_kernels *kernels = run->kernels;
     size_t heads = window->options.heads, d = window->options.head_dim, width = heads * d;
     struct attn_segments segments = attn_segments(n_rows, c);
     for (size_t h = 0; h < heads; h++) {
         float *q_means = work->q_means + h * c * d, *k_means = work->k_means + h * c * d;
         for (size_t j = 0; j < c; j++) {
             size_t start = attn_segments_start(&segments, j), end = attn_segments_end(&segments, j);
-            kernels->scale(d, q_means + j * d, window->scale, q + (1 + j) * width + h * d);
-            take_mean(kernels, end - start, 2 * width, d, k_means + j * d, kv + start * 2 * width + h * d);
+            run->kernels->scale(d, q_means + j * d, window->scale, q + (1 + j) * width + h * d);
+            take_mean(run, end - start, 2 * width, d, k_means + j * d, kv + start * 2 * width + h * d);
         }
-        take_gamma(kernels, c, d, work->gamma + h * c * c, q_means, k_means);
+        take_gamma(run, c, d, work->gamma + h * c * c, q_means, k_means);
     }
     attn_inverse_heads(run, work->gamma, heads, c * c, c, window->options.inverse_scale == ATTN_INVERSE_HEADS,
                        work->inverse);
 }
 
 /* weights[n_rows] = β g(Γ) Δ of one head, with c landmarks */
-static void take_weights(const struct attn_kernels *kernels, const struct work *work, size_t n_rows, size_t c, size_t d,
+static void take_weights(struct attn_run *run, const struct work *work, size_t n_rows, size_t c, size_t d,
                          const float *q_landmarks, const float *k_landmarks, const float *inverse)
 {
-    kernels->logits(c, d, work->beta, k_landmarks, work->query);
-    kernels->softmax2(1, c, work->beta);
-    kernels->product(1, c, c, work->shares, 1.0f, work->beta, inverse);
+    attn_run_logits(run, c, d, work->beta, k_landmarks, work->query);
+    attn_run_softmax2(run, 1, c, work->beta);
+    attn_run_product(run, 1, c, c, work->shares, 1.0f, work->beta, inverse);
     memset(work->weights, 0, n_rows * sizeof(float));
     for (size_t j = 0; j < c; j++) {
-        kernels->logits(n_rows, d, work->logits, work->keys, q_landmarks + j * d);
-        kernels->softmax2(1, n_rows, work->logits);
-        kernels->blend(n_rows, work->weights, 1.0f, work->weights, work->shares[j], work->logits);
+        attn_run_logits(run, n_rows, d, work->logits, work->keys, q_landmarks + j * d);
+        attn_run_softmax2(run, 1, n_rows, work->logits);
+        attn_run_blend(run, n_rows, work->weights, 1.0f, work->weights, work->shares[j], work->logits);
     }
 }
 
@@ -272,7 +263,6 @@ static void gather(const struct attn_window *window, const struct work *work, si
 void attn_window_attend(const struct attn_window *window, struct attn_run *run, size_t n_rows, float *output,
                         const float *q, const float *kv, void *scratch)
 {
-    const struct attn_kernels *kernels = run->kernels;
     size_t heads = window->options.heads, d = window->options.head_dim, m = window->options.landmarks;
     size_t segments = attn_window_segments(window, n_rows), c = window->fixed ? m : segments;
     struct work work;
@@ -284,16 +274,14 @@ void attn_window_attend(const struct attn_window *window, struct attn_run *run, 
     const float *inverse = window->fixed ? window->inverse : work.gamma;
     for (size_t h = 0; h < heads; h++) {
         gather(window, &work, n_rows, h, kv);
-        kernels->scale(d, work.query, window->scale, q + h * d);
+        run->kernels->scale(d, work.query, window->scale, q + h * d);
         if (c > 0) {
-            take_weights(kernels, &work, n_rows, c, d, q_landmarks + h * c * d, k_landmarks + h * c * d,
+            take_weights(run, &work, n_rows, c, d, q_landmarks + h * c * d, k_landmarks + h * c * d,
                          inverse + h * c * c);
         } else {
-            kernels->logits(n_rows, d, work.weights, work.keys, work.query);
-            kernels->softmax2(1, n_rows, work.weights);
+            attn_run_logits(run, n_rows, d, work.weights, work.keys, work.query);
+            attn_run_softmax2(run, 1, n_rows, work.weights);
         }
-        kernels->combine(n_rows, d, output + h * d, 0.0f, output + h * d, work.weights, work.values);
+        attn_run_combine(run, n_rows, d, output + h * d, 0.0f, output + h * d, work.weights, work.values);
     }
-    uint64_t floats = heads * n_rows * ((c > 0 ? c : 1) * (d + 3) + 3 * d); /* Δ row by row; gathered keys and values */
-    attn_run_count(run, (uint64_t)multiply_adds(window, n_rows, c), floats);
 }
