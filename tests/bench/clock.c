@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: MIT */
+#include "config.h" /* for sched_getcpu and sched_setaffinity */
+
 #include "clock.h"
 
 #include <sched.h>
 #include <sys/resource.h>
 #include <time.h>
 
-double bench_now(void)
+static double seconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double bench_now(void)
+{
+    return seconds(CLOCK_MONOTONIC);
+}
+
+double bench_busy(void)
+{
+    return seconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
+long bench_interruptions(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nivcsw;
 }
 
 double bench_clock_overhead_us(void)

@@ -5,6 +5,12 @@
 /* Seconds since some moment. */
 double bench_now(void);
 
+/* Seconds that this thread has run: what it waited while others ran is not in them. Takes longer to ask for. */
+double bench_busy(void);
+
+/* How often the system has taken this thread's processor away. */
+long bench_interruptions(void);
+
 /* What one call of bench_now takes, µs: the least of many. */
 double bench_clock_overhead_us(void);
 

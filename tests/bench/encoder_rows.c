@@ -92,7 +92,8 @@ static int start(struct bench *bench, size_t batch)
         .period = calls,
         .closing = window / bench->model->landmarks,
     };
-    bench->parts[LINEARS] = (struct bench_runner){.call = bench_linears_apply, .self = &bench->linears, .period = 1};
+    bench->parts[LINEARS] =
+        (struct bench_runner){.call = bench_linears_apply, .self = &bench->linears, .period = BENCH_FEW_CALLS};
     bench->parts[ATTENTION] =
         (struct bench_runner){.call = bench_streams_push, .self = &bench->attention_streams, .period = calls * batch};
     return 0;

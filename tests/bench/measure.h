@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* The least period of calls that each read much memory: after another runner the first ones find the caches cold. */
+enum { BENCH_FEW_CALLS = 4 };
+
 struct bench_runner {
     void (*call)(void *self);
     void *self;
