@@ -45,7 +45,7 @@ void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, con
 {
     float *rescale = work, *weight = work + m;
     run->kernels->admit(m, to.offset, to.sum, rescale, weight, logits);
-    attn_run_extend(run, m, d, to.vector, rescale, weight, value, NULL, NULL);
+    attn_run_extend(run, m, d, to.vector, rescale, weight, value);
 }
 
 void attn_aggregates_fold(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t j,

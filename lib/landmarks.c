@@ -91,6 +91,8 @@ static int fix(struct attn_landmarks *landmarks, const struct attn_options *opti
         const float *q = landmarks->own.q + h * m * d, *k = options->k_landmarks + h * m * d;
         transpose(landmarks->own.q_by_d + h * m * d, q, m, d);
         transpose(landmarks->own.k_by_d + h * m * d, k, m, d);
+        run->kernels->scale(m * d, landmarks->own.k_by_d + h * m * d, landmarks->shape.scale,
+                            landmarks->own.k_by_d + h * m * d);
         for (size_t i = 0; i < m; i++)
             run->kernels->logits(m, d, landmarks->own.inverse + (h * m + i) * m, k, q + i * d);
     }
@@ -196,9 +198,11 @@ static void average(const struct attn_landmarks *landmarks, struct attn_run *run
 {
     size_t d = landmarks->shape.head_dim;
     float share = 1.0f / (float)place->length;
-    run->kernels->scale(d, head.pending_q, share * landmarks->shape.scale, head.q_sum);
-    run->kernels->scale(d, head.pending_k, share, head.k_sum);
-    attn_run_count(run, 2 * d, 4 * d);
+    run->kernels->scale(d, head.q_sum, share, head.q_sum);
+    run->kernels->scale(d, head.k_sum, share, head.k_sum);
+    run->kernels->scale(d, head.pending_q, landmarks->shape.scale, head.q_sum);
+    run->kernels->scale(d, head.pending_k, landmarks->shape.scale, head.k_sum);
+    attn_run_count(run, 4 * d, 8 * d);
 }
 
 /* Row and column j of Γ's logits, of the pending landmark and those in their places. */
@@ -206,11 +210,11 @@ static void connect(const struct attn_landmarks *landmarks, struct attn_run *run
                     size_t j, float *column)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_logits_by_d(run, d, m, head.logits + j * m, head.pending_q, head.k_by_d);
-    attn_run_logits_by_d(run, d, m, column, head.pending_k, head.q_by_d);
+    attn_run_logits_by_d(run, d, m, head.logits + j * m, head.q_sum, head.k_by_d);
+    attn_run_logits_by_d(run, d, m, column, head.k_sum, head.q_by_d);
     for (size_t i = 0; i < m; i++)
         head.logits[i * m + j] = i == j ? head.logits[i * m + j] : column[i];
-    attn_run_logits(run, 1, d, head.logits + j * m + j, head.pending_k, head.pending_q);
+    attn_run_logits(run, 1, d, head.logits + j * m + j, head.k_sum, head.pending_q);
 }
 
 void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
@@ -315,9 +319,9 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
 }
 
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                            struct attn_landmarks_head head, const float *scaled_q, float *logits)
+                            struct attn_landmarks_head head, const float *q, float *logits)
 {
-    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, scaled_q, head.k_by_d);
+    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, q, head.k_by_d);
     attn_landmarks_mask(now, logits);
 }
 

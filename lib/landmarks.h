@@ -10,7 +10,8 @@
 #include "place.h"
 
 /* Constant. Landmarks stand at the place of their segment in every array, not in the order of their age, for β g(Γ) ΔV does
- * not depend on the order. Q̃ is scaled to logits in base 2, and both are transposed: a product with a vector then runs
+ * not depend on the order. Q̃ and K̃ are scaled, so that products with keys and queries are
+ * logits in base 2, and both are transposed: a product with a vector then runs
  * over landmarks side by side. */
 struct attn_landmarks {
     struct attn_shape shape;
@@ -34,10 +35,10 @@ struct attn_landmarks_head {
     float *k_by_d;    /* [d][m] */
     float *inverse;   /* g(Γ), [m][m], rows and columns of places without a landmark are 0 */
     float *logits;    /* of Γ in base 2, [m][m] */
-    float *q_sum;     /* [d], of the open segment */
-    float *k_sum;     /* [d] */
+    float *q_sum;     /* [d], of the open segment; when it closes, q̃ */
+    float *k_sum;     /* [d], k̃ */
     float *pending_q; /* [d], scaled: the landmark of the segment that closed last */
-    float *pending_k; /* [d] */
+    float *pending_k; /* [d], scaled */
     float *next;      /* Γ and the work of its g while the frames of a segment arrive; only with spread */
 };
 
@@ -82,7 +83,7 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
 
 /* logits[m] = ℓ(q, k̃_j) in base 2, masked. */
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                            struct attn_landmarks_head head, const float *scaled_q, float *logits);
+                            struct attn_landmarks_head head, const float *q, float *logits);
 
 /* weights[m] = β[m] · g(Γ); 0 at places without a landmark. */
 void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,

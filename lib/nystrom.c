@@ -27,7 +27,6 @@ struct work {
     float *source_weight[ATTN_MAX_SOURCES];  /* [m] each */
     float *shares;                           /* [3m] */
     float *row_weight;                       /* [most rows of the remainder] */
-    float *query;                            /* [d], scaled */
     float *beta;                             /* [H][m] */
     float *rest;                             /* of everything else */
 };
@@ -39,6 +38,8 @@ struct moment {
     struct attn_place place;        /* in the segments of the sums */
     struct attn_place of_landmarks; /* in those of the landmarks */
     struct attn_arc now;            /* L_t */
+    struct attn_remainder_now rest; /* the old frames of the segment that the next frame comes to */
+    size_t open;                    /* that segment */
 };
 
 static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_when when)
@@ -48,6 +49,9 @@ static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_w
     if (nystrom->segments.count != nystrom->landmarks.segments.count)
         moment.of_landmarks = attn_place_of(&nystrom->landmarks.segments, when);
     moment.now = attn_landmarks_now(&nystrom->landmarks, &moment.of_landmarks);
+    moment.rest = attn_remainder_now(&nystrom->remainder, &moment.place);
+    moment.open = moment.place.closes ? attn_segments_next(&nystrom->segments, moment.place.segment)
+                                      : moment.place.segment;
     return moment;
 }
 
@@ -82,8 +86,7 @@ static struct work work_of(const struct attn_nystrom *nystrom, float *scratch)
         work.source_weight[s] = work.w + (1 + s) * m;
     work.shares = work.source_weight[ATTN_MAX_SOURCES - 1] + m;
     work.row_weight = work.shares + 3 * m;
-    work.query = work.row_weight + attn_remainder_most_rows(&nystrom->remainder);
-    work.beta = work.query + nystrom->shape.head_dim;
+    work.beta = work.row_weight + attn_remainder_most_rows(&nystrom->remainder);
     work.rest = work.beta + nystrom->shape.heads * m;
     return work;
 }
@@ -147,7 +150,7 @@ size_t attn_nystrom_scratch(const struct attn_nystrom *nystrom)
     };
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
         most = needs[i] > most ? needs[i] : most;
-    return (7 + ATTN_MAX_SOURCES + nystrom->shape.heads) * m + attn_remainder_most_rows(&nystrom->remainder) + nystrom->shape.head_dim + most;
+    return (7 + ATTN_MAX_SOURCES + nystrom->shape.heads) * m + attn_remainder_most_rows(&nystrom->remainder) + most;
 }
 
 void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
@@ -214,10 +217,9 @@ static void admit(const struct attn_nystrom *nystrom, struct attn_run *run, cons
 
 /* Logits of β of one head. */
 static void compare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
-                    const struct head *head, float *logits, const struct work *work)
+                    const struct head *head, float *logits)
 {
-    run->kernels->scale(nystrom->shape.head_dim, work->query, nystrom->shape.scale, head->query);
-    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, work->query, logits);
+    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, head->query, logits);
 }
 
 /* β[H×m]: softened for all heads together, since each of them is short. */
@@ -227,7 +229,7 @@ static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, 
     size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
     for (size_t h = 0; h < heads; h++) {
         struct head head = head_of(nystrom, state, h);
-        compare(nystrom, run, moment, &head, work->beta + h * m, work);
+        compare(nystrom, run, moment, &head, work->beta + h * m);
     }
     attn_run_softmax2(run, heads, m, work->beta);
 }
@@ -254,7 +256,7 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
         .n_rows = rest->n_rows,
         .n_sources = rest->has_later ? 3 : 2,
         .w = work->w,
-        .logits = rest->logits,
+        .logits = head->remainder + rest->logits,
         .row_weight = work->row_weight,
         .work = work->shares,
     };
@@ -268,27 +270,31 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
 }
 
 /* o_t[d] of one head. With `extend` the vectors of the back take in the frame on the way. */
-static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
                    const struct head *head, const float *beta, bool extend, float *output, const struct work *work)
 {
     size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
-    size_t open = place->closes ? attn_segments_next(&nystrom->fronts.segments, place->segment) : place->segment;
-    struct attn_remainder_now rest = attn_remainder_now(&nystrom->remainder, place, head->remainder);
+    const struct attn_remainder_now *rest = &moment->rest;
     const struct attn_aggregates sources[ATTN_MAX_SOURCES] = {
         [BACK] = attn_fronts_back(&nystrom->fronts, head->fronts),
-        [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, open),
-        [LATER] = rest.later,
+        [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, moment->open),
+        [LATER] = attn_aggregates_at(head->remainder + (rest->has_later ? rest->later : 0), m),
     };
-    share_out(nystrom, run, head, beta, sources, &rest, work);
-    attn_run_combine(run, m, d, output, 0.0f, NULL, work->source_weight[FRONT], sources[FRONT].vector);
-    if (rest.has_later)
-        attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[LATER], sources[LATER].vector);
-    attn_run_combine(run, rest.n_rows, d, output, 1.0f, output, work->row_weight, head->values + rest.slot * d);
-    if (extend)
-        attn_run_extend(run, m, d, sources[BACK].vector, work->rescale, work->weight, head->values + place->slot * d,
-                        output, work->source_weight[BACK]);
-    else
-        attn_run_combine(run, m, d, output, 1.0f, output, work->source_weight[BACK], sources[BACK].vector);
+    share_out(nystrom, run, head, beta, sources, rest, work);
+    struct attn_parts parts = {
+        .n_sources = rest->has_later ? 2 : 1,
+        .source_weight = {work->source_weight[FRONT], work->source_weight[LATER]},
+        .source = {sources[FRONT].vector, sources[LATER].vector},
+        .n_rows = rest->n_rows,
+        .row_weight = work->row_weight,
+        .rows = head->values + rest->slot * d,
+        .newest_weight = work->source_weight[BACK],
+        .newest = sources[BACK].vector,
+        .rescale = extend ? work->rescale : NULL,
+        .weight = work->weight,
+        .value = head->values + moment->place.slot * d,
+    };
+    attn_run_read_out(run, m, d, output, &parts);
 }
 
 static void extend_back(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
@@ -296,7 +302,7 @@ static void extend_back(const struct attn_nystrom *nystrom, struct attn_run *run
 {
     size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
     struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
-    attn_run_extend(run, m, d, back.vector, work->rescale, work->weight, head->values + place->slot * d, NULL, NULL);
+    attn_run_extend(run, m, d, back.vector, work->rescale, work->weight, head->values + place->slot * d);
 }
 
 /* The frame has closed its segment: what one head gets anew, all but g(Γ). */
@@ -331,9 +337,9 @@ void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run,
         attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
         return;
     }
-    compare(nystrom, run, &moment, &head, work.beta, &work);
+    compare(nystrom, run, &moment, &head, work.beta);
     attn_run_softmax2(run, 1, nystrom->landmarks.count, work.beta);
-    attend(nystrom, run, &moment.place, &head, work.beta, false, output, &work);
+    attend(nystrom, run, &moment, &head, work.beta, false, output, &work);
 }
 
 /* The outputs [H][d] of a frame that has closed a segment, or that came before there was a landmark. */
@@ -346,7 +352,7 @@ static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run,
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
         struct head head = head_of(nystrom, state, h);
         if (moment->now.count > 0)
-            attend(nystrom, run, &moment->place, &head, work->beta + h * m, false, output + h * d, work);
+            attend(nystrom, run, moment, &head, work->beta + h * m, false, output + h * d, work);
         else
             attn_exact_attend(&nystrom->shape, run, moment->place.when, head.keys, head.values, head.query,
                               output + h * d, work->rest);
@@ -370,7 +376,7 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
         struct head head = head_of(nystrom, state, h);
         admit(nystrom, run, &moment.place, &head, &work);
         if (read_on_the_way)
-            attend(nystrom, run, &moment.place, &head, work.beta + h * m, true, output + h * d, &work);
+            attend(nystrom, run, &moment, &head, work.beta + h * m, true, output + h * d, &work);
         else
             extend_back(nystrom, run, &moment.place, &head, &work);
         if (nystrom->fronts.spread)

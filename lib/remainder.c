@@ -55,17 +55,22 @@ size_t attn_remainder_scratch(const struct attn_remainder *remainder)
     return 2 * remainder->landmarks;
 }
 
-/* Of the segment that closes the lap's count of segments before it. */
-static float *memory_of(const struct attn_remainder *remainder, uint64_t lap, size_t segment, float *memory)
+/* Where a segment's part of the memory begins. */
+static size_t part_of(const struct attn_remainder *remainder, uint64_t lap, size_t segment)
 {
     bool odd = (lap * remainder->segments.count + segment) % 2 != 0;
-    return memory + (remainder->spread && odd ? remainder->floats : 0);
+    return remainder->spread && odd ? remainder->floats : 0;
 }
 
-/* The sums over the blocks after this one. */
-static struct attn_aggregates after_block(const struct attn_remainder *remainder, float *memory, size_t block)
+/* Where the sums over the blocks after this one are in a segment's part. */
+static size_t later_than(const struct attn_remainder *remainder, size_t block)
 {
-    return attn_aggregates_at(memory + logits_floats(remainder) + block * remainder->row, remainder->landmarks);
+    return logits_floats(remainder) + block * remainder->row;
+}
+
+static struct attn_aggregates after_block(const struct attn_remainder *remainder, float *part, size_t block)
+{
+    return attn_aggregates_at(part + later_than(remainder, block), remainder->landmarks);
 }
 
 void attn_remainder_clear(const struct attn_remainder *remainder, float *memory)
@@ -136,7 +141,7 @@ void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_
                             float *scratch)
 {
     struct coming coming = next_of(remainder, place);
-    float *own = memory_of(remainder, coming.lap, coming.segment, memory);
+    float *own = memory + part_of(remainder, coming.lap, coming.segment);
     uint64_t length = coming.length;
     size_t first = 0, end = coming.length;
     if (remainder->spread) {
@@ -151,21 +156,20 @@ void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_
         join_sums(remainder, run, &coming, own, source, row, scratch);
 }
 
-struct attn_remainder_now attn_remainder_now(const struct attn_remainder *remainder, const struct attn_place *place,
-                                             float *memory)
+struct attn_remainder_now attn_remainder_now(const struct attn_remainder *remainder, const struct attn_place *place)
 {
     struct coming open = place->closes ? next_of(remainder, place)
                                        : coming_of(remainder, place, place->segment, place->lap);
     size_t row = place->closes ? 0 : place->row + 1, block = row / BLOCK;
     size_t end = (block + 1) * BLOCK < open.length ? (block + 1) * BLOCK : open.length;
     size_t filled = open.from - open.start, first = filled > row ? filled : row;
-    float *own = memory_of(remainder, open.lap, open.segment, memory);
+    size_t part = part_of(remainder, open.lap, open.segment);
     first = first < end ? first : end;
-    struct attn_remainder_now now = {.logits = own + first * remainder->landmarks,
-                                     .slot = open.start + first,
-                                     .n_rows = end - first,
-                                     .has_later = block + 1 < blocks_of(open.length)};
-    if (now.has_later)
-        now.later = after_block(remainder, own, block);
-    return now;
+    return (struct attn_remainder_now){
+        .logits = part + first * remainder->landmarks,
+        .slot = open.start + first,
+        .n_rows = end - first,
+        .has_later = block + 1 < blocks_of(open.length),
+        .later = part + later_than(remainder, block),
+    };
 }

@@ -27,13 +27,13 @@ struct attn_remainder_source {
     const float *values;    /* [n][d] */
 };
 
-/* The frames that still count at a place: single ones, and the sums over those in later blocks. */
+/* The frames that still count at a place, the same for every head: single ones, and the sums over those in later blocks. */
 struct attn_remainder_now {
-    const float *logits; /* [n_rows][m] */
-    size_t slot;         /* of the first; the others follow */
+    size_t logits; /* where [n_rows][m] begin in the memory */
+    size_t slot;   /* of the first; the others follow */
     size_t n_rows;
     bool has_later;
-    struct attn_aggregates later;
+    size_t later; /* where m aggregates begin in the memory */
 };
 
 struct attn_remainder attn_remainder(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread);
@@ -54,5 +54,4 @@ void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_
                             float *scratch);
 
 /* What is left of the segment that the frame after the place's will come to. */
-struct attn_remainder_now attn_remainder_now(const struct attn_remainder *remainder, const struct attn_place *place,
-                                             float *memory);
+struct attn_remainder_now attn_remainder_now(const struct attn_remainder *remainder, const struct attn_place *place);

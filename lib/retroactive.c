@@ -10,7 +10,7 @@
 
 /* Matrices in the scratch memory, w rows or less for the window. */
 struct work {
-    float *queries, *keys, *values; /* [w][d], queries scaled */
+    float *queries, *keys, *values; /* [w][d] */
     float *rows;                    /* [w][d], one head's output */
     float *beta;                    /* [w][m] */
     float *delta;                   /* [m][w] */
@@ -126,7 +126,6 @@ static void read_nystrom(const struct attn_retroactive *retroactive, struct attn
     unroll(retroactive, when, work->queries, head->queries);
     unroll(retroactive, when, work->keys, head->keys);
     unroll(retroactive, when, work->values, head->values);
-    run->kernels->scale(w * d, work->queries, retroactive->shape.scale, work->queries);
     take_delta(retroactive, run, now, head, w, work);
     attn_run_product(run, m, w, d, work->delta_v, 1.0f, work->delta, work->values);
     attn_run_product(run, m, m, d, work->weighted, 1.0f, head->landmarks.inverse, work->delta_v);

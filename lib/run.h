@@ -64,10 +64,17 @@ static inline void attn_run_product(struct attn_run *run, size_t m, size_t k, si
 }
 
 static inline void attn_run_extend(struct attn_run *run, size_t m, size_t d, float *vectors, const float *rescale,
-                                   const float *weight, const float *v, float *y, const float *b)
+                                   const float *weight, const float *v)
 {
-    run->kernels->extend(m, d, vectors, rescale, weight, v, y, b);
-    attn_run_count(run, (y != NULL ? 3 : 2) * m * d, 2 * m * d + d + (y != NULL ? 2 * d + 3 * m : 2 * m));
+    run->kernels->extend(m, d, vectors, rescale, weight, v);
+    attn_run_count(run, 2 * m * d, 2 * m * d + d + 2 * m);
+}
+
+static inline void attn_run_read_out(struct attn_run *run, size_t m, size_t d, float *y, const struct attn_parts *parts)
+{
+    size_t extended = parts->rescale != NULL ? m : 0, n_vectors = (parts->n_sources + 1) * m + parts->n_rows;
+    run->kernels->read_out(m, d, y, parts);
+    attn_run_count(run, (n_vectors + 2 * extended) * d, (n_vectors + extended + 2) * d + n_vectors + 2 * extended);
 }
 
 static inline void attn_run_blend(struct attn_run *run, size_t n, float *z, float a, const float *x, float b,

@@ -88,7 +88,7 @@ static void invert(double *gamma, double scale, const struct work *work)
     memcpy(gamma, work->z, c * c * sizeof(double));
 }
 
-/* ℓ in base e between a landmark's q, scaled to base 2, and a vector whose floats are `stride` apart. */
+/* ℓ in base e between a landmark's q or k, scaled to base 2, and a vector whose floats are `stride` apart. */
 static double logit(const float *q, size_t q_stride, const float *k, size_t stride, size_t d)
 {
     double sum = 0;
@@ -107,7 +107,8 @@ static void invert_heads(const struct attn_landmarks *landmarks, const struct at
         for (size_t i = 0; i < c; i++) {
             for (size_t j = 0; j < c; j++)
                 gamma[i * c + j] = logit(heads[h].landmarks.q_by_d + work->places[i], m,
-                                         heads[h].landmarks.k_by_d + work->places[j], m, d);
+                                         heads[h].landmarks.k_by_d + work->places[j], m, d) /
+                                   landmarks->shape.scale;
             softmax(gamma + i * c, c);
         }
         join_norms(gamma, c, &column, &row);
@@ -141,8 +142,7 @@ static void attend(const struct attn_landmarks *landmarks, const struct window *
 {
     size_t m = landmarks->count, c = work->c, d = window->d;
     for (size_t j = 0; j < c; j++)
-        work->beta[j] = logit(head->query, 1, head->landmarks.k_by_d + work->places[j], m, d) /
-                        (0.69314718055994531 * sqrt((double)d));
+        work->beta[j] = logit(head->query, 1, head->landmarks.k_by_d + work->places[j], m, d);
     softmax(work->beta, c);
     for (size_t j = 0; j < c; j++) {
         work->share[j] = 0;

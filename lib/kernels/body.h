@@ -16,10 +16,11 @@
 #include "body_shares.h"
 
 #include "body_fold.h"
+#include "body_read.h"
 
 /* The members of a table that are functions. */
 #define BODY                                                                                                           \
     .scale = scale, .add = add, .blend = blend, .first_not_finite = first_not_finite, .logits = logits, .logits_by_d = logits_by_d, .fold = fold,                \
     .clamp = clamp, .combine = combine, .product = product, .packed = packed, .max = max_of, .weights = weights,       \
-    .softmax2 = softmax2, .admit = admit, .extend = extend, .shares = shares, .norm = norm, .gelu = gelu,              \
+    .softmax2 = softmax2, .admit = admit, .extend = extend, .read_out = read_out, .shares = shares, .norm = norm, .gelu = gelu,              \
     .relu = relu, .softmax = softmax, .sigmoid = sigmoid

@@ -39,6 +39,18 @@ struct attn_reading {
     float *work;                               /* [3m] */
 };
 
+/* What attn_kernels.read_out adds up: Σ_s a_s[m] · A_s[m×d] + c[R] · V[R×d] + b[m] · B[m×d], where B is extended by a frame
+ * first (see attn_kernels.extend) unless `rescale` is NULL. */
+struct attn_parts {
+    size_t n_rows, n_sources;
+    const float *source_weight[ATTN_MAX_SOURCES]; /* a_s */
+    const float *source[ATTN_MAX_SOURCES];        /* A_s */
+    const float *row_weight, *rows;               /* c, V */
+    const float *newest_weight;                   /* b */
+    float *newest;                                /* B */
+    const float *rescale, *weight, *value;        /* [m], [m], [d] */
+};
+
 /* One aggregate out of another: what attn_kernels.fold writes and reads. */
 struct attn_folding {
     float *offset, *sum, *vector; /* vector [d] */
@@ -88,10 +100,10 @@ struct attn_kernels {
     /* One aggregate = another, which may be the same, and R more frames with logits[R], which are used up, and
      * values[R×d]. */
     void (*fold)(size_t n_rows, size_t d, const struct attn_folding *folding, float *logits, const float *values);
-    /* vectors_j[d] = rescale_j · vectors_j[d] + weight_j · v[d] for m rows j, and y[d] += Σ_j b_j · the new vectors_j[d]; y and
-     * b both NULL: not read out. */
-    void (*extend)(size_t m, size_t d, float *vectors, const float *rescale, const float *weight, const float *v,
-                   float *y, const float *b);
+    /* vectors_j[d] = rescale_j · vectors_j[d] + weight_j · v[d] for m rows j */
+    void (*extend)(size_t m, size_t d, float *vectors, const float *rescale, const float *weight, const float *v);
+    /* y[d] = the sum of all parts of a window, of which the newest takes in a frame on the way. */
+    void (*read_out)(size_t m, size_t d, float *y, const struct attn_parts *parts);
     /* The factors with which Σ_j w_j (softmax-weighted mean of the values over the window for landmark j) is a sum over the
      * sources' vectors and the frames' values. No landmark's window is empty where its w is not 0; where w is 0, the
      * factors are 0. */
