@@ -56,10 +56,10 @@ END_TEST
 START_TEST(an_absent_linear_copies)
 {
     struct attn_linear linear = {.n_in = 3};
-    float x[3] = {1, 2, 3}, y[4] = {0, 0, 0, 9};
-    attn_linear_apply(&linear, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, x);
-    ck_assert_float_eq(y[2], 3);
-    ck_assert_float_eq(y[3], 9);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[7] = {0, 0, 0, 0, 0, 0, 9};
+    attn_linear_apply(&linear, attn_kernels_of(ATTN_VARIANT_BEST), 2, y, x);
+    ck_assert_int_eq(memcmp(x, y, sizeof(x)), 0);
+    ck_assert_float_eq(y[6], 9);
     attn_linear_done(&linear);
 }
 END_TEST
@@ -83,6 +83,32 @@ START_TEST(the_same_bits_in_every_panel)
             ck_assert_msg(memcmp(&y[i], &first, sizeof(float)) == 0, "output %u of %u differs", i, n_out);
         attn_linear_done(&linear);
     }
+}
+END_TEST
+
+/* Many rows have the bits that each has alone, and so have their norms. */
+START_TEST(rows_have_the_same_bits_alone)
+{
+    enum { M = 19, K = 33, N = 21 };
+    const struct attn_kernels *kernels = attn_kernels_of(ATTN_VARIANT_BEST);
+    struct attn_linear linear;
+    struct attn_norm norm;
+    float weight[N * K], bias[N], x[M * K], y[M * N], alone[N];
+    fill(weight, N * K, 1);
+    fill(bias, N, 2);
+    fill(x, M * K, 3);
+    ck_assert_int_eq(attn_linear_init(&linear, N, K), 0);
+    attn_linear_set_rows(&linear, 0, N, weight, bias);
+    ck_assert_int_eq(attn_norm_init(&norm, N, weight, bias), 0);
+    attn_linear_apply(&linear, kernels, M, y, x);
+    attn_norm_apply(&norm, kernels, M, y, y);
+    for (size_t i = 0; i < M; i++) {
+        attn_linear_apply(&linear, kernels, 1, alone, x + i * K);
+        attn_norm_apply(&norm, kernels, 1, alone, alone);
+        ck_assert_int_eq(memcmp(alone, y + i * N, sizeof(alone)), 0);
+    }
+    attn_norm_done(&norm);
+    attn_linear_done(&linear);
 }
 END_TEST
 
@@ -132,6 +158,7 @@ static Suite *linear(void)
     tcase_add_loop_test(tcase, linear_equals_the_formula_at_every_size, 0, N_SIZES);
     tcase_add_test(tcase, an_absent_linear_copies);
     tcase_add_test(tcase, the_same_bits_in_every_panel);
+    tcase_add_test(tcase, rows_have_the_same_bits_alone);
     tcase_add_test(tcase, norm_equals_the_formula);
     tcase_add_test(tcase, norm_takes_constants_and_giants);
     suite_add_tcase(suite, tcase);
