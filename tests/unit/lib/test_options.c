@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../run.h"
+#include "config.h"
 #include "stream.h"
 
 static float landmarks[2 * 3 * 4]; /* H = 2, m = 3, d = 4 */
@@ -161,6 +162,7 @@ START_TEST(every_variant_has_its_name)
 }
 END_TEST
 
+#ifdef HAVE_LOADER
 START_TEST(unknown_options_of_models_are_refused)
 {
     struct attn_model_options options = {.size = 3};
@@ -174,6 +176,7 @@ START_TEST(unknown_options_of_models_are_refused)
     ck_assert_ptr_null(plan);
 }
 END_TEST
+#endif
 
 /* Whatever is accepted has a state within the limit of attnd-model(7), padding included. */
 START_TEST(states_are_within_the_limit)
@@ -319,7 +322,9 @@ static Suite *suite(void)
         options_without_variant_are_those_of_0_1_0,
         unknown_sizes_of_info_are_refused,
         every_variant_has_its_name,
+#ifdef HAVE_LOADER
         unknown_options_of_models_are_refused,
+#endif
         fixed_landmarks_that_are_not_finite,
         states_are_within_the_limit,
         the_largest_inverse_is_accepted,

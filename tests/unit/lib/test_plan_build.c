@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../run.h"
+#include "config.h"
 #include "draft.h"
 #include "stream.h"
 
@@ -69,6 +70,7 @@ static void refused(int error, const char *text)
     ck_assert_int_eq(build(&plan, NULL), error);
 }
 
+#ifdef HAVE_LOADER
 START_TEST(it_computes_what_the_file_does)
 {
     struct stream built, parsed;
@@ -96,6 +98,7 @@ START_TEST(it_computes_what_the_file_does)
     free(file.bytes);
 }
 END_TEST
+#endif
 
 static uint64_t hash_of(void)
 {
@@ -165,7 +168,9 @@ static Suite *suite(void)
     Suite *made = suite_create("plan_build");
     TCase *cases = tcase_create("plan_build");
     const TTest *const tests[] = {
+#ifdef HAVE_LOADER
         it_computes_what_the_file_does,
+#endif
         hashes_tell_models_apart,
         unknown_size,
         unknown_size_of_a_layer,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../run.h"
+#include "config.h"
 #include "draft.h"
 #include "stream.h"
 
@@ -36,7 +37,11 @@ static void open_model(struct stream *stream)
 }
 
 static void (*const openers[])(struct stream *) = {open_raw, open_retroactive, open_model};
-enum { N_OPENERS = sizeof(openers) / sizeof(openers[0]) };
+#ifdef HAVE_LOADER
+enum { N_OPENERS = 3 };
+#else
+enum { N_OPENERS = 2 };
+#endif
 
 /* A plan, and n states of it twice: one set for batches, one for single pushes. */
 struct crowd {

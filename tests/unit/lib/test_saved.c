@@ -3,11 +3,17 @@
 #include <string.h>
 
 #include "../run.h"
+#include "config.h"
 #include "draft.h"
 #include "stream.h"
 
 enum { HEADS = 2, DIM = 5, WINDOW = 9, FRAME = 3 * HEADS * DIM, MOST_OUTPUT = WINDOW * HEADS * DIM };
-enum { EXACT, MEANS, SPREAD, FIXED, RETROACTIVE, MODEL, N_KINDS };
+enum { EXACT, MEANS, SPREAD, FIXED, RETROACTIVE, MODEL };
+#ifdef HAVE_LOADER
+enum { N_KINDS = MODEL + 1 };
+#else
+enum { N_KINDS = MODEL };
+#endif
 
 static float *fixed_landmarks;
 

@@ -253,6 +253,28 @@ START_TEST(verifying_finds_damaged_states)
 }
 END_TEST
 
+/* The reference that needs no state, and the steps. */
+START_TEST(recomputing_gives_the_same_outputs)
+{
+    struct stream stream;
+    float outputs[2][MOST_OUTPUT];
+    open_variant(&stream, _i);
+    size_t n_frames = 4 * (size_t)variants[_i].window;
+    float *frames = noise(1, n_frames * FRAME, 1);
+    ck_assert_int_eq(attn_batch(stream.plan, frames, 0, outputs[1]), ATTN_E_OPTIONS);
+    for (size_t t = 0; t < n_frames; t++) {
+        stream_push(&stream, frames + t * FRAME, outputs[0]);
+        memset(outputs[1], 0xff, sizeof(outputs[1]));
+        ck_assert_int_eq(attn_batch(stream.plan, frames, t + 1, outputs[1]), 0);
+        for (size_t i = 0; i < stream.output_dim; i++)
+            ck_assert_msg(fabsf(outputs[0][i] - outputs[1][i]) < 1e-5f, "frame %zu, float %zu: %g and %g", t, i,
+                          outputs[0][i], outputs[1][i]);
+    }
+    stream_close(&stream);
+    free(frames);
+}
+END_TEST
+
 START_TEST(reset_equals_fresh)
 {
     struct stream used, fresh;
@@ -429,6 +451,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, work_is_that_of_the_newest_frame, 0, N_VARIANTS);
     tcase_add_loop_test(cases, verifying_accepts_good_states_and_changes_nothing, 0, N_VARIANTS);
     tcase_add_loop_test(cases, verifying_finds_damaged_states, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, recomputing_gives_the_same_outputs, 0, N_VARIANTS);
     tcase_add_loop_test(cases, reset_equals_fresh, 0, N_VARIANTS);
     tcase_add_loop_test(cases, memory_need_not_be_clean, 0, N_VARIANTS);
     tcase_add_loop_test(cases, frames_without_output_advance_the_state_equally, 0, N_VARIANTS);
