@@ -65,6 +65,7 @@ static const char *const cases[] = {
     "retro-fixed-many-pre",
     "retro-many",
     "retro-window-1",
+    "retro-long", /* more rows than are worked on at a time */
 };
 
 /* The vectors of a case. */

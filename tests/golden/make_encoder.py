@@ -18,13 +18,11 @@ from torch import nn
 
 import safetensors
 
-FRAMES = 44
-
 # What each case changes of these.
 BASE = {
     "input_dim": 10, "model_dim": 16, "heads": 4, "window": 12, "positions": 7, "residual_tap": "newest", "norm": "post",
     "activation": "gelu", "head": "softmax", "ff": 24, "outputs": 5, "layers": [{"method": "exact"}],
-    "embed": True, "qkv": True, "o": True, "with_head": True,
+    "embed": True, "qkv": True, "o": True, "with_head": True, "frames": 44,
 }
 EXACT = {"method": "exact"}
 
@@ -84,6 +82,7 @@ CASES = {
                                                  nystrom(13, landmark_policy="fixed")], "norm": "pre"},
     "retro-many": {**SMALL, "layers": [retroactive(nystrom(12)), nystrom(12)], "window": 11},
     "retro-window-1": {**SMALL, "layers": [retroactive(EXACT, head_merge="raw"), nystrom(1)], "window": 1, "residual_tap": "oldest"},
+    "retro-long": {**SMALL, "layers": [retroactive(nystrom(6), head_merge="raw"), nystrom(9)], "window": 70, "frames": 84},
 }
 
 
@@ -291,7 +290,7 @@ def main():
         case = {**BASE, **changes}
         model = Model(case).double()
         randomise(model)
-        frames = torch.randn(FRAMES, case["input_dim"], dtype=torch.float32)
+        frames = torch.randn(case["frames"], case["input_dim"], dtype=torch.float32)
         tensors = {key: value.detach().numpy() for key, value in model.named_parameters()}
         safetensors.write(os.path.join(folder, name + ".safetensors"), configuration(case), tensors)
         numpy.save(os.path.join(folder, name + ".input.npy"), frames.numpy())

@@ -442,6 +442,39 @@ START_TEST(batches_have_the_bits_of_single_steps)
 }
 END_TEST
 
+/* More rows than a layer works on at a time, the last of them wanted or not. */
+START_TEST(large_batches_have_the_bits_of_single_steps)
+{
+    enum { ROWS = 131 };
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream alone[ROWS], batched[ROWS];
+    struct attn_encoder_frame frames[ROWS];
+    float inputs[ROWS][3], a[ROWS][2], b[ROWS][2];
+    void *scratch = aligned_alloc(ATTN_ALIGN, attn_encoder_scratch_bytes(encoder, ROWS));
+    for (uint32_t s = 0; s < ROWS; s++) {
+        alone[s] = open_stream(encoder);
+        batched[s] = open_stream(encoder);
+    }
+    for (uint32_t i = 0; i < 9; i++) {
+        for (uint32_t s = 0; s < ROWS; s++) {
+            write_frame(inputs[s], 100 * s + i);
+            push(&alone[s], 100 * s + i, ATTN_SCORES, a[s]);
+            frames[s] = (struct attn_encoder_frame){
+                .state = batched[s].state, .when = {.t = i}, .input = inputs[s], .output = s % 7 == i ? NULL : b[s]};
+        }
+        attn_encoder_step(encoder, frames, ROWS, scratch);
+        for (uint32_t s = 0; s < ROWS; s++)
+            ck_assert_msg(s % 7 == i || memcmp(a[s], b[s], sizeof(a[s])) == 0, "frame %u of stream %u differs", i, s);
+    }
+    for (uint32_t s = 0; s < ROWS; s++) {
+        close_stream(&alone[s]);
+        close_stream(&batched[s]);
+    }
+    free(scratch);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
 START_TEST(an_empty_batch_does_nothing)
 {
     struct attn_encoder *encoder = make((size_t)_i);
@@ -482,6 +515,7 @@ static Suite *encoder(void)
     tcase_add_test(tcase, the_kinds_of_output_agree);
     tcase_add_loop_test(tcase, a_replay_catches_up, 0, N_KINDS);
     tcase_add_loop_test(tcase, batches_have_the_bits_of_single_steps, 0, N_KINDS);
+    tcase_add_loop_test(tcase, large_batches_have_the_bits_of_single_steps, 0, N_KINDS);
     tcase_add_loop_test(tcase, an_empty_batch_does_nothing, 0, N_KINDS);
     tcase_add_loop_test(tcase, a_whole_state_verifies, 0, N_KINDS);
     suite_add_tcase(suite, tcase);
