@@ -21,14 +21,21 @@
 #include "reason.h"
 #include "segments.h"
 
+/* Those of all heads in a window. */
+struct landmarks {
+    size_t c;
+    const float *q;       /* [H][c][d], scaled */
+    const float *k;       /* [H][c][d] */
+    const float *inverse; /* [H][c][c]: g(Γ) */
+};
+
 struct attn_window {
     struct attn_options options;
     const struct attn_kernels *kernels;
-    float scale;        /* log2(e)/√d */
-    bool fixed;         /* landmarks came with the options: */
-    float *q_landmarks; /* [H][m][d], scaled, or NULL */
-    float *k_landmarks; /* [H][m][d], or NULL */
-    float *inverse;     /* [H][m][m]: g(Γ), or NULL */
+    float scale;                /* log2(e)/√d */
+    bool fixed;                 /* landmarks came with the options: */
+    struct landmarks landmarks; /* m of them, in `memory` */
+    float *memory;
 };
 
 /* The arrays of a step. */
@@ -118,20 +125,19 @@ static int check(const struct attn_options *options, struct attn_reason *why)
 static int take_landmarks(struct attn_window *window)
 {
     size_t heads = window->options.heads, m = window->options.landmarks, d = window->options.head_dim;
+    size_t n_floats = heads * m * d;
     float *work = malloc(attn_inverse_work(m) * sizeof(float));
-    struct attn_run run = {.kernels = window->kernels};
-    window->q_landmarks = malloc(heads * m * d * sizeof(float));
-    window->k_landmarks = malloc(heads * m * d * sizeof(float));
-    window->inverse = malloc(heads * m * m * sizeof(float));
+    window->memory = malloc((2 * n_floats + heads * m * m) * sizeof(float));
     int error = ATTN_E_MEMORY;
-    if (work != NULL && window->q_landmarks != NULL && window->k_landmarks != NULL && window->inverse != NULL) {
-        window->kernels->scale(heads * m * d, window->q_landmarks, window->scale, window->options.q_landmarks);
-        memcpy(window->k_landmarks, window->options.k_landmarks, heads * m * d * sizeof(float));
+    if (work != NULL && window->memory != NULL) {
+        float *q = window->memory, *k = q + n_floats, *inverse = k + n_floats;
+        struct attn_run run = {.kernels = window->kernels};
+        run.kernels->scale(n_floats, q, window->scale, window->options.q_landmarks);
+        memcpy(k, window->options.k_landmarks, n_floats * sizeof(float));
         for (size_t h = 0; h < heads; h++)
-            take_gamma(&run, m, d, window->inverse + h * m * m, window->q_landmarks + h * m * d,
-                       window->k_landmarks + h * m * d);
-        attn_inverse_heads(&run, window->inverse, heads, m * m, m, window->options.inverse_scale == ATTN_INVERSE_HEADS,
-                           work);
+            take_gamma(&run, m, d, inverse + h * m * m, q + h * m * d, k + h * m * d);
+        attn_inverse_heads(&run, inverse, heads, m * m, m, window->options.inverse_scale == ATTN_INVERSE_HEADS, work);
+        window->landmarks = (struct landmarks){.c = m, .q = q, .k = k, .inverse = inverse};
         error = 0;
     }
     free(work);
@@ -168,9 +174,7 @@ void attn_window_free(struct attn_window *window)
 {
     if (window == NULL)
         return;
-    free(window->q_landmarks);
-    free(window->k_landmarks);
-    free(window->inverse);
+    free(window->memory);
     free(window);
 }
 
@@ -216,11 +220,12 @@ void attn_window_means(const struct attn_window *window, size_t n_rows, size_t w
     }
 }
 
-/* Landmarks of every head: queries from q [1+c][H][d], keys from kv [n_rows][2][H][d]; and g(Γ). */
-static void make_landmarks(const struct attn_window *window, struct attn_run *run, const struct work *work,
-                           size_t n_rows, size_t c, const float *q, const float *kv)
+/* The means of every head's c segments: queries from q [1+c][H][d], keys from kv [n_rows][2][H][d]; and g(Γ). */
+static struct landmarks make_landmarks(const struct attn_window *window, struct attn_run *run, const struct work *work,
+                                       size_t n_rows, const float *q, const float *kv)
 {
     size_t heads = window->options.heads, d = window->options.head_dim, width = heads * d;
+    size_t c = attn_window_segments(window, n_rows);
     struct attn_segments segments = attn_segments(n_rows, c);
     for (size_t h = 0; h < heads; h++) {
         float *q_means = work->q_means + h * c * d, *k_means = work->k_means + h * c * d;
@@ -233,18 +238,26 @@ static void make_landmarks(const struct attn_window *window, struct attn_run *ru
     }
     attn_inverse_heads(run, work->gamma, heads, c * c, c, window->options.inverse_scale == ATTN_INVERSE_HEADS,
                        work->inverse);
+    return (struct landmarks){.c = c, .q = work->q_means, .k = work->k_means, .inverse = work->gamma};
 }
 
-/* weights[n_rows] = β g(Γ) Δ of one head, with c landmarks */
-static void take_weights(struct attn_run *run, const struct work *work, size_t n_rows, size_t c, size_t d,
-                         const float *q_landmarks, const float *k_landmarks, const float *inverse)
+/* weights[n_rows] = β g(Γ) Δ of head h, or without landmarks those of exact attention */
+static void take_weights(const struct attn_window *window, struct attn_run *run, const struct work *work, size_t n_rows,
+                         size_t h, const struct landmarks *landmarks)
 {
-    attn_run_logits(run, c, d, work->beta, k_landmarks, work->query);
+    size_t d = window->options.head_dim, c = landmarks->c;
+    const float *q = landmarks->q + h * c * d, *k = landmarks->k + h * c * d, *inverse = landmarks->inverse + h * c * c;
+    if (c == 0) {
+        attn_run_logits(run, n_rows, d, work->weights, work->keys, work->query);
+        attn_run_softmax2(run, 1, n_rows, work->weights);
+        return;
+    }
+    attn_run_logits(run, c, d, work->beta, k, work->query);
     attn_run_softmax2(run, 1, c, work->beta);
     attn_run_product(run, 1, c, c, work->shares, 1.0f, work->beta, inverse);
     memset(work->weights, 0, n_rows * sizeof(float));
     for (size_t j = 0; j < c; j++) {
-        attn_run_logits(run, n_rows, d, work->logits, work->keys, q_landmarks + j * d);
+        attn_run_logits(run, n_rows, d, work->logits, work->keys, q + j * d);
         attn_run_softmax2(run, 1, n_rows, work->logits);
         attn_run_blend(run, n_rows, work->weights, 1.0f, work->weights, work->shares[j], work->logits);
     }
@@ -263,25 +276,18 @@ static void gather(const struct attn_window *window, const struct work *work, si
 void attn_window_attend(const struct attn_window *window, struct attn_run *run, size_t n_rows, float *output,
                         const float *q, const float *kv, void *scratch)
 {
-    size_t heads = window->options.heads, d = window->options.head_dim, m = window->options.landmarks;
-    size_t segments = attn_window_segments(window, n_rows), c = window->fixed ? m : segments;
+    size_t heads = window->options.heads, d = window->options.head_dim;
     struct work work;
     cut(window, &work, scratch);
-    if (segments > 0)
-        make_landmarks(window, run, &work, n_rows, segments, q, kv);
-    const float *q_landmarks = window->fixed ? window->q_landmarks : work.q_means;
-    const float *k_landmarks = window->fixed ? window->k_landmarks : work.k_means;
-    const float *inverse = window->fixed ? window->inverse : work.gamma;
+    struct landmarks landmarks = {.c = 0, .q = work.q_means, .k = work.k_means, .inverse = work.gamma};
+    if (window->fixed)
+        landmarks = window->landmarks;
+    else if (attn_window_segments(window, n_rows) > 0)
+        landmarks = make_landmarks(window, run, &work, n_rows, q, kv);
     for (size_t h = 0; h < heads; h++) {
         gather(window, &work, n_rows, h, kv);
         run->kernels->scale(d, work.query, window->scale, q + h * d);
-        if (c > 0) {
-            take_weights(run, &work, n_rows, c, d, q_landmarks + h * c * d, k_landmarks + h * c * d,
-                         inverse + h * c * c);
-        } else {
-            attn_run_logits(run, n_rows, d, work.weights, work.keys, work.query);
-            attn_run_softmax2(run, 1, n_rows, work.weights);
-        }
+        take_weights(window, run, &work, n_rows, h, &landmarks);
         attn_run_combine(run, n_rows, d, output + h * d, 0.0f, output + h * d, work.weights, work.values);
     }
 }
