@@ -4,7 +4,6 @@
 #include "clock.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 #include <time.h>
 
 static double seconds(clockid_t clock)
@@ -24,13 +23,6 @@ double bench_busy(void)
     return seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-long bench_interruptions(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_THREAD, &usage);
-    return usage.ru_nivcsw;
-}
-
 double bench_clock_overhead_us(void)
 {
     enum { rounds = 20, calls = 1000 };
@@ -45,11 +37,10 @@ double bench_clock_overhead_us(void)
     return best / calls * 1e6;
 }
 
-int bench_settle(void)
+int bench_pin(void)
 {
     int processor = sched_getcpu();
     cpu_set_t set;
-    setpriority(PRIO_PROCESS, 0, -20); /* most users may not: then others disturb more */
     CPU_ZERO(&set);
     if (processor < 0)
         return -1;

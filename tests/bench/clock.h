@@ -8,12 +8,8 @@ double bench_now(void);
 /* Seconds that this thread has run: what it waited while others ran is not in them. Takes longer to ask for. */
 double bench_busy(void);
 
-/* How often the system has taken this thread's processor away. */
-long bench_interruptions(void);
-
 /* What one call of bench_now takes, µs: the least of many. */
 double bench_clock_overhead_us(void);
 
-/* Keeps this thread on the processor that it runs on, ahead of others where that is allowed. Returns the processor's
- * number, or −1 where the system refuses. */
-int bench_settle(void);
+/* Keeps this thread on the processor that it runs on. Returns its number, or −1 where the system refuses. */
+int bench_pin(void);

@@ -15,7 +15,7 @@
 #include "attn/attn.h"
 #include "linears.h"
 #include "measure.h"
-#include "model_file.h"
+#include "random_model.h"
 #include "streams.h"
 #include "table.h"
 
@@ -49,7 +49,7 @@ static int new_encoder(struct attn_plan **plan, const struct bench_model *model,
         snprintf(path, sizeof(path), "%s/%s", source, model->path);
         error = attn_plan_load(plan, path, NULL, &why);
     } else {
-        size_t n_bytes = bench_model_file(model, &bytes);
+        size_t n_bytes = bench_random_model(model, &bytes);
         if (n_bytes != 0)
             error = attn_plan_parse(plan, bytes, n_bytes, NULL, &why);
         free(bytes);

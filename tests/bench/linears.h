@@ -6,7 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "linear.h"
-#include "model_file.h"
+#include "random_model.h"
 
 enum { BENCH_MAX_LINEARS = 16 };
 

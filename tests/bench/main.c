@@ -24,7 +24,7 @@ static const struct bench_attention_case cases[] = {
 
 static double print_machine(void)
 {
-    int processor = bench_settle();
+    int processor = bench_pin();
     bench_blas_start();
     double product_rate = bench_product_rate();
     printf("attnd %s, kernels %s, processor %d, clock %.3f µs a reading\n", attn_version(),

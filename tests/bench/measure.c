@@ -10,11 +10,11 @@
 #define MIN_ROUNDS        3
 #define ROUNDS_S          2.0 /* no more rounds after this time */
 #define BLOCK_US          2e3 /* short against the time between two disturbances, long against the clock */
-#define PERCENTILE_ROUNDS 3
+#define PERCENTILE_ROUNDS 4
 #define PERCENTILE_CALLS  20000
 #define PERCENTILE_US     3e5
 #define COSTLY_CALLS      30
-#define SLICE_US          200 /* a processor that is taken away stays away for longer */
+#define SLICE_US          20 /* a processor that is taken away stays away for longer */
 
 static double block_us(const struct bench_runner *runner, size_t calls)
 {
@@ -54,30 +54,42 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Times of n calls, sorted; fewer where the system interrupts so many that twice as many calls are not enough: a call
- * in which others ran says nothing about the library. Returns how many. */
-static size_t take_times(const struct bench_runner *runner, double *times_us, size_t n)
+/* A moment by both clocks. */
+struct moment {
+    double now, busy;
+};
+
+static struct moment moment(void)
 {
-    size_t taken = 0;
-    long interruptions = bench_interruptions();
-    for (size_t i = 0; i < 2 * n && taken < n; i++) {
-        double start = bench_now();
-        runner->call(runner->self);
-        times_us[taken] = (bench_now() - start) * 1e6;
-        if (times_us[taken] < SLICE_US || bench_interruptions() == interruptions)
-            taken++;
-        else
-            interruptions = bench_interruptions();
-    }
-    qsort(times_us, taken, sizeof(*times_us), ascending);
-    return taken;
+    return (struct moment){bench_now(), bench_busy()};
 }
 
+/* Lowers each of n times to that of one more round of calls. Of a call so long that the processor may have been taken
+ * away in it, only the time in which the thread ran counts; its clock takes longer to ask than many a call, so what it
+ * was at the start follows from an earlier moment. */
+static void take_times(const struct bench_runner *runner, double *times_us, size_t n)
+{
+    struct moment earlier = moment();
+    for (size_t i = 0; i < n; i++) {
+        double start = bench_now();
+        runner->call(runner->self);
+        double took_us = (bench_now() - start) * 1e6;
+        if (took_us > SLICE_US) {
+            double ran_us = (bench_busy() - earlier.busy - (start - earlier.now)) * 1e6;
+            took_us = fmax(SLICE_US, fmin(took_us, ran_us));
+            earlier = moment();
+        }
+        times_us[i] = fmin(times_us[i], took_us);
+    }
+}
+
+/* Whole periods. */
 static size_t percentile_calls(const struct bench_runner *runner)
 {
+    double calls = fmax(COSTLY_CALLS * (double)runner->closing, PERCENTILE_US / runner->mean_us);
     if (runner->mean_us < 20)
-        return PERCENTILE_CALLS;
-    return (size_t)fmax(COSTLY_CALLS * (double)runner->closing, PERCENTILE_US / runner->mean_us);
+        calls = PERCENTILE_CALLS;
+    return runner->period * (size_t)ceil(calls / (double)runner->period);
 }
 
 /* The least of n sorted values that a share of them does not exceed. */
@@ -88,22 +100,23 @@ static double at_share(const double *sorted, size_t n, double share)
 
 struct bench_percentiles bench_percentiles(const struct bench_runner *runner)
 {
-    struct bench_percentiles best = {INFINITY, INFINITY, INFINITY, INFINITY};
     size_t n = percentile_calls(runner);
     double *times_us = malloc(n * sizeof(*times_us));
     if (times_us == NULL)
         return bench_no_percentiles();
-    for (int round = 0; round < PERCENTILE_ROUNDS; round++) {
-        size_t taken = take_times(runner, times_us, n);
-        if (taken == 0)
-            continue;
-        best.p50 = fmin(best.p50, at_share(times_us, taken, 0.5));
-        best.p99 = fmin(best.p99, at_share(times_us, taken, 0.99));
-        best.p999 = fmin(best.p999, at_share(times_us, taken, 0.999));
-        best.max = fmin(best.max, times_us[taken - 1]);
-    }
+    for (size_t i = 0; i < n; i++)
+        times_us[i] = INFINITY;
+    for (int round = 0; round < PERCENTILE_ROUNDS; round++)
+        take_times(runner, times_us, n);
+    qsort(times_us, n, sizeof(*times_us), ascending);
+    struct bench_percentiles percentiles = {
+        .p50 = at_share(times_us, n, 0.5),
+        .p99 = at_share(times_us, n, 0.99),
+        .p999 = at_share(times_us, n, 0.999),
+        .max = times_us[n - 1],
+    };
     free(times_us);
-    return best;
+    return percentiles;
 }
 
 struct bench_percentiles bench_no_percentiles(void)

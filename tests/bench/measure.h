@@ -26,8 +26,10 @@ struct bench_percentiles {
 /* Sets mean_us of each runner; those without a call are left out and get NaN. */
 void bench_means(struct bench_runner *runners, size_t n);
 
-/* The same of single calls, for a runner that has its mean: over 20,000 calls a round where a call takes less than 20
- * µs, over fewer that hold 30 costly ones where it takes longer. Each figure is that of its best round. */
+/* The same of single calls, for a runner that has its mean: of 20,000 calls where one takes less than 20 µs, of fewer
+ * that hold 30 costly ones where it takes longer. They are made anew in some rounds, whose calls with equal numbers do
+ * equal work, and each counts with its best: a tick of the system's clock in one of a thousand calls would be
+ * the 99.9th percentile otherwise. */
 struct bench_percentiles bench_percentiles(const struct bench_runner *runner);
 
 /* All of them NaN. */

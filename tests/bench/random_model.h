@@ -14,4 +14,4 @@ struct bench_model {
 };
 
 /* Makes the bytes of a file, to be freed with free(). Returns their number, or 0 without memory. */
-size_t bench_model_file(const struct bench_model *model, void **bytes);
+size_t bench_random_model(const struct bench_model *model, void **bytes);

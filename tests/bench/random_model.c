@@ -3,7 +3,7 @@
  * As published checkpoints of continual Nyström encoders are: post-norm, no output projection, the residual from the
  * oldest frame of the window and, behind a retroactive layer, heads merged by a raw reshape.
  */
-#include "model_file.h"
+#include "random_model.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -125,7 +125,7 @@ static size_t assemble(const struct writer *writer, void **bytes)
     return file == NULL ? 0 : n_bytes;
 }
 
-size_t bench_model_file(const struct bench_model *model, void **bytes)
+size_t bench_random_model(const struct bench_model *model, void **bytes)
 {
     size_t n_bytes = 0;
     char *text = configuration(model);
