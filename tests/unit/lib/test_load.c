@@ -9,11 +9,14 @@
 #include "../run.h"
 #include "attn/attn.h"
 
-static char folder[] = "/tmp/attn-load-XXXXXX";
+#define FOLDER "/tmp/attn-load-XXXXXX"
+
+static char folder[] = FOLDER;
 static char path[sizeof(folder) + 16];
 
 static void setup(void)
 {
+    strcpy(folder, FOLDER);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/model", folder);
 }
