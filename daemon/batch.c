@@ -48,20 +48,19 @@ static void count(struct shard *shard, struct stream *stream, const struct answe
 /* Streams of one plan whose frames are computed together. */
 struct group {
     struct stream *streams[PLAN_MOST_AT_ONCE];
-    size_t n, most;
+    size_t n;
 };
 
 /* How many frames like this stream's newest fit what is left of the batch's time. */
 static size_t room(const struct stream *stream, uint64_t until_us)
 {
-    uint64_t now_us = shard_now_us(), most = PLAN_MOST_AT_ONCE;
+    uint64_t now_us = shard_now_us();
     if (stream->own_plan != NULL || stream->step_ns == 0 || now_us >= until_us)
         return 1;
-    uint64_t in_time = (until_us - now_us) * 1000 / stream->step_ns,
-             in_bytes = BATCH_OUTPUT_BYTES / stream->output_bytes;
-    most = in_time < most ? in_time : most;
-    most = in_bytes < most ? in_bytes : most;
-    return most > 0 ? (size_t)most : 1;
+    uint64_t in_time = (until_us - now_us) * 1000 / stream->step_ns;
+    if (in_time == 0)
+        return 1;
+    return in_time < PLAN_MOST_AT_ONCE ? (size_t)in_time : PLAN_MOST_AT_ONCE;
 }
 
 /* Takes a stream out of the queue, and into the group unless its client reads nothing. */
@@ -76,19 +75,25 @@ static void take(struct shard *shard, struct group *group, struct stream *stream
     connection_stop_reading(stream->holder);
 }
 
-/* Takes the first stream, and those of its model behind it that had no turn in this batch yet. */
+/* Takes the first stream, and those of its model behind it that had no turn in this batch yet. Their outputs may all be
+ * for one client that reads nothing, so together they are no more than what may wait for one. */
 static void gather(struct shard *shard, struct group *group, uint64_t until_us)
 {
     struct stream *stream = TAILQ_FIRST(&shard->ready), *next;
     const struct plan *plan = stream->plan;
+    uint64_t n_bytes = 0, most_bytes = config_number(shard->shared->config, CONFIG_limits_unsent_bytes);
+    size_t most = room(stream, until_us);
     group->n = 0;
-    group->most = room(stream, until_us);
-    for (size_t looked = 0; looked < BATCH_LOOK && group->n < group->most; looked++, stream = next) {
+    for (size_t looked = 0; looked < BATCH_LOOK && group->n < most; looked++, stream = next) {
         if (stream == NULL || stream->turn == shard->turn)
             break;
         next = TAILQ_NEXT(stream, ready);
-        if (stream->plan == plan)
-            take(shard, group, stream);
+        if (stream->plan != plan)
+            continue;
+        n_bytes += frames_output_bytes(stream->output_bytes);
+        if (group->n > 0 && n_bytes > most_bytes)
+            break;
+        take(shard, group, stream);
     }
 }
 

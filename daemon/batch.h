@@ -8,9 +8,6 @@
  * a batch. */
 #define BATCH_US 2000
 
-/* So much output at most is computed in one go, for all of it may be one client's who reads nothing. */
-#define BATCH_OUTPUT_BYTES (1 << 20)
-
 /* So many streams behind the first are looked through for others of its model. */
 #define BATCH_LOOK 256
 

@@ -73,11 +73,24 @@ static float *copy_landmarks(const struct attnp_attention *attention)
     return (float *)(void *)copy;
 }
 
-/* libattn keeps fixed landmarks as they came and scaled, and g(Γ) [H][m][m]. */
+/* libattn keeps fixed landmarks as they came, scaled in two orders those of q and in one those of k, and g(Γ)
+ * [H][m][m]. */
 static size_t landmark_bytes(const struct attnp_attention *attention)
 {
     size_t m = attention->landmarks;
-    return 2 * (attention->n_q_bytes + attention->n_k_bytes) + attention->heads * m * m * sizeof(float);
+    return 3 * attention->n_q_bytes + 2 * attention->n_k_bytes + attention->heads * m * m * sizeof(float);
+}
+
+/* More than this is not left behind in a shard when the stream that needed it has ended, but is the stream's. A client
+ * decides about it: all rows of a window over many landmarks take far more than the state itself. */
+#define MOST_SHARED_SCRATCH (1 << 20)
+
+static void share_scratch(struct plan_facts *facts)
+{
+    if (facts->scratch_bytes <= MOST_SHARED_SCRATCH)
+        return;
+    facts->own_scratch_bytes = facts->scratch_bytes;
+    facts->scratch_bytes = 0;
 }
 
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error)
@@ -111,6 +124,7 @@ int plan_of_attention(struct plan **plan, const struct attnp_attention *attentio
         return attnp_fail(error, code_of(status), "%s", why.text[0] != '\0' ? why.text : attn_error_text(status));
     }
     fill_facts(made);
+    share_scratch(&made->facts);
     if (attention->q_landmarks != NULL)
         made->facts.landmark_bytes = landmark_bytes(attention);
     *plan = made;

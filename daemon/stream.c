@@ -22,8 +22,9 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
     size_t rings, records = aligned(credit * sizeof(struct waiting)) + aligned(credit * sizeof(struct answer)), total;
     size_t slot = aligned((size_t)facts->input_dim * sizeof(float)) +
                   aligned((size_t)plan_output_dim(plan, kind) * sizeof(float));
+    size_t fixed = facts->state_bytes + facts->own_scratch_bytes; /* the library allows 1 GiB of each */
     if (__builtin_mul_overflow(slot, (size_t)credit, &rings) || __builtin_add_overflow(rings, records, &rings) ||
-        __builtin_add_overflow(rings, facts->state_bytes, &total) || total > PTRDIFF_MAX)
+        __builtin_add_overflow(rings, fixed, &total) || total > PTRDIFF_MAX)
         return 0;
     return total;
 }
@@ -55,10 +56,13 @@ int stream_start(struct stream *stream)
     stream->block = aligned_alloc(PLAN_ALIGN, stream_block_bytes(stream->plan, stream->kind, credit));
     if (stream->block == NULL)
         return -1;
+    const struct plan_facts *facts = plan_facts(stream->plan);
     uint8_t *place = stream->block;
     plan_start(stream->plan, place);
     stream->state = place;
-    stream->frames = place += plan_facts(stream->plan)->state_bytes;
+    place += facts->state_bytes;
+    stream->scratch = facts->own_scratch_bytes > 0 ? place : NULL;
+    stream->frames = place += facts->own_scratch_bytes;
     stream->outputs = place += credit * stream->frame_stride;
     stream->waiting = (struct waiting *)(void *)(place += credit * stream->output_stride);
     stream->answers = (struct answer *)(void *)(place + aligned(credit * sizeof(struct waiting)));
@@ -123,7 +127,7 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
         frames[i] = next_frame(streams[i]);
         positions[i] = plan_applied(streams[i]->state);
     }
-    plan_push(streams[0]->plan, frames, n, scratch);
+    plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
     for (size_t i = 0; i < n; i++)
         answers[i] = settle(streams[i], positions[i], frames[i].bad);
 }
