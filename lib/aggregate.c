@@ -24,20 +24,24 @@ struct attn_aggregates attn_aggregates_at(float *memory, size_t m)
     return (struct attn_aggregates){.offset = memory, .sum = memory + m, .vector = memory + scalars(m)};
 }
 
-void attn_aggregates_clear(struct attn_aggregates to, size_t first, size_t end, size_t d)
+void attn_aggregates_clear(struct attn_run *run, struct attn_aggregates to, size_t first, size_t end, size_t d)
 {
     for (size_t j = first; j < end; j++) {
         to.offset[j] = ATTN_EMPTY_OFFSET;
         to.sum[j] = 0.0f;
     }
     memset(to.vector + first * d, 0, (end - first) * d * sizeof(float));
+    if (run != NULL)
+        attn_run_count(run, 0, (end - first) * (d + 2));
 }
 
-void attn_aggregates_copy(struct attn_aggregates to, struct attn_aggregates from, size_t m, size_t d)
+void attn_aggregates_copy(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                          size_t d)
 {
     memcpy(to.offset, from.offset, m * sizeof(float));
     memcpy(to.sum, from.sum, m * sizeof(float));
     memcpy(to.vector, from.vector, m * d * sizeof(float));
+    attn_run_count(run, 0, 2 * m * (d + 2));
 }
 
 void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, const float *logits, const float *value,

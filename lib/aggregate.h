@@ -21,11 +21,12 @@ struct attn_aggregates {
 size_t attn_aggregates_floats(size_t m, size_t d);
 struct attn_aggregates attn_aggregates_at(float *memory, size_t m);
 
-/* Makes the aggregates first … end − 1 empty. */
-void attn_aggregates_clear(struct attn_aggregates to, size_t first, size_t end, size_t d);
+/* Makes the aggregates first … end − 1 empty. `run` may be NULL: then it is not counted, for it is no step. */
+void attn_aggregates_clear(struct attn_run *run, struct attn_aggregates to, size_t first, size_t end, size_t d);
 
 /* to = from, for all m. */
-void attn_aggregates_copy(struct attn_aggregates to, struct attn_aggregates from, size_t m, size_t d);
+void attn_aggregates_copy(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                          size_t d);
 
 /* One more term each joins the aggregates: logits[m] with the one value[d]. `work`: 2m floats. */
 void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, const float *logits, const float *value,

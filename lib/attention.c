@@ -53,15 +53,15 @@ static bool is_exact(const struct attn_options *options)
     return options->method == ATTN_EXACT || (!fixed && options->landmarks >= options->window);
 }
 
-/* No less than the state of one stream takes, in floats: every array with the padding that it may have. In floating point,
- * so that no shape overflows it; what passes has sizes that fit 32 bits. */
+/* No less than the state of one stream takes, in floats: every array with the padding that it may have. In floating
+ * point, so that no shape overflows it; what passes has sizes that fit 32 bits. */
 static double most_state_floats(const struct attn_options *options)
 {
     double n = options->window, m = options->landmarks, d = options->head_dim, padding = 15;
     if (is_exact(options))
         return options->heads * ((options->retroactive ? 3 : 2) * n * d + d + padding);
     bool means = options->landmark_policy == ATTN_LANDMARKS_MEANS, spread = options->refresh == ATTN_REFRESH_SPREAD;
-    double landmarks = means ? 2 * m * d + (spread ? 7 : 2) * m * m + 4 * d + 9 * padding : 0;
+    double landmarks = means ? 2 * m * d + (spread ? 7 : 2) * m * m + 4 * d + 13 * padding : 0;
     if (options->retroactive)
         return options->heads * (3 * n * d + landmarks + padding);
     double segments = m < n ? m : n, longest = n / segments + 1, blocks = longest / 16 + 1;
@@ -248,7 +248,7 @@ static struct attn_verified read_head(const struct attn_attention *attention, vo
         return (struct attn_verified){head.keys, head.values, head.query, output, head.landmarks};
     }
     if (attention->kind == RETROACTIVE) {
-        struct attn_retroactive_head head = attn_retroactive_at(&attention->of.retroactive, state, h);
+        struct attn_retroactive_head head = attn_retroactive_at(&attention->of.retroactive, state, h, false);
         attn_retroactive_read(&attention->of.retroactive, &run, state, newest, h, output, rest);
         return (struct attn_verified){head.keys, head.values, head.queries + newest.t % n * d, output + (w - 1) * d,
                                       head.landmarks};

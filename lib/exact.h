@@ -29,7 +29,7 @@ struct attn_exact_head {
 };
 struct attn_exact_head attn_exact_at(const struct attn_shape *shape, float *state, size_t h);
 
-/* output[d] of one head for the query q[d], not scaled, over the frames of the window in its rings: those of the positions
- * max(first, t−n+1) … t. Scratch: attn_exact_scratch floats. */
+/* output[d] of one head for the query q[d], not scaled, over the frames of the window in its rings: those of the
+ * positions max(first, t−n+1) … t. Scratch: attn_exact_scratch floats. */
 void attn_exact_attend(const struct attn_shape *shape, struct attn_run *run, struct attn_when when, const float *keys,
                        const float *values, const float *q, float *output, float *scratch);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each landmark flips once in n frames, when a certain segment e closes: then its window consists of whole segments, the
- * oldest being e + 1, and one backward scan over them writes an aggregate at each boundary that will still be asked for:
- * e, the newest segment, alone; e − 1 and e; and so on to e + 2 … e. While the next frames overwrite segment u, the front
- * is the one at u + 1; while they overwrite e itself there is none, and the one at e + 1, never written, is empty. The
- * frames that arrive after the flip join the back. (Frames of u that are not overwritten yet: remainder.h.)
+ * Each landmark flips once in n frames, when a certain segment e closes: then its window consists of whole segments,
+ * the oldest being e + 1, and one backward scan over them writes an aggregate at each boundary that will still be asked
+ * for: e, the newest segment, alone; e − 1 and e; and so on to e + 2 … e. While the next frames overwrite segment u,
+ * the front is the one at u + 1; while they overwrite e itself there is none, and the one at e + 1, never written, is
+ * empty. The frames that arrive after the flip join the back. (Frames of u that are not overwritten yet: remainder.h.)
  *
- * With spread refresh the scan is done while the frames of e arrive, a share with each: first the chain from e − 1 backward,
- * and beside it the sum of e's own frames, which is merged into the chain when e closes. The chain is written in place, for
- * no front of these landmarks is asked for during e.
+ * With spread refresh the scan is done while the frames of e arrive, a share with each: first the chain from e − 1
+ * backward, and beside it the sum of e's own frames, which is merged into the chain when e closes. The chain is written
+ * in place, for no front of these landmarks is asked for during e.
  *
- * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that what
- * came before a window leaves no trace. Slots that hold no frame count as nothing.
+ * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that
+ * what came before a window leaves no trace. Slots that hold no frame count as nothing.
  */
 #include "fronts.h"
 
@@ -22,7 +22,8 @@ static size_t group_size(size_t landmarks, size_t count)
     return (landmarks + count - 1) / count;
 }
 
-struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread, size_t lag)
+struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread,
+                               size_t lag)
 {
     return (struct attn_fronts){
         .segments = segments,
@@ -79,11 +80,11 @@ struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, 
 void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
 {
     size_t m = fronts->landmarks, d = fronts->head_dim, mids = group_size(m, fronts->segments.count);
-    attn_aggregates_clear(attn_fronts_back(fronts, memory), 0, m, d);
+    attn_aggregates_clear(NULL, attn_fronts_back(fronts, memory), 0, m, d);
     for (size_t segment = 0; segment < fronts->segments.count; segment++)
-        attn_aggregates_clear(boundary(fronts, memory, segment), 0, m, d);
+        attn_aggregates_clear(NULL, boundary(fronts, memory, segment), 0, m, d);
     if (fronts->spread)
-        attn_aggregates_clear(mid(fronts, memory, (struct attn_fronts_group){0, mids}), 0, mids, d);
+        attn_aggregates_clear(NULL, mid(fronts, memory, (struct attn_fronts_group){0, mids}), 0, mids, d);
 }
 
 /* One landmark's backward scan. */
@@ -94,8 +95,8 @@ struct scan {
     bool has_logits; /* of the whole window */
 };
 
-/* Rows first … end − 1 of a segment, counted from its last backward, join the chain: `segment`'s front becomes what it is
- * already, or `newer` where first is 0, and these frames. */
+/* Rows first … end − 1 of a segment, counted from its last backward, join the chain: `segment`'s front becomes what it
+ * is already, or `newer` where first is 0, and these frames. */
 static void scan_rows(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                       float *memory, const struct attn_fronts_source *source, const struct scan *scan, size_t segment,
                       size_t newer, size_t first, size_t end)
@@ -107,12 +108,12 @@ static void scan_rows(const struct attn_fronts *fronts, struct attn_run *run, co
     struct attn_aggregates front = boundary(fronts, memory, segment);
     if (!scan->has_logits)
         attn_run_logits(run, to - from, d, scan->logits + from, source->keys + from * d, scan->q);
-    attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, scan->j,
-                         scan->logits + from, source->values + from * d, to - from, d);
+    attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, scan->j, scan->logits + from,
+                         source->values + from * d, to - from, d);
 }
 
-/* The part first … end − 1 of the backward scan, counted in slots, that begins with the last slot of segment `newest`; the
- * front that it starts from is that of the segment after the one that closes, which is empty. */
+/* The part first … end − 1 of the backward scan, counted in slots, that begins with the last slot of segment `newest`;
+ * the front that it starts from is that of the segment after the one that closes, which is empty. */
 static void scan(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place, float *memory,
                  const struct attn_fronts_source *source, const struct scan *scan, size_t newest, size_t first,
                  size_t end)
@@ -147,7 +148,7 @@ void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, c
         return;
     struct attn_aggregates own = mid(fronts, memory, group);
     if (place->row == 0)
-        attn_aggregates_clear(own, 0, size, d);
+        attn_aggregates_clear(run, own, 0, size, d);
     attn_run_logits(run, size, d, scratch, source->q, source->keys + place->slot * d);
     attn_aggregates_extend(run, own, scratch, source->values + place->slot * d, size, d, scratch + size);
     size_t slots = n_older(fronts, place);
@@ -170,7 +171,7 @@ static void complete(const struct attn_fronts *fronts, struct attn_run *run, con
     for (size_t segment = place->segment; segment != empty; segment = attn_segments_before(segments, segment)) {
         struct attn_aggregates front = boundary(fronts, memory, segment);
         if (segment == place->segment)
-            attn_aggregates_clear(front, group.first, group.end, d);
+            attn_aggregates_clear(run, front, group.first, group.end, d);
         for (size_t j = group.first; j < group.end; j++)
             attn_aggregates_merge(run, front, j, own, j - group.first, d);
     }
@@ -193,7 +194,7 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
                       float *memory, const struct attn_fronts_source *source, float *scratch)
 {
     struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
-    attn_aggregates_clear(attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
+    attn_aggregates_clear(run, attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
     if (fronts->segments.count == 1 || group.first == group.end)
         return;
     if (fronts->spread)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The sums of ΔV over a sliding window, for one head (maths section 7): for each of m landmarks a back that grows and fronts
- * that were scanned once. They know nothing of where the landmarks come from, and nothing of β and Γ. */
+/* The sums of ΔV over a sliding window, for one head (maths section 7): for each of m landmarks a back that grows and
+ * fronts that were scanned once. They know nothing of where the landmarks come from, and nothing of β and Γ. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@ struct attn_fronts {
 
 /* What the aggregates are made of. */
 struct attn_fronts_source {
-    const float *q;      /* Q̃ of the landmarks that flip when the open segment closes, [F][d], scaled to logits in base 2 */
+    const float *q; /* Q̃ of the landmarks that flip when the open segment closes, [F][d], scaled to logits in base 2 */
     const float *keys;   /* [n][d] */
     const float *values; /* [n][d] */
 };
@@ -43,13 +43,13 @@ void attn_fronts_clear(const struct attn_fronts *fronts, float *memory);
 /* The landmarks that flip when this segment closes; there may be none. */
 struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, size_t segment);
 
-/* Spread: the share of this frame in the fronts of those that flip when its segment closes. After the frame's key and value are
- * in the rings. */
+/* Spread: the share of this frame in the fronts of those that flip when its segment closes. After the frame's key and
+ * value are in the rings. */
 void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                        float *memory, const struct attn_fronts_source *source, float *scratch);
 
-/* The frame of the place has closed its segment: the landmarks that flip get the whole window as their fronts, and nothing
- * as their back. */
+/* The frame of the place has closed its segment: the landmarks that flip get the whole window as their fronts, and
+ * nothing as their back. */
 void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                       float *memory, const struct attn_fronts_source *source, float *scratch);
 

@@ -8,11 +8,6 @@ enum {
     PRODUCTS = 4 /* of a step */
 };
 
-/* The matrices in the work memory. Each step leaves Z where R was, and the other way round. */
-struct matrices {
-    float *z, *x, *p, *r;
-};
-
 struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work)
 {
     float *ones = work, *sums = work + m;
@@ -47,70 +42,58 @@ size_t attn_inverse_n_rows(size_t m)
     return STEPS * PRODUCTS * m;
 }
 
-void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *work)
+void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *z)
 {
     float scale = 1.0f / (norms.column * norms.row);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < m; j++)
-            work[j * m + i] = scale * gamma[i * m + j];
+            z[j * m + i] = scale * gamma[i * m + j];
     attn_run_count(run, m * m, 2 * m * m);
 }
 
-/* Rows first … end − 1 of C = a · L · R + b · I */
-static void product(struct attn_run *run, float *c, float a, const float *left, const float *right, float b, size_t m,
-                    size_t first, size_t end)
+/* Rows first … end − 1 of one product of a step. With E = I − ΓZ, Z ← ¼ Z(13I − X(15I − X(7I − X))) is Z(I + E + E² +
+ * ¼E³), whose terms die away as Z gets better, so that less is lost to rounding. */
+static void product_rows(struct attn_run *run, const float *gamma, const struct attn_inverse_matrices *of, size_t m,
+                         size_t which, size_t first, size_t end)
 {
-    attn_run_product(run, end - first, m, m, c + first * m, a, left + first * m, right);
-    for (size_t i = first; b != 0.0f && i < end; i++)
-        c[i * m + i] += b;
-}
-
-/* Rows of the first product of a step: X = ΓZ, and P = 7I − X. */
-static void first_product(struct attn_run *run, const float *gamma, const struct matrices *of, size_t m, size_t first,
-                          size_t end)
-{
-    product(run, of->x, 1.0f, gamma, of->z, 0.0f, m, first, end);
-    run->kernels->scale((end - first) * m, of->p + first * m, -1.0f, of->x + first * m);
-    for (size_t i = first; i < end; i++)
-        of->p[i * m + i] += 7.0f;
-}
-
-static void product_rows(struct attn_run *run, const float *gamma, const struct matrices *of, size_t m, size_t which,
-                         size_t first, size_t end)
-{
+    size_t n_rows = end - first, at = first * m;
     switch (which) {
-    case 0:
-        first_product(run, gamma, of, m, first, end);
+    case 0: /* E = I − ΓZ */
+        attn_run_product(run, n_rows, m, m, of->e + at, -1.0f, gamma + at, of->z);
+        for (size_t i = first; i < end; i++)
+            of->e[i * m + i] += 1.0f;
         break;
-    case 1:
-        product(run, of->r, -1.0f, of->x, of->p, 15.0f, m, first, end); /* R = 15I − XP */
+    case 1: /* S = E + ¼E² */
+        attn_run_product_shifted(run, n_rows, m, of->s + at, 0.25f, of->e + at, of->e, 4.0f);
         break;
-    case 2:
-        product(run, of->p, -1.0f, of->x, of->r, 13.0f, m, first, end); /* P = 13I − XR */
+    case 2: /* P = E + ES */
+        attn_run_product_shifted(run, n_rows, m, of->p + at, 1.0f, of->e + at, of->s, 1.0f);
         break;
-    default:
-        product(run, of->r, 0.25f, of->z, of->p, 0.0f, m, first, end); /* Z ← ¼ZP */
+    default: /* Z ← Z + ZP, into S, whose time is over */
+        attn_run_product_shifted(run, n_rows, m, of->s + at, 1.0f, of->z + at, of->p, 1.0f);
         break;
     }
 }
 
-static struct matrices matrices_of(float *work, size_t m, size_t step)
-{
-    float *even = work, *odd = work + 3 * m * m;
-    bool swapped = step % 2 != 0;
-    return (struct matrices){
-        .z = swapped ? odd : even, .x = work + m * m, .p = work + 2 * m * m, .r = swapped ? even : odd};
-}
-
-void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, float *work, size_t first, size_t end)
+void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, struct attn_inverse_matrices of,
+                       size_t first, size_t end)
 {
     while (first < end) {
-        size_t product_index = first / m, row = first % m;
+        size_t product = first / m, row = first % m;
         size_t n_rows = end - first < m - row ? end - first : m - row;
-        struct matrices of = matrices_of(work, m, product_index / PRODUCTS);
-        product_rows(run, gamma, &of, m, product_index % PRODUCTS, row, row + n_rows);
+        struct attn_inverse_matrices now = of;
+        if (product / PRODUCTS % 2 != 0) { /* Z stands where S was, and the other way round */
+            now.z = of.s;
+            now.s = of.z;
+        }
+        product_rows(run, gamma, &now, m, product % PRODUCTS, row, row + n_rows);
         first += n_rows;
     }
+}
+
+struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m)
+{
+    return (struct attn_inverse_matrices){.z = z, .e = work, .s = work + m * m, .p = work + 2 * m * m};
 }
 
 void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,
@@ -125,8 +108,14 @@ void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t
     for (size_t h = 0; h < heads; h++) {
         float *own = gamma + h * stride;
         struct attn_norms norms = shared ? largest : attn_inverse_norms(run, own, m, work);
-        attn_inverse_start(run, own, m, norms, work);
-        attn_inverse_rows(run, own, m, work, 0, attn_inverse_n_rows(m));
-        memcpy(own, work, m * m * sizeof(float));
+        attn_inverse_invert(run, own, m, norms, work);
     }
+}
+
+void attn_inverse_invert(struct attn_run *run, float *gamma, size_t m, struct attn_norms norms, float *work)
+{
+    attn_inverse_start(run, gamma, m, norms, work);
+    attn_inverse_rows(run, gamma, m, attn_inverse_matrices(work, work + m * m, m), 0, attn_inverse_n_rows(m));
+    memcpy(gamma, work, m * m * sizeof(float));
+    attn_run_count(run, 0, 2 * m * m);
 }

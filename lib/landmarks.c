@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A place is valid when the landmark of its segment is in L_t. Landmarks enter in the order of their segments, so the valid
- * places are an arc of the circle that ends at the newest; whatever stands elsewhere is left as it is, and masked where
- * it is used. Γ is kept as logits, of which a new landmark changes one row and one column.
+ * A place is valid when the landmark of its segment is in L_t. Landmarks enter in the order of their segments, so the
+ * valid places are an arc of the circle that ends at the newest; whatever stands elsewhere is left as it is, and masked
+ * where it is used. Γ is kept as logits, of which a new landmark changes one row and one column.
  */
 #include "landmarks.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "inverse.h"
 
 static bool in_arc(const struct attn_arc *arc, size_t j)
 {
@@ -52,8 +50,8 @@ static struct attn_arc arc_in_work(const struct attn_landmarks *landmarks, const
     uint64_t closed = attn_place_closed(segments, place);
     closed -= place->closes && closed > 0;
     return (struct attn_arc){.m = landmarks->count,
-                        .newest = attn_segments_before(segments, place->segment),
-                        .count = at_most(closed, landmarks->count)};
+                             .newest = attn_segments_before(segments, place->segment),
+                             .count = at_most(closed, landmarks->count)};
 }
 
 void attn_landmarks_mask(const struct attn_arc *arc, float *logits)
@@ -115,9 +113,8 @@ int attn_landmarks_init(struct attn_landmarks *landmarks, const struct attn_opti
     };
     if (landmarks->fixed)
         return fix(landmarks, options, run);
-    size_t m = landmarks->count, work = landmarks->spread ? m * m + attn_inverse_work(m) : 0;
-    landmarks->head_floats = 2 * padded(m * shape->head_dim) + 2 * padded(m * m) + 4 * padded(shape->head_dim) +
-                             padded(work);
+    size_t m = landmarks->count, n_squares = landmarks->spread ? 3 + 4 : 2;
+    landmarks->head_floats = 2 * padded(m * shape->head_dim) + n_squares * padded(m * m) + 4 * padded(shape->head_dim);
     return 0;
 }
 
@@ -135,22 +132,32 @@ size_t attn_landmarks_scratch(const struct attn_landmarks *landmarks)
     return attn_inverse_work(m) > 2 * m ? attn_inverse_work(m) : 2 * m;
 }
 
-struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h)
+bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct attn_place *place, bool after)
 {
-    size_t m = landmarks->count, d = landmarks->shape.head_dim;
+    uint64_t closed = place->lap * landmarks->segments.count + place->segment + (after && place->closes);
+    return landmarks->spread && closed % 2 != 0;
+}
+
+struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd)
+{
+    size_t m = landmarks->count, d = landmarks->shape.head_dim, square = padded(m * m);
     if (landmarks->fixed)
         return (struct attn_landmarks_head){.q_by_d = landmarks->own.q_by_d + h * m * d,
                                             .k_by_d = landmarks->own.k_by_d + h * m * d,
                                             .inverse = landmarks->own.inverse + h * m * m};
     struct attn_landmarks_head head = {.q_by_d = memory};
     head.k_by_d = head.q_by_d + padded(m * d);
-    head.inverse = head.k_by_d + padded(m * d);
-    head.logits = head.inverse + padded(m * m);
-    head.q_sum = head.logits + padded(m * m);
+    head.q_sum = head.k_by_d + padded(m * d);
     head.k_sum = head.q_sum + padded(d);
     head.pending_q = head.k_sum + padded(d);
     head.pending_k = head.pending_q + padded(d);
-    head.next = landmarks->spread ? head.pending_k + padded(d) : NULL;
+    head.logits = head.pending_k + padded(d);
+    head.inverse = head.logits + square;
+    if (!landmarks->spread)
+        return head;
+    head.gamma = head.inverse + 2 * square;
+    head.work = attn_inverse_matrices(head.inverse + (odd ? 0 : square), head.gamma + square, m);
+    head.inverse += odd ? square : 0;
     return head;
 }
 
@@ -170,9 +177,8 @@ static void gather(struct attn_run *run, float *sum, const float *x, bool first,
     attn_run_count(run, first ? 0 : d, 3 * d);
 }
 
-void attn_landmarks_gather(const struct attn_landmarks *landmarks, struct attn_run *run,
-                           const struct attn_place *place, struct attn_landmarks_head head, const float *q,
-                           const float *k)
+void attn_landmarks_gather(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
+                           struct attn_landmarks_head head, const float *q, const float *k)
 {
     if (landmarks->fixed)
         return;
@@ -220,14 +226,10 @@ static void connect(const struct attn_landmarks *landmarks, struct attn_run *run
 void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
                           struct attn_landmarks_head head, float *scratch)
 {
-    size_t m = landmarks->count;
     if (landmarks->fixed)
         return;
-    if (landmarks->spread) {
+    if (landmarks->spread)
         enter(landmarks, run, head, attn_segments_before(&landmarks->segments, place->segment));
-        memcpy(head.inverse, head.next + m * m, m * m * sizeof(float));
-        attn_run_count(run, 0, 2 * m * m);
-    }
     average(landmarks, run, place, head);
     if (!landmarks->spread)
         enter(landmarks, run, head, place->segment);
@@ -248,37 +250,37 @@ static void take_gamma(struct attn_run *run, const struct attn_arc *arc, float *
 }
 
 /* Γ and the start of Z for every head: the norms may be those of all. */
-static void start(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc, float *state,
-                  size_t stride, float *work)
+static void start(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc, bool odd,
+                  float *state, size_t stride, float *work)
 {
     size_t m = landmarks->count;
     struct attn_norms largest = {0};
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h);
-        take_gamma(run, arc, head.next, head.logits);
-        largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.next, m, work));
+        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        take_gamma(run, arc, head.gamma, head.logits);
+        if (landmarks->share_norms)
+            largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, m, work));
     }
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h);
-        struct attn_norms norms =
-            landmarks->share_norms ? largest : attn_inverse_norms(run, head.next, m, work);
-        attn_inverse_start(run, head.next, m, norms, head.next + m * m);
+        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, head.gamma, m, work);
+        attn_inverse_start(run, head.gamma, m, norms, head.work.z);
     }
 }
 
 /* The share of this frame in the rows of products of all heads, one head after the other. */
 static void go_on(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                  float *state, size_t stride)
+                  bool odd, float *state, size_t stride)
 {
     size_t m = landmarks->count, heads = landmarks->shape.heads;
     uint64_t of_head = attn_inverse_n_rows(m);
     uint64_t first = place->row * of_head * heads / place->length;
     uint64_t end = (place->row + 1) * of_head * heads / place->length;
     for (size_t h = (size_t)(first / of_head); h < heads && h * of_head < end; h++) {
-        float *gamma = attn_landmarks_at(landmarks, state + h * stride, h).next;
+        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
         uint64_t from = first > h * of_head ? first - h * of_head : 0;
         uint64_t to = end - h * of_head < of_head ? end - h * of_head : of_head;
-        attn_inverse_rows(run, gamma, m, gamma + m * m, (size_t)from, (size_t)to);
+        attn_inverse_rows(run, head.gamma, m, head.work, (size_t)from, (size_t)to);
     }
 }
 
@@ -288,17 +290,15 @@ static void refresh_at_once(const struct attn_landmarks *landmarks, struct attn_
     size_t m = landmarks->count, heads = landmarks->shape.heads;
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h);
+        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, false);
         take_gamma(run, arc, head.inverse, head.logits);
         if (landmarks->share_norms)
             largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.inverse, m, work));
     }
     for (size_t h = 0; h < heads; h++) {
-        float *gamma = attn_landmarks_at(landmarks, state + h * stride, h).inverse;
+        float *gamma = attn_landmarks_at(landmarks, state + h * stride, h, false).inverse;
         struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, gamma, m, work);
-        attn_inverse_start(run, gamma, m, norms, work);
-        attn_inverse_rows(run, gamma, m, work, 0, attn_inverse_n_rows(m));
-        memcpy(gamma, work, m * m * sizeof(float));
+        attn_inverse_invert(run, gamma, m, norms, work);
     }
 }
 
@@ -313,9 +313,10 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
             refresh_at_once(landmarks, run, &arc, state, stride, scratch);
         return;
     }
+    bool odd = attn_landmarks_odd(landmarks, place, false);
     if (place->row == 0)
-        start(landmarks, run, &arc, state, stride, scratch);
-    go_on(landmarks, run, place, state, stride);
+        start(landmarks, run, &arc, odd, state, stride, scratch);
+    go_on(landmarks, run, place, odd, state, stride);
 }
 
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
@@ -325,8 +326,8 @@ void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_
     attn_landmarks_mask(now, logits);
 }
 
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
-                          struct attn_landmarks_head head, const float *beta, float *weights)
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
+                          const float *beta, float *weights)
 {
     size_t m = landmarks->count;
     attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head.inverse);

@@ -21,14 +21,14 @@ struct head {
 
 /* Scratch of one head. */
 struct work {
-    float *logits;                           /* [m] */
-    float *rescale, *weight;                 /* [m] each: what `admit` says of the back */
-    float *w;                                /* [m], β g(Γ) */
-    float *source_weight[ATTN_MAX_SOURCES];  /* [m] each */
-    float *shares;                           /* [3m] */
-    float *row_weight;                       /* [most rows of the remainder] */
-    float *beta;                             /* [H][m] */
-    float *rest;                             /* of everything else */
+    float *logits;                          /* [m] */
+    float *rescale, *weight;                /* [m] each: what `admit` says of the back */
+    float *w;                               /* [m], β g(Γ) */
+    float *source_weight[ATTN_MAX_SOURCES]; /* [m] each */
+    float *shares;                          /* [3m] */
+    float *row_weight;                      /* [most rows of the remainder] */
+    float *beta;                            /* [H][m] */
+    float *rest;                            /* of everything else */
 };
 
 enum source { BACK, FRONT, LATER };
@@ -40,6 +40,7 @@ struct moment {
     struct attn_arc now;            /* L_t */
     struct attn_remainder_now rest; /* the old frames of the segment that the next frame comes to */
     size_t open;                    /* that segment */
+    bool odd_before, odd_after;     /* segments closed (landmarks.h) */
 };
 
 static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_when when)
@@ -49,13 +50,15 @@ static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_w
     if (nystrom->segments.count != nystrom->landmarks.segments.count)
         moment.of_landmarks = attn_place_of(&nystrom->landmarks.segments, when);
     moment.now = attn_landmarks_now(&nystrom->landmarks, &moment.of_landmarks);
+    moment.odd_before = attn_landmarks_odd(&nystrom->landmarks, &moment.of_landmarks, false);
+    moment.odd_after = attn_landmarks_odd(&nystrom->landmarks, &moment.of_landmarks, true);
     moment.rest = attn_remainder_now(&nystrom->remainder, &moment.place);
-    moment.open = moment.place.closes ? attn_segments_next(&nystrom->segments, moment.place.segment)
-                                      : moment.place.segment;
+    moment.open =
+        moment.place.closes ? attn_segments_next(&nystrom->segments, moment.place.segment) : moment.place.segment;
     return moment;
 }
 
-static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h)
+static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h, bool odd)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
     float *memory = state + h * layout->head;
@@ -65,13 +68,13 @@ static struct head head_of(const struct attn_nystrom *nystrom, float *state, siz
         .fronts = memory + layout->fronts,
         .remainder = memory + layout->remainder,
         .query = memory + layout->query,
-        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h),
+        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h, odd),
     };
 }
 
 struct attn_nystrom_head attn_nystrom_at(const struct attn_nystrom *nystrom, float *state, size_t h)
 {
-    struct head head = head_of(nystrom, state, h);
+    struct head head = head_of(nystrom, state, h, false);
     return (struct attn_nystrom_head){head.keys, head.values, head.query, head.landmarks};
 }
 
@@ -157,7 +160,7 @@ void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
 {
     memset(state, 0, attn_nystrom_state(nystrom) * sizeof(float));
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, false);
         attn_fronts_clear(&nystrom->fronts, head.fronts);
         attn_remainder_clear(&nystrom->remainder, head.remainder);
         attn_landmarks_reset(&nystrom->landmarks, head.landmarks);
@@ -178,8 +181,8 @@ static struct attn_fronts_source fronts_source(const struct attn_nystrom *nystro
     };
 }
 
-static struct attn_remainder_source remainder_source(const struct attn_nystrom *nystrom,
-                                                     const struct attn_place *place, const struct head *head)
+static struct attn_remainder_source remainder_source(const struct attn_nystrom *nystrom, const struct attn_place *place,
+                                                     const struct head *head)
 {
     struct attn_fronts_group group = attn_fronts_flipping(&nystrom->fronts, place->segment);
     bool enters = nystrom->fronts.spread && !nystrom->landmarks.fixed && group.first < group.end;
@@ -228,7 +231,7 @@ static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, 
 {
     size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, moment->odd_after);
         compare(nystrom, run, moment, &head, work->beta + h * m);
     }
     attn_run_softmax2(run, heads, m, work->beta);
@@ -332,7 +335,7 @@ void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run,
 {
     struct moment moment = moment_of(nystrom, when);
     struct work work = work_of(nystrom, scratch);
-    struct head head = head_of(nystrom, state, h);
+    struct head head = head_of(nystrom, state, h, moment.odd_after);
     if (moment.now.count == 0) {
         attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
         return;
@@ -350,7 +353,7 @@ static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (moment->now.count > 0)
         take_beta(nystrom, run, moment, state, work);
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, moment->odd_after);
         if (moment->now.count > 0)
             attend(nystrom, run, moment, &head, work->beta + h * m, false, output + h * d, work);
         else
@@ -367,13 +370,13 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     struct work work = work_of(nystrom, scratch);
     bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
         take_in(nystrom, run, &moment, &head, qkv + h * d);
     }
     if (read_on_the_way)
         take_beta(nystrom, run, &moment, state, &work);
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
         admit(nystrom, run, &moment.place, &head, &work);
         if (read_on_the_way)
             attend(nystrom, run, &moment, &head, work.beta + h * m, true, output + h * d, &work);
@@ -385,7 +388,7 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
     for (size_t h = 0; moment.place.closes && h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
         close_segment(nystrom, run, &moment, &head, h, &work);
     }
     if (!nystrom->landmarks.spread)

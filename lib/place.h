@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a frame stands in the circle of slots (maths section 3), and which slots hold frames then. Everything that a step
- * does is tied to this, and so to the position alone. */
+/* Where a frame stands in the circle of slots (maths section 3), and which slots hold frames then. Everything that a
+ * step does is tied to this, and so to the position alone. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +29,8 @@ static inline struct attn_place attn_place_of(const struct attn_segments *segmen
     return place;
 }
 
-/* The first slot of a segment that holds a frame of that lap; one past its last where none does. Frames never begin to be
- * missing in the middle of a window, so all behind it are there. */
+/* The first slot of a segment that holds a frame of that lap; one past its last where none does. Frames never begin to
+ * be missing in the middle of a window, so all behind it are there. */
 static inline size_t attn_place_lap_from(const struct attn_segments *segments, size_t segment, uint64_t lap,
                                          uint64_t first)
 {
@@ -57,7 +57,8 @@ static inline uint64_t attn_place_closed(const struct attn_segments *segments, c
 {
     uint64_t first = place->when.first;
     size_t slot = (size_t)(first % segments->n), segment = attn_segments_of(segments, slot);
-    uint64_t before = first / segments->n * segments->count + segment + (slot != attn_segments_start(segments, segment));
+    uint64_t before =
+        first / segments->n * segments->count + segment + (slot != attn_segments_start(segments, segment));
     uint64_t closed = place->lap * segments->count + place->segment + place->closes;
     return closed > before ? closed - before : 0;
 }

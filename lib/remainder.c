@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A segment is cut into blocks of BLOCK slots. The frames of the block that is being overwritten are read out one by one,
- * with the weights that their logits give: (m + d) multiply-adds each, fewer than the md that an aggregate for each of them
- * would take. Those of later blocks have one aggregate a block boundary. So a frame costs at most BLOCK · (m + d) here,
- * however long segments are.
+ * A segment is cut into blocks of BLOCK slots. The frames of the block that is being overwritten are read out one by
+ * one, with the weights that their logits give: (m + d) multiply-adds each, fewer than the md that an aggregate for
+ * each of them would take. Those of later blocks have one aggregate a block boundary. So a frame costs at most BLOCK ·
+ * (m + d) here, however long segments are.
  *
  * The logits are prepared for the landmarks that there will be while the segment is open, from its last slot backward:
  * with immediate refresh when the segment before it closes, with spread while the frames of that arrive. Then there are
@@ -78,7 +78,7 @@ void attn_remainder_clear(const struct attn_remainder *remainder, float *memory)
     memset(memory, 0, attn_remainder_floats(remainder) * sizeof(float));
     for (size_t half = 0; half < (remainder->spread ? 2 : 1); half++)
         for (size_t block = 0; block + 1 < remainder->n_blocks; block++)
-            attn_aggregates_clear(after_block(remainder, memory + half * remainder->floats, block), 0,
+            attn_aggregates_clear(NULL, after_block(remainder, memory + half * remainder->floats, block), 0,
                                   remainder->landmarks, remainder->head_dim);
 }
 
@@ -129,9 +129,9 @@ static void join_sums(const struct attn_remainder *remainder, struct attn_run *r
         return;
     struct attn_aggregates sums = after_block(remainder, memory, block - 1);
     if (row + 1 == coming->length)
-        attn_aggregates_clear(sums, 0, m, d);
+        attn_aggregates_clear(run, sums, 0, m, d);
     else if (row % BLOCK == BLOCK - 1)
-        attn_aggregates_copy(sums, after_block(remainder, memory, block), m, d);
+        attn_aggregates_copy(run, sums, after_block(remainder, memory, block), m, d);
     if (coming->start + row >= coming->from)
         attn_aggregates_extend(run, sums, memory + row * m, source->values + (coming->start + row) * d, m, d, scratch);
 }
@@ -158,8 +158,8 @@ void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_
 
 struct attn_remainder_now attn_remainder_now(const struct attn_remainder *remainder, const struct attn_place *place)
 {
-    struct coming open = place->closes ? next_of(remainder, place)
-                                       : coming_of(remainder, place, place->segment, place->lap);
+    struct coming open =
+        place->closes ? next_of(remainder, place) : coming_of(remainder, place, place->segment, place->lap);
     size_t row = place->closes ? 0 : place->row + 1, block = row / BLOCK;
     size_t end = (block + 1) * BLOCK < open.length ? (block + 1) * BLOCK : open.length;
     size_t filled = open.from - open.start, first = filled > row ? filled : row;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The old frames of the open segment, for one head: those in slots that the segment's new frames have not come to yet. They
- * leave the window one by one, so they are kept one by one: not as sums, but as their logits to each landmark. */
+/* The old frames of the open segment, for one head: those in slots that the segment's new frames have not come to yet.
+ * They leave the window one by one, so they are kept one by one: not as sums, but as their logits to each landmark. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,21 +13,22 @@ struct attn_remainder {
     size_t landmarks; /* m */
     size_t head_dim;  /* d */
     bool spread;
-    size_t n_blocks;  /* of the longest segment */
-    size_t row;       /* floats of m aggregates */
-    size_t floats;    /* of one segment */
+    size_t n_blocks; /* of the longest segment */
+    size_t row;      /* floats of m aggregates */
+    size_t floats;   /* of one segment */
 };
 
 /* What the logits are made of. */
 struct attn_remainder_source {
-    const float *q_by_d;    /* Q̃ [d][m], scaled to logits in base 2 */
+    const float *q_by_d;     /* Q̃ [d][m], scaled to logits in base 2 */
     const float *entering_q; /* [d]: with spread, the landmark that enters when the open segment closes, or NULL */
     size_t entering;         /* its place */
-    const float *keys;      /* [n][d] */
-    const float *values;    /* [n][d] */
+    const float *keys;       /* [n][d] */
+    const float *values;     /* [n][d] */
 };
 
-/* The frames that still count at a place, the same for every head: single ones, and the sums over those in later blocks. */
+/* The frames that still count at a place, the same for every head: single ones, and the sums over those in later
+ * blocks. */
 struct attn_remainder_now {
     size_t logits; /* where [n_rows][m] begin in the memory */
     size_t slot;   /* of the first; the others follow */
@@ -47,8 +48,8 @@ size_t attn_remainder_scratch(const struct attn_remainder *remainder);
 
 void attn_remainder_clear(const struct attn_remainder *remainder, float *memory);
 
-/* Prepares the segment after the place's, whose frames are the oldest: all of it when the place closes its segment and the
- * landmarks are those of the time after (immediate), or the share of this frame (spread). */
+/* Prepares the segment after the place's, whose frames are the oldest: all of it when the place closes its segment and
+ * the landmarks are those of the time after (immediate), or the share of this frame (spread). */
 void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_run *run,
                             const struct attn_place *place, float *memory, const struct attn_remainder_source *source,
                             float *scratch);

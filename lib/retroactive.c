@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every output of the window changes with every frame, so nothing is gained by sums that grow: the products are done anew,
- * from rings of q, k and v. Only the landmarks and their g(Γ) are kept, as for single outputs. The rows of the window are
- * copied out in the order of their age first, which costs little beside the products.
+ * Every output of the window changes with every frame, so nothing is gained by sums that grow: the products are done
+ * anew, from rings of q, k and v. Only the landmarks and their g(Γ) are kept, as for single outputs. The rows of the
+ * window are copied out in the order of their age first, which costs little beside the products.
  */
 #include "retroactive.h"
 
@@ -62,13 +62,14 @@ size_t attn_retroactive_scratch(const struct attn_retroactive *retroactive)
     return 4 * n * d + 2 * n * m + 2 * m * d + rest;
 }
 
-struct attn_retroactive_head attn_retroactive_at(const struct attn_retroactive *retroactive, float *state, size_t h)
+struct attn_retroactive_head attn_retroactive_at(const struct attn_retroactive *retroactive, float *state, size_t h,
+                                                 bool odd)
 {
     size_t ring = retroactive->shape.window * retroactive->shape.head_dim;
     float *memory = state + h * retroactive->head;
     struct attn_retroactive_head head = {memory, memory + ring, memory + 2 * ring, {0}};
     if (!retroactive->exact)
-        head.landmarks = attn_landmarks_at(&retroactive->landmarks, memory + (3 * ring + 15) / 16 * 16, h);
+        head.landmarks = attn_landmarks_at(&retroactive->landmarks, memory + (3 * ring + 15) / 16 * 16, h, odd);
     return head;
 }
 
@@ -98,9 +99,8 @@ static void read_exactly(const struct attn_retroactive *retroactive, struct attn
 }
 
 /* Δ[m×w], the rows of places without a landmark being 0. */
-static void take_delta(const struct attn_retroactive *retroactive, struct attn_run *run,
-                       const struct attn_arc *now, const struct attn_retroactive_head *head, size_t w,
-                       const struct work *work)
+static void take_delta(const struct attn_retroactive *retroactive, struct attn_run *run, const struct attn_arc *now,
+                       const struct attn_retroactive_head *head, size_t w, const struct work *work)
 {
     size_t m = retroactive->landmarks.count, d = retroactive->shape.head_dim;
     attn_run_product(run, w, d, m, work->beta, 1.0f, work->keys, head->landmarks.q_by_d);
@@ -118,8 +118,8 @@ static void take_delta(const struct attn_retroactive *retroactive, struct attn_r
 
 /* rows[w][d] = β[w×m] · (g(Γ)[m×m] · (Δ[m×w] · V[w×d])) */
 static void read_nystrom(const struct attn_retroactive *retroactive, struct attn_run *run, struct attn_when when,
-                         const struct attn_arc *now, const struct attn_retroactive_head *head,
-                         float *rows, const struct work *work)
+                         const struct attn_arc *now, const struct attn_retroactive_head *head, float *rows,
+                         const struct work *work)
 {
     size_t n = retroactive->shape.window, d = retroactive->shape.head_dim, m = retroactive->landmarks.count;
     size_t w = attn_when_rows(when, n);
@@ -140,10 +140,11 @@ static void read_nystrom(const struct attn_retroactive *retroactive, struct attn
 void attn_retroactive_read(const struct attn_retroactive *retroactive, struct attn_run *run, float *state,
                            struct attn_when when, size_t h, float *rows, float *scratch)
 {
-    struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h);
+    struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h, false);
     struct work work = work_of(retroactive, scratch);
     if (!retroactive->exact) {
         struct attn_place place = attn_place_of(&retroactive->landmarks.segments, when);
+        head = attn_retroactive_at(retroactive, state, h, attn_landmarks_odd(&retroactive->landmarks, &place, true));
         struct attn_arc now = attn_landmarks_now(&retroactive->landmarks, &place);
         if (now.count > 0) {
             read_nystrom(retroactive, run, when, &now, &head, rows, &work);
@@ -179,7 +180,8 @@ static void refresh(const struct attn_retroactive *retroactive, struct attn_run 
     if (landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
     for (size_t h = 0; place.closes && h < heads; h++)
-        attn_landmarks_close(landmarks, run, &place, attn_retroactive_at(retroactive, state, h).landmarks, scratch);
+        attn_landmarks_close(landmarks, run, &place, attn_retroactive_at(retroactive, state, h, false).landmarks,
+                             scratch);
     if (!landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
 }
@@ -191,7 +193,7 @@ void attn_retroactive_step(const struct attn_retroactive *retroactive, struct at
     size_t w = attn_when_rows(when, retroactive->shape.window);
     struct work work = work_of(retroactive, scratch);
     for (size_t h = 0; h < heads; h++) {
-        struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h);
+        struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h, false);
         take_in(retroactive, run, when, &head, qkv + h * d);
     }
     if (!retroactive->exact)

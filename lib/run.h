@@ -63,6 +63,13 @@ static inline void attn_run_product(struct attn_run *run, size_t m, size_t k, si
     attn_run_count(run, m * k * n, m * k + k * n + m * n);
 }
 
+static inline void attn_run_product_shifted(struct attn_run *run, size_t m, size_t n, float *c, float a,
+                                            const float *left, const float *right, float b)
+{
+    run->kernels->product_shifted(m, n, c, a, left, right, b);
+    attn_run_count(run, m * n * (n + 1), 2 * m * n + n * n);
+}
+
 static inline void attn_run_extend(struct attn_run *run, size_t m, size_t d, float *vectors, const float *rescale,
                                    const float *weight, const float *v)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The formulas of maths sections 2 and 4, written plainly on the slots that hold frames. Only two things come from the state
- * besides the window: the query, and the landmarks, since the queries that they are means of are not kept.
+ * The formulas of maths sections 2 and 4, written plainly on the slots that hold frames. Only two things come from the
+ * state besides the window: the query, and the landmarks, since the queries that they are means of are not kept.
  */
 #include "verify.h"
 
@@ -17,13 +17,13 @@ struct window {
 /* Everything of one head in double, c landmarks. */
 struct work {
     size_t c;
-    double *inverse;          /* [H][c][c] */
-    double *x, *p, *r;        /* [c][c] each */
-    double *z;                /* [c][c] */
-    double *weights;          /* [n] */
-    double *beta, *share;     /* [c] each */
-    double *output;           /* [d] */
-    size_t *places;           /* [c] */
+    double *inverse;      /* [H][c][c] */
+    double *x, *p, *r;    /* [c][c] each */
+    double *z;            /* [c][c] */
+    double *weights;      /* [n] */
+    double *beta, *share; /* [c] each */
+    double *output;       /* [d] */
+    size_t *places;       /* [c] */
 };
 
 static size_t slot_of(const struct window *window, size_t i)
@@ -151,8 +151,8 @@ static void attend(const struct attn_landmarks *landmarks, const struct window *
     }
     for (size_t j = 0; j < c; j++) {
         for (size_t i = 0; i < window->w; i++)
-            work->weights[i] = logit(head->landmarks.q_by_d + work->places[j], m,
-                                     head->keys + slot_of(window, i) * d, 1, d);
+            work->weights[i] =
+                logit(head->landmarks.q_by_d + work->places[j], m, head->keys + slot_of(window, i) * d, 1, d);
         add_mean(window, head, work->share[j], work);
     }
 }

@@ -16,8 +16,8 @@ static inline float fold_weights(size_t n_rows, float *w, const float *logits, f
     return weights(n_rows, w, *offset, logits);
 }
 
-/* The same for R ≤ WIDTH, all of w being written: a store of less than a vector would have to reach the cache before one
- * weight of it could be read again. */
+/* The same for R ≤ WIDTH, all of w being written: a store of less than a vector would have to reach the cache before
+ * one weight of it could be read again. */
 static inline float fold_weights_short(size_t n_rows, float w[static WIDTH], const float *logits, float *offset)
 {
     vec logit = load_at_most(logits, n_rows, ATTN_EMPTY_OFFSET);

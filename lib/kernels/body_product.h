@@ -88,23 +88,39 @@ INLINE void tiles_of_panels(size_t m, size_t panels, struct operands *in, struct
         tile_of(rows, panels, in, to);
         in->left += rows * in->left_stride;
         to->y += rows * to->stride;
+        to->shift += to->shift != NULL ? rows * to->stride : 0;
         m -= rows;
+    }
+}
+
+/* C[M×N] = A[M×K] · B[K×N] as `to` says, a few panels or less than one at a time. */
+static void product_columns(size_t m, size_t k, size_t n, const float *left, const float *right, struct results to)
+{
+    static const float zeros[MOST_PANELS * ATTN_PANEL];
+    to.bias = zeros;
+    to.stride = n;
+    if (m == 0)
+        return;
+    for (size_t j = 0; j < n;) {
+        size_t panels = next_panels(m, (n - j) / ATTN_PANEL);
+        struct operands in = {k, left, k, right + j, n, ATTN_PANEL};
+        struct results part = to;
+        part.y += j;
+        part.shift += to.shift != NULL ? j : 0;
+        part.n_columns = panels > 0 ? panels * ATTN_PANEL : n - j < WIDTH ? n - j : WIDTH;
+        j += part.n_columns;
+        tiles_of_panels(m, panels, &in, &part);
     }
 }
 
 static void product(size_t m, size_t k, size_t n, float *c, float a, const float *left, const float *right)
 {
-    static const float zeros[MOST_PANELS * ATTN_PANEL];
-    if (m == 0)
-        return;
-    for (size_t j = 0; j < n;) {
-        size_t panels = next_panels(m, (n - j) / ATTN_PANEL);
-        size_t columns = panels > 0 ? panels * ATTN_PANEL : n - j < WIDTH ? n - j : WIDTH;
-        struct operands in = {k, left, k, right + j, n, ATTN_PANEL};
-        struct results to = {c + j, n, zeros, a, columns};
-        tiles_of_panels(m, panels, &in, &to);
-        j += columns;
-    }
+    product_columns(m, k, n, left, right, (struct results){.y = c, .a = a});
+}
+
+static void product_shifted(size_t m, size_t n, float *c, float a, const float *left, const float *right, float b)
+{
+    product_columns(m, n, n, left, right, (struct results){.y = c, .shift = left, .b = b, .a = a});
 }
 
 /* The last panels where they are wider than what is left of y: each row's columns go there by way of a buffer. */
@@ -133,7 +149,11 @@ static void packed(size_t m, size_t n_in, size_t n_out, float *y, const float *x
     for (size_t p = 0; p < n_panels;) {
         size_t first = p * ATTN_PANEL, count = next_panels(m, n_panels - p), columns = count * ATTN_PANEL;
         struct operands in = {n_in, x, n_in, panels + first * n_in, ATTN_PANEL, n_in * ATTN_PANEL};
-        struct results to = {y + first, n_out, bias + first, 1.0f, columns < n_out - first ? columns : n_out - first};
+        struct results to = {.y = y + first,
+                             .stride = n_out,
+                             .bias = bias + first,
+                             .a = 1.0f,
+                             .n_columns = columns < n_out - first ? columns : n_out - first};
         if (to.n_columns == columns)
             tiles_of_panels(m, count, &in, &to);
         else

@@ -120,8 +120,7 @@ INLINE void read_columns(const size_t vectors, const bool whole, float *y, const
 
 static void read_out(size_t m, size_t d, float *y, const struct attn_parts *parts)
 {
-    struct extension newest = {m,           d, parts->newest, parts->rescale, parts->weight, parts->value,
-                               parts->newest_weight};
+    struct extension newest = {m, d, parts->newest, parts->rescale, parts->weight, parts->value, parts->newest_weight};
     size_t i = 0;
     for (; i + 4 * WIDTH <= d; i += 4 * WIDTH)
         read_columns(4, true, y, &newest, parts, i, WIDTH);

@@ -37,11 +37,13 @@ struct operands {
     size_t right_stride, panel_stride;
 };
 
-/* Where it goes: y = a · (bias + the sums). */
+/* Where it goes: y = a · (bias + the sums), or a · (bias + the sums + b · shift). */
 struct results {
     float *y;
     size_t stride;
-    const float *bias; /* of each column */
+    const float *bias;  /* of each column */
+    const float *shift; /* of each row and column, row by row as y, or NULL */
+    float b;
     float a;
     size_t n_columns; /* of the tile */
 };
@@ -92,6 +94,13 @@ INLINE void tile(const size_t rows, const size_t vectors, const struct operands 
         EACH (v, vectors)
             sum[i * vectors + v] = vec_load(out.bias + v * WIDTH);
     tile_sum(rows, vectors, sum, in, whole, out.n_columns);
+    if (out.shift != NULL)
+        EACH (i, rows)
+            EACH (v, vectors) {
+                const float *p = out.shift + i * out.stride + v * WIDTH;
+                vec shift = whole ? vec_load(p) : vec_load_part(p, out.n_columns);
+                sum[i * vectors + v] = vec_fma(vec_set(out.b), shift, sum[i * vectors + v]);
+            }
     EACH (i, rows) {
         EACH (v, vectors) {
             float *y = out.y + i * out.stride + v * WIDTH;

@@ -81,6 +81,8 @@ struct attn_kernels {
     void (*combine)(size_t n_rows, size_t d, float *y, float a, const float *y0, const float *w, const float *rows);
     /* C[M×N] = a · A[M×K] · B[K×N] */
     void (*product)(size_t m, size_t k, size_t n, float *c, float a, const float *left, const float *right);
+    /* C[M×N] = a · A[M×N] · (B[N×N] + b · I) */
+    void (*product_shifted)(size_t m, size_t n, float *c, float a, const float *left, const float *right, float b);
     /* Y[M×n_out] = X[M×n_in] · Wᵀ + b with W in panels [⌈n_out/16⌉][n_in][16] and b padded to panels. Each output is summed
      * over k = 0, 1, 2, … from its bias on. */
     void (*packed)(size_t m, size_t n_in, size_t n_out, float *y, const float *x, const float *panels,
