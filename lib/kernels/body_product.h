@@ -8,56 +8,57 @@
 
 enum { MOST_PANELS = 8 };
 
-/* How many panels a tile of so many rows has at most. */
-#define PANELS(rows) (SUMS / (rows) / PER_PANEL < MOST_PANELS ? SUMS / (rows) / PER_PANEL : MOST_PANELS)
-
-/* rows × panels; rows may also stand beside tiles of one row more, which have PANELS(rows + 1). No panels: the columns
- * of one vector, or less. */
-INLINE void tile_of_rows(const size_t rows, size_t panels, const struct operands *in, const struct results *to)
-{
-    if (PER_PANEL > 1 && panels == 0 && to->n_columns == WIDTH)
-        tile(rows, 1, in, to, true);
-    else if (panels == 0)
-        tile(rows, 1, in, to, false);
-    else if (panels == PANELS(rows))
-        tile(rows, PANELS(rows) * PER_PANEL, in, to, true);
-    else if (panels == PANELS(rows + 1))
-        tile(rows, PANELS(rows + 1) * PER_PANEL, in, to, true);
-    else if (panels == 4 && PANELS(rows) > 4)
-        tile(rows, 4 * PER_PANEL, in, to, true);
-    else if (panels == 2 && PANELS(rows) > 2)
-        tile(rows, 2 * PER_PANEL, in, to, true);
-    else
-        tile(rows, PER_PANEL, in, to, true);
-}
-
-static void tile_of(size_t rows, size_t panels, const struct operands *in, const struct results *to)
-{
-#define CASE(r)                                                                                                        \
-    case r:                                                                                                            \
-        if (r <= MOST_ROWS_OF_PANEL)                                                                                   \
-            tile_of_rows(r, panels, in, to);                                                                           \
-        return;
-    switch (rows) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-        CASE(5)
-        CASE(6)
-        CASE(7)
-        CASE(8)
-        CASE(9)
-        CASE(10)
-        CASE(11)
-        CASE(12)
-        CASE(13)
-        CASE(14)
-        CASE(15)
-        CASE(16)
+/* A function for each tile of r rows and p panels whose sums the registers hold, since a compiler that sees several
+ * tiles in one keeps their sums in memory; and for the one vector of columns, or less, that is no panel. */
+#define FITS(r, p) ((r) <= MOST_ROWS_OF_PANEL && (r) * (p)*PER_PANEL <= SUMS)
+#define TILE(r, p)                                                                                                     \
+    static void tile_##r##_##p(const struct operands *in, const struct results *to)                                    \
+    {                                                                                                                  \
+        if (FITS(r, p))                                                                                                \
+            tile(r, (p)*PER_PANEL, in, to, true);                                                                      \
     }
-#undef CASE
-}
+#define TILES(r)                                                                                                       \
+    static void tile_##r##_0(const struct operands *in, const struct results *to)                                      \
+    {                                                                                                                  \
+        if (FITS(r, 1) && PER_PANEL > 1 && to->n_columns == WIDTH)                                                     \
+            tile(r, 1, in, to, true);                                                                                  \
+        else if (FITS(r, 1))                                                                                           \
+            tile(r, 1, in, to, false);                                                                                 \
+    }                                                                                                                  \
+    TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4) TILE(r, 6) TILE(r, 8)
+
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
+TILES(15)
+TILES(16)
+
+typedef void tile_function(const struct operands *in, const struct results *to);
+
+/* By rows, less one, and by panels: those numbers that next_panels gives. */
+#define ROW(r)                                                                                                         \
+    {                                                                                                                  \
+        tile_##r##_0, tile_##r##_1, tile_##r##_2, tile_##r##_3, tile_##r##_4, NULL, tile_##r##_6, NULL, tile_##r##_8   \
+    }
+static tile_function *const tile_of[][MOST_PANELS + 1] = {
+    ROW(1), ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),  ROW(8),
+    ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16),
+};
+#undef ROW
+#undef TILES
+#undef TILE
+#undef FITS
 
 /* How many rows the next tile has, where m rows are left: as many as the others, as far as can be. */
 static inline size_t next_rows(size_t m, size_t most)
@@ -73,10 +74,9 @@ static inline size_t next_panels(size_t m, size_t left)
 {
     if (left < 2)
         return left;
-    size_t most = PANELS(next_rows(m, MOST_ROWS));
-    if (left >= most)
-        return most;
-    return left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    size_t most = SUMS / PER_PANEL / next_rows(m, MOST_ROWS);
+    most = most < left ? most : left;
+    return most >= 8 ? 8 : most >= 6 ? 6 : most < 4 ? most : 4;
 }
 
 /* M rows over the same panels; in and to are those of the first row. */
@@ -85,7 +85,7 @@ INLINE void tiles_of_panels(size_t m, size_t panels, struct operands *in, struct
     size_t most = panels < 2 ? MOST_ROWS_OF_PANEL : MOST_ROWS;
     while (m > 0) {
         size_t rows = next_rows(m, most);
-        tile_of(rows, panels, in, to);
+        tile_of[rows - 1][panels](in, to);
         in->left += rows * in->left_stride;
         to->y += rows * to->stride;
         to->shift += to->shift != NULL ? rows * to->stride : 0;
@@ -132,7 +132,7 @@ static void last_panels(size_t m, size_t panels, struct operands in, struct resu
     to.stride = to.n_columns = panels * ATTN_PANEL;
     while (m > 0) {
         size_t rows = next_rows(m, most);
-        tile_of(rows, panels, &in, &to);
+        tile_of[rows - 1][panels](&in, &to);
         for (size_t i = 0; i < rows; i++, y += stride)
             memcpy(y, buffer + i * to.stride, n_columns * sizeof(float));
         in.left += rows * in.left_stride;
