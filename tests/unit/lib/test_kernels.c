@@ -217,26 +217,67 @@ START_TEST(vectors_of_aggregates_are_extended)
 {
     const struct attn_kernels *kernels = variants[_i];
     for (size_t m = 0, d = 0; d < 300; m = m < 18 ? m + 1 : 0, d += m == 0 ? 1 + d / MOST * 20 : 0) {
-        float *vectors = noise(0, m * d, 1), *y = noise(1, d, 1);
-        const float *rescale = noise(2, m, 1), *weight = noise(3, m, 1), *v = noise(4, d, 1), *b = noise(5, m, 1);
-        float *old = array(6, m * d), *old_y = array(7, d), *silent = array(8, m * d);
+        float *vectors = noise(0, m * d, 1), *old = array(1, m * d);
+        const float *rescale = noise(2, m, 1), *weight = noise(3, m, 1), *v = noise(4, d, 1);
         memcpy(old, vectors, m * d * sizeof(float));
-        memcpy(silent, vectors, m * d * sizeof(float));
-        memcpy(old_y, y, d * sizeof(float));
-        kernels->extend(m, d, vectors, rescale, weight, v, y, b);
-        kernels->extend(m, d, silent, rescale, weight, v, NULL, NULL);
-        check_bits("vectors that are not read out", d, silent, vectors, m * d);
-        for (size_t i = 0; i < d; i++) {
-            double total = old_y[i];
-            for (size_t j = 0; j < m; j++) {
-                double right = (double)rescale[j] * old[j * d + i] + (double)weight[j] * v[i];
-                check_near("an extended vector", d, vectors[j * d + i], right, 3e-7);
-                total += b[j] * right;
-            }
-            check_near("what was read out", d, y[i], total, 3e-6);
+        kernels->extend(m, d, vectors, rescale, weight, v);
+        for (size_t i = 0; i < m * d; i++) {
+            double right = (double)rescale[i / d] * old[i] + (double)weight[i / d] * v[i % d];
+            check_near("an extended vector", d, vectors[i], right, 3e-7);
         }
         check_canary(vectors);
+    }
+}
+END_TEST
+
+/* w[R] · column i of rows[R×d] */
+static double combined(size_t n_rows, size_t d, size_t i, const float *w, const float *rows)
+{
+    double sum = 0;
+    for (size_t r = 0; r < n_rows; r++)
+        sum += (double)w[r] * rows[r * d + i];
+    return sum;
+}
+
+/* With and without a frame that the newest aggregates take in. */
+START_TEST(windows_are_read_out)
+{
+    const struct attn_kernels *kernels = variants[_i];
+    for (size_t m = 0, d = 0; d < 300; m = m < 18 ? m + 1 : 0, d += m == 0 ? 1 + d / MOST * 20 : 0) {
+        size_t n_rows = (7 * m + d) % 80, n_sources = (m + d) % 4;
+        float *newest = noise(0, m * d, 1), *extended = array(1, m * d), *y = array(2, d);
+        struct attn_parts parts = {.n_rows = n_rows, .n_sources = n_sources, .newest = newest};
+        for (size_t s = 0; s < n_sources; s++) {
+            parts.source_weight[s] = noise(3 + (int)s, m, 1);
+            parts.source[s] = noise(6 + (int)s, m * d, 1);
+        }
+        parts.row_weight = noise(9, n_rows, 1);
+        parts.rows = noise(10, n_rows * d, 1);
+        float others[3 * 18], *rescale = others + 18, *weight = others + 36, value[300];
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+            others[i] = (float)(i % 11) / 11 - 0.4f;
+        for (size_t i = 0; i < d; i++)
+            value[i] = (float)(i % 13) / 13 - 0.6f;
+        parts.newest_weight = others;
+        for (int taken = 0; taken < 2; taken++) {
+            parts.rescale = taken ? rescale : NULL;
+            parts.weight = weight;
+            parts.value = value;
+            memcpy(extended, newest, m * d * sizeof(float));
+            if (taken)
+                kernels->extend(m, d, extended, rescale, weight, value);
+            kernels->read_out(m, d, y, &parts);
+            check_bits("an aggregate that was read out", d, newest, extended, m * d);
+            for (size_t i = 0; i < d; i++) {
+                double right = combined(n_rows, d, i, parts.row_weight, parts.rows);
+                right += combined(m, d, i, others, extended);
+                for (size_t s = 0; s < n_sources; s++)
+                    right += combined(m, d, i, parts.source_weight[s], parts.source[s]);
+                check_near("what was read out", d, y[i], right, 1e-5);
+            }
+        }
         check_canary(y);
+        check_canary(newest);
     }
 }
 END_TEST
@@ -333,7 +374,7 @@ START_TEST(folding_equals_joining)
         struct attn_folding folding = {&all_offset, &all_sum, all, offset, sum, half};
         for (size_t r = 0; r < n; r++) {
             kernels->admit(1, &offset, &sum, &rescale, &weight, spread + r);
-            kernels->extend(1, D, vector, &rescale, &weight, values + r * D, NULL, NULL);
+            kernels->extend(1, D, vector, &rescale, &weight, values + r * D);
             if (r + 1 == n / 2) {
                 folding.from_offset = offset;
                 folding.from_sum = sum;
@@ -383,6 +424,7 @@ static Suite *kernels(void)
     tcase_add_loop_test(tcase, long_combinations_stay_accurate, 0, n_variants);
     tcase_add_loop_test(tcase, a_frame_joins_aggregates, 0, n_variants);
     tcase_add_loop_test(tcase, vectors_of_aggregates_are_extended, 0, n_variants);
+    tcase_add_loop_test(tcase, windows_are_read_out, 0, n_variants);
     tcase_add_loop_test(tcase, shares_are_right_at_every_size, 0, n_variants);
     tcase_add_loop_test(tcase, large_logits_keep_their_weights, 0, n_variants);
     tcase_add_loop_test(tcase, folding_equals_joining, 0, n_variants);
