@@ -10,7 +10,6 @@
 #include "attn/attn.h"
 #include "bounds.h"
 
-
 struct attn_layer_config {
     enum attn_method method;
     uint32_t landmarks; /* m, 0 for the exact method */
