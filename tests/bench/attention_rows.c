@@ -97,10 +97,12 @@ static int start_method(struct bench *bench, int method)
         fprintf(stderr, "no memory for %zu streams\n", bench->of->n_streams);
         return -1;
     }
+    size_t n_streams = bench->of->n_streams, period = method == EXACT ? BENCH_FEW_CALLS : period_of(bench);
     bench->runners[method] = (struct bench_runner){
         .call = bench_streams_push,
         .self = &bench->streams[method],
-        .period = method == EXACT ? BENCH_FEW_CALLS : period_of(bench),
+        .period = period,
+        .cycle = n_streams == 1 ? period : n_streams * shape->n,
         .closing = method == EXACT ? 1 : (shape->n + shape->m - 1) / shape->m,
     };
     return 0;
@@ -116,7 +118,7 @@ static void push_naive(void *self)
 static void warm_naive(struct naive_streams *streams, size_t window)
 {
     for (size_t i = 0; i < streams->n_streams; i++)
-        for (size_t t = 0; t < window + 1 + bench_streams_phase(window, i, streams->n_streams); t++)
+        for (size_t t = 0; t < bench_streams_warming(window - 1, window, i, streams->n_streams); t++)
             bench_naive_push(streams->naive, i, bench_frames_at(&streams->frames, t), streams->output);
 }
 
@@ -179,9 +181,20 @@ static void print(const struct bench_row *row)
     fflush(stdout);
 }
 
+/* The largest difference between the newest outputs of both, before they are measured: they compute the same. */
+static double difference(const struct bench *bench, int method, int naive)
+{
+    const float *ours = bench->streams[method].output, *theirs = bench->naive[naive - NAIVE_MEANS].output;
+    double largest = NAN;
+    if (ours != NULL && theirs != NULL)
+        for (size_t i = 0; i < bench->of->shape.heads * bench->of->shape.d; i++)
+            largest = fmax(largest, fabs((double)ours[i] - (double)theirs[i]));
+    return largest;
+}
+
 /* The published update refreshes immediately, and so does what the floor is of: both are nevertheless what a spread
  * refresh is compared with. */
-static void add_row(json_t *table, const struct bench *bench, int method, double floor_us)
+static void add_row(json_t *table, const struct bench *bench, int method, double floor_us, double naive_difference)
 {
     struct attn_info info = {.size = sizeof(info)};
     struct bench_row row = method_rows[method];
@@ -196,7 +209,7 @@ static void add_row(json_t *table, const struct bench *bench, int method, double
     row.exact_us = bench->runners[EXACT].mean_us;
     row.floor_us = method == IMMEDIATE || method == SPREAD ? floor_us : NAN;
     row.state_bytes = info.state_bytes;
-    bench_table_add(table, &row);
+    bench_table_set(bench_table_add(table, &row), "naive_difference", naive_difference);
     print(&row);
 }
 
@@ -207,10 +220,12 @@ static int run_case(json_t *table, const struct bench_attention_case *of, double
     if (result == 0) {
         double read_rate = bench_read_rate(bench.streams[IMMEDIATE].state_bytes * of->n_streams);
         double floor_us = bench_floor_us(&of->shape, product_rate, read_rate);
+        double differences[N_METHODS] = {difference(&bench, IMMEDIATE, NAIVE_MEANS), NAN,
+                                         difference(&bench, FIXED, NAIVE_FIXED), NAN};
         bench_means(bench.runners, N_RUNNERS);
         for (int method = 0; method < N_METHODS; method++)
             if (wanted(&bench, method))
-                add_row(table, &bench, method, floor_us);
+                add_row(table, &bench, method, floor_us, differences[method]);
     }
     stop(&bench);
     return result;

@@ -11,6 +11,7 @@
 #define ROUNDS_S          2.0 /* no more rounds after this time */
 #define BLOCK_US          2e3 /* short against the time between two disturbances, long against the clock */
 #define PERCENTILE_ROUNDS 4
+#define LONG_CYCLE_ROUNDS 2
 #define PERCENTILE_CALLS  20000
 #define PERCENTILE_US     3e5
 #define COSTLY_CALLS      30
@@ -83,13 +84,13 @@ static void take_times(const struct bench_runner *runner, double *times_us, size
     }
 }
 
-/* Whole periods. */
+/* Whole cycles. */
 static size_t percentile_calls(const struct bench_runner *runner)
 {
     double calls = fmax(COSTLY_CALLS * (double)runner->closing, PERCENTILE_US / runner->mean_us);
     if (runner->mean_us < 20)
         calls = PERCENTILE_CALLS;
-    return runner->period * (size_t)ceil(calls / (double)runner->period);
+    return runner->cycle * (size_t)ceil(calls / (double)runner->cycle);
 }
 
 /* The least of n sorted values that a share of them does not exceed. */
@@ -100,13 +101,13 @@ static double at_share(const double *sorted, size_t n, double share)
 
 struct bench_percentiles bench_percentiles(const struct bench_runner *runner)
 {
-    size_t n = percentile_calls(runner);
+    size_t n = percentile_calls(runner), rounds = n > 2 * PERCENTILE_CALLS ? LONG_CYCLE_ROUNDS : PERCENTILE_ROUNDS;
     double *times_us = malloc(n * sizeof(*times_us));
     if (times_us == NULL)
         return bench_no_percentiles();
     for (size_t i = 0; i < n; i++)
         times_us[i] = INFINITY;
-    for (int round = 0; round < PERCENTILE_ROUNDS; round++)
+    for (size_t round = 0; round < rounds; round++)
         take_times(runner, times_us, n);
     qsort(times_us, n, sizeof(*times_us), ascending);
     struct bench_percentiles percentiles = {

@@ -14,6 +14,7 @@ struct bench_runner {
     void (*call)(void *self);
     void *self;
     size_t period;  /* calls after which the work repeats itself: means are over whole periods */
+    size_t cycle;   /* calls after which each does what it did, for percentiles; a multiple of period */
     size_t closing; /* calls from one costly call to the next; 1: all cost the same */
     double mean_us; /* out: of a call */
 };

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t bench_streams_phase(size_t window, size_t i, size_t n_streams)
+size_t bench_streams_warming(size_t warming_frames, size_t window, size_t i, size_t n_streams)
 {
-    return i * window / n_streams;
+    return warming_frames + window + i * window / n_streams;
 }
 
 static struct attn_state *state_at(const struct bench_streams *streams, size_t i)
@@ -19,7 +19,7 @@ static void warm(struct bench_streams *streams, const struct attn_info *info)
 {
     for (size_t i = 0; i < streams->n_streams; i++) {
         struct attn_state *state = attn_init(streams->plan, streams->states + i * streams->state_bytes);
-        size_t n = info->warming_frames + info->window + bench_streams_phase(info->window, i, streams->n_streams);
+        size_t n = bench_streams_warming(info->warming_frames, info->window, i, streams->n_streams);
         for (size_t t = 0; t < n; t++)
             attn_push(streams->plan, state, bench_frames_at(&streams->frames, t), ATTN_SCORES,
                       t + 1 == n ? streams->output : NULL, streams->scratch);

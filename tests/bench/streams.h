@@ -30,5 +30,5 @@ void bench_streams_push(void *self);
 /* One frame for each stream in one call of attn_push_batch. */
 void bench_streams_push_batch(void *self);
 
-/* How many positions stream i of n_streams is ahead of stream 0. */
-size_t bench_streams_phase(size_t window, size_t i, size_t n_streams);
+/* How many frames stream i of n_streams has had when it is warm. */
+size_t bench_streams_warming(size_t warming_frames, size_t window, size_t i, size_t n_streams);

@@ -70,6 +70,16 @@ static void summarise_encoder(const json_t *row)
         print_ratio(row, "encoder / parts", bench_table_get(row, "ratio"), "<=", 1.3);
 }
 
+/* What else would a comparison of their times be worth? */
+static void print_difference(const json_t *table)
+{
+    double largest = NAN;
+    for (size_t i = 0; i < json_array_size(table); i++)
+        largest = fmax(largest, bench_table_get(json_array_get(table, i), "naive_difference"));
+    if (!isnan(largest))
+        printf("the published update's outputs differ from ours by at most %.1e\n", largest);
+}
+
 void bench_summary_print(const json_t *table)
 {
     printf("\nratios that have a goal\n");
@@ -83,4 +93,5 @@ void bench_summary_print(const json_t *table)
         else if (is(row, "method", "nystrom"))
             summarise_nystrom(row);
     }
+    print_difference(table);
 }
