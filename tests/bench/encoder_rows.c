@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parts: the model's linear layers at the batch, and a raw attention of the same shape for each layer, pushed once for
- * as many streams in turn as are in the batch, so that its states are as far away as those of the encoder. Of a
+ * Parts: the model's linear layers at the batch, and a raw attention of the same shape for each layer, pushed in turn
+ * for as many streams as the batch has states of layers, so that they are as far away as those of the encoder. Of a
  * retroactive pair, whose second layer is recomputed and has no state, only the first layer's attention counts. Norms,
  * activations, positional encoding and head are in no part.
  */
@@ -77,11 +77,17 @@ static int new_attention(struct attn_plan **plan, const struct bench_model *mode
     return error;
 }
 
+static size_t n_attentions(const struct bench_model *model)
+{
+    return model->retroactive ? 1 : model->layers;
+}
+
 static int start(struct bench *bench, size_t batch)
 {
     size_t window = bench->model->window, calls = (window + batch - 1) / batch;
+    size_t n_states = batch * n_attentions(bench->model);
     if (bench_streams_init(&bench->encoder_streams, bench->encoder, batch) < 0 ||
-        bench_streams_init(&bench->attention_streams, bench->attention, batch) < 0 ||
+        bench_streams_init(&bench->attention_streams, bench->attention, n_states) < 0 ||
         bench_linears_init(&bench->linears, bench->model, batch) < 0) {
         fprintf(stderr, "no memory for %zu streams\n", batch);
         return -1;
@@ -95,8 +101,8 @@ static int start(struct bench *bench, size_t batch)
     };
     bench->parts[LINEARS] =
         (struct bench_runner){.call = bench_linears_apply, .self = &bench->linears, .period = BENCH_FEW_CALLS};
-    bench->parts[ATTENTION] =
-        (struct bench_runner){.call = bench_streams_push, .self = &bench->attention_streams, .period = calls * batch};
+    bench->parts[ATTENTION] = (struct bench_runner){
+        .call = bench_streams_push, .self = &bench->attention_streams, .period = calls * n_states};
     return 0;
 }
 
@@ -122,7 +128,7 @@ static void add_row(json_t *table, const struct bench *bench, size_t batch)
     const struct bench_model *model = bench->model;
     double frame_us = bench->parts[ENCODER].mean_us / (double)batch;
     double packed_us = bench->parts[LINEARS].mean_us;
-    double attention_us = bench->parts[ATTENTION].mean_us * (model->retroactive ? 1 : model->layers);
+    double attention_us = bench->parts[ATTENTION].mean_us * (double)n_attentions(model);
     double parts_us = packed_us + (double)batch * attention_us;
     snprintf(name, sizeof(name), "encoder %s", model->name);
     struct bench_row row = {
