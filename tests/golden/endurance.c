@@ -72,14 +72,14 @@ static const struct setting bench_settings[] = {
     {"means", 120, 16, 192, 1, 0, 0, 0, 0, 0},
     {"means", 120, 16, 12, 16, 0, 0, 0, 0, 0},
     {"means", 64, 16, 1024, 1, 0, 0, 0, 0, 0},
-    {"means", 512, 32, 64, 8, 0, 0, 0, 0, 12000},
-    {"means", 4096, 64, 64, 8, 0, 0, 0, 0, 400},
+    {"means", 512, 32, 64, 8, 0, 0, 0, 0, 4000},
+    {"means", 4096, 64, 64, 8, 0, 0, 0, 0, 200},
     {"means spread", 120, 4, 192, 1, 0, ATTN_REFRESH_SPREAD, 0, 0, 0},
     {"means spread", 120, 16, 192, 1, 0, ATTN_REFRESH_SPREAD, 0, 0, 0},
     {"means spread", 120, 16, 12, 16, 0, ATTN_REFRESH_SPREAD, 0, 0, 0},
     {"means spread", 64, 16, 1024, 1, 0, ATTN_REFRESH_SPREAD, 0, 0, 0},
-    {"means spread", 512, 32, 64, 8, 0, ATTN_REFRESH_SPREAD, 0, 0, 12000},
-    {"means spread", 4096, 64, 64, 8, 0, ATTN_REFRESH_SPREAD, 0, 0, 400},
+    {"means spread", 512, 32, 64, 8, 0, ATTN_REFRESH_SPREAD, 0, 0, 4000},
+    {"means spread", 4096, 64, 64, 8, 0, ATTN_REFRESH_SPREAD, 0, 0, 200},
 };
 
 static const double bench_sigmas[] = {1, 4};
