@@ -140,11 +140,16 @@ static float weights(size_t n, float *to, float offset, const float *logits)
     return powers(n, to, offset, logits, exp2_of);
 }
 
-/* A row that fits one vector. */
-static inline void softmax2_short(size_t n, float *x)
+/* x = of(x − max x) / Σ of(x − max x) for an exponential function */
+static inline __attribute__((always_inline)) void soften(size_t n, float *x, vec (*of)(vec))
 {
+    if (n > WIDTH) {
+        float sum = powers(n, x, max_of(n, x), x, of);
+        scale(n, x, 1.0f / sum, x);
+        return;
+    }
     vec own = load_at_most(x, n, -INFINITY);
-    vec power = exp2_of(own - vec_set(vec_largest(own)));
+    vec power = of(own - vec_set(vec_largest(own)));
     power = power * vec_set(1.0f / vec_sum(power));
     if (n == WIDTH)
         vec_store(x, power);
@@ -154,20 +159,13 @@ static inline void softmax2_short(size_t n, float *x)
 
 static void softmax2(size_t n_rows, size_t n, float *x)
 {
-    for (size_t r = 0; r < n_rows; r++, x += n) {
-        if (n <= WIDTH) {
-            softmax2_short(n, x);
-            continue;
-        }
-        float sum = powers(n, x, max_of(n, x), x, exp2_of);
-        scale(n, x, 1.0f / sum, x);
-    }
+    for (size_t r = 0; r < n_rows; r++)
+        soften(n, x + r * n, exp2_of);
 }
 
 static void softmax(size_t n, float *x)
 {
-    float sum = powers(n, x, max_of(n, x), x, exp_of);
-    scale(n, x, 1.0f / sum, x);
+    soften(n, x, exp_of);
 }
 
 /* 1 / (1 + e^−x), and for x < 0 the same as e^x / (1 + e^x), so that nothing overflows. */

@@ -338,6 +338,22 @@ START_TEST(weights_and_softmax_are_right_at_every_length)
 }
 END_TEST
 
+START_TEST(rows_are_softened_each_alone)
+{
+    enum { ROWS = 3 };
+    const struct attn_kernels *kernels = variants[_i];
+    float *end = wall(), alone[ROWS * MOST];
+    for (size_t n = 1; n <= MOST; n++) {
+        float *x = noise_at(end, ROWS * n, 20.0f, (uint32_t)n);
+        memcpy(alone, x, ROWS * n * sizeof(float));
+        for (size_t r = 0; r < ROWS; r++)
+            kernels->softmax2(1, n, alone + r * n);
+        kernels->softmax2(ROWS, n, x);
+        ck_assert_msg(memcmp(x, alone, ROWS * n * sizeof(float)) == 0, "rows of %zu", n);
+    }
+}
+END_TEST
+
 /* Against sums in double; what is not finite in float is in double. */
 static double norm_error(size_t n, const float *y, const float *x, const float *weight, const float *bias)
 {
@@ -450,6 +466,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, elements_do_not_depend_on_their_place, 0, n_variants);
     tcase_add_loop_test(cases, maximum_is_found_everywhere, 0, n_variants);
     tcase_add_loop_test(cases, weights_and_softmax_are_right_at_every_length, 0, n_variants);
+    tcase_add_loop_test(cases, rows_are_softened_each_alone, 0, n_variants);
     tcase_add_loop_test(cases, norm_is_right_at_every_length_and_size, 0, n_variants);
     tcase_add_loop_test(cases, norm_of_the_largest_floats_is_right, 0, n_variants);
     tcase_add_loop_test(cases, norm_of_one_value_is_the_bias, 0, n_variants);
