@@ -91,8 +91,8 @@ void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, ui
                 struct attnp_time time);
 
 /* Computes and settles the oldest waiting frame of each of n different streams of one plan, at most PLAN_MOST_AT_ONCE.
- * answers[i] is streams[i]'s, valid until `credit` frames later; its lag_us is to be filled in by the caller. `scratch`:
- * the plan's scratch_bytes, for streams that have none of their own. Requires that in each one waits. */
+ * answers[i] is streams[i]'s, valid until `credit` frames later; its lag_us is to be filled in by the caller.
+ * `scratch`: the plan's scratch_bytes, for streams that have none of their own. Requires that in each one waits. */
 void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch);
 
 /* The kept answer of a number for which the sequence said ATTNP_ANSWER_AGAIN, and an answer's output [output_bytes]. */

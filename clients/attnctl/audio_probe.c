@@ -42,8 +42,8 @@ static int refuse_npy(const struct input *input, struct problem *problem)
     return problem_set(problem, "%s is a .npy file: to take features from it give -f npy", input->name);
 }
 
-/* The first bytes of the input, at most n_most, and the kind of file that they begin, or NULL. Returns how many there are,
- * or -1: an input without any is a problem of its own. */
+/* The first bytes of the input, at most n_most, and the kind of file that they begin, or NULL. Returns how many there
+ * are, or -1: an input without any is a problem of its own. */
 static ssize_t look(struct input *input, size_t n_most, const uint8_t **bytes, const char **kind,
                     struct problem *problem)
 {
