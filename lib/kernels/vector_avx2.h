@@ -77,11 +77,6 @@ static inline vec vec_select(vec_mask mask, vec a, vec b)
     return _mm256_blendv_ps(b, a, mask);
 }
 
-static inline vec vec_round(vec x)
-{
-    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
 static inline vec vec_ceil(vec x)
 {
     return _mm256_round_ps(x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);

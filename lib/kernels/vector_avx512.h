@@ -77,11 +77,6 @@ static inline vec vec_select(vec_mask mask, vec a, vec b)
     return _mm512_mask_blend_ps(mask, b, a);
 }
 
-static inline vec vec_round(vec x)
-{
-    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
 static inline vec vec_ceil(vec x)
 {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);

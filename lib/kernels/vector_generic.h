@@ -87,13 +87,6 @@ static inline vec vec_abs(vec x)
     return (vec)((vec_mask)x & 0x7fffffff);
 }
 
-/* The nearest integer, the even one of two, for |x| < 2^22: adding and taking away 1.5·2^23 rounds to it. */
-static inline vec vec_round(vec x)
-{
-    vec rounder = vec_set(0x1.8p23f);
-    return x + rounder - rounder;
-}
-
 /* The least integer not below x; floats of 2^23 and more are integers already. */
 static inline vec vec_ceil(vec x)
 {

@@ -78,11 +78,6 @@ static inline vec vec_select(vec_mask mask, vec a, vec b)
     return vbslq_f32(mask, a, b);
 }
 
-static inline vec vec_round(vec x)
-{
-    return vrndnq_f32(x);
-}
-
 static inline vec vec_ceil(vec x)
 {
     return vrndpq_f32(x);
