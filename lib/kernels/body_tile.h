@@ -60,12 +60,15 @@ INLINE vec load_right(const struct operands *in, const float *row, size_t v, con
 INLINE void tile_sum(const size_t rows, const size_t vectors, vec *sum, const struct operands *in, const bool whole,
                      size_t n)
 {
-    const float *left = in->left, *right = in->right;
-    for (size_t k = 0; k < in->k; k++, left++, right += in->right_stride) {
+    const size_t stride = in->left_stride, n_bases = (rows + 3) / 4;
+    const float *right = in->right, *bases[MOST_ROWS_OF_PANEL / 4 + 1]; /* one for four rows, to spare registers */
+    EACH (g, n_bases)
+        bases[g] = in->left + 4 * g * stride;
+    for (size_t k = in->k; k > 0; k--, right += in->right_stride) {
         vec held[SUMS];
         if (rows < vectors) {
             EACH (i, rows)
-                held[i] = vec_keep(vec_set(left[i * in->left_stride]));
+                held[i] = vec_keep(vec_set(bases[i / 4][i % 4 * stride]));
             EACH (v, vectors) {
                 vec b = load_right(in, right, v, whole, n);
                 b = rows > 1 ? vec_keep(b) : b;
@@ -76,11 +79,15 @@ INLINE void tile_sum(const size_t rows, const size_t vectors, vec *sum, const st
             EACH (v, vectors)
                 held[v] = vec_keep(load_right(in, right, v, whole, n));
             EACH (i, rows) {
-                vec a = vec_set(left[i * in->left_stride]);
+                vec a = vec_set(bases[i / 4][i % 4 * stride]);
                 EACH (v, vectors)
                     sum[i * vectors + v] = vec_fma(a, held[v], sum[i * vectors + v]);
             }
         }
+        EACH (g, n_bases)
+            __asm__("" : "+r"(bases[g])); /* or the compiler would make one base of them again */
+        EACH (g, n_bases)
+            bases[g]++;
     }
 }
 
