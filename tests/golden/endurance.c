@@ -21,7 +21,7 @@
 
 #include "attn/attn.h"
 #include "formula.h"
-#include "signal.h"
+#include "generator.h"
 
 #define FLOOR 1e-5
 
@@ -97,7 +97,7 @@ struct run {
     struct attn_plan *plan;
     struct attn_info info;
     struct attn_options options;
-    struct signal signal;
+    struct generator generator;
     struct formula formula;
     size_t n_floats, n_outputs; /* of a frame, of an output */
     float *landmarks;           /* of the fixed policy, q and k */
@@ -157,11 +157,11 @@ static void make_landmarks(struct run *run)
 {
     const struct setting *setting = run->setting;
     size_t width = (size_t)setting->heads * setting->m * setting->d;
-    struct signal source = {.seed = 77, .heads = 1, .head_dim = width, .sigma = run->sigma, .block = 1 << 20};
+    struct generator source = {.seed = 77, .heads = 1, .head_dim = width, .sigma = run->sigma, .block = 1 << 20};
     run->landmarks = allocate(3 * width + 1, sizeof(float));
     if (setting->policy != ATTN_LANDMARKS_FIXED)
         return;
-    signal_fill(&source, 0, 1, run->landmarks);
+    generator_fill(&source, 0, 1, run->landmarks);
     run->options.q_landmarks = run->landmarks;
     run->options.k_landmarks = run->landmarks + width;
 }
@@ -182,11 +182,11 @@ static void run_open(struct run *run, const struct setting *setting, double sigm
         .retroactive = setting->retroactive,
         .variant = variant,
     };
-    run->signal = (struct signal){.seed = setting->n + setting->m,
-                                  .heads = setting->heads,
-                                  .head_dim = setting->d,
-                                  .sigma = sigma,
-                                  .block = 5 * setting->n / 2 + 7};
+    run->generator = (struct generator){.seed = setting->n + setting->m,
+                                        .heads = setting->heads,
+                                        .head_dim = setting->d,
+                                        .sigma = sigma,
+                                        .block = 5 * setting->n / 2 + 7};
     make_landmarks(run);
     struct attn_reason why;
     if (attn_plan_new(&run->plan, &run->options, &why) != 0) {
@@ -249,7 +249,7 @@ static void fill_history(struct run *run)
 {
     uint64_t n = run->setting->n, lap = run->begin / n;
     run->from = lap > 3 ? (lap - 3) * n : 0;
-    signal_fill(&run->signal, run->from, (size_t)(run->end - run->from), run->history);
+    generator_fill(&run->generator, run->from, (size_t)(run->end - run->from), run->history);
 }
 
 /* max |output − right| / max|v| in the window */
@@ -281,7 +281,7 @@ static void check_output(struct run *run, uint64_t t)
         abort();
     double batch = error_of(run, t);
     errors_add(&run->all, step, batch);
-    if (signal_is_noise(&run->signal, t < reach ? 0 : t - reach, t + 1))
+    if (generator_is_noise(&run->generator, t < reach ? 0 : t - reach, t + 1))
         errors_add(&run->noise, step, batch);
 }
 
@@ -291,7 +291,7 @@ static void run_stream(struct run *run)
     find_stretch(run, 0);
     fill_history(run);
     for (uint64_t t = 0; t < run->n_frames; t++) {
-        signal_fill(&run->signal, t, 1, frame);
+        generator_fill(&run->generator, t, 1, frame);
         if (attn_push(run->plan, run->state, frame, ATTN_SCORES, run->output, run->scratch) != 0)
             abort();
         if (t >= run->begin && t < run->end)

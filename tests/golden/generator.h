@@ -9,7 +9,7 @@
 
 /* Blocks of noise, and between them blocks with single keys that are 30 times as large, constant blocks, blocks of
  * zeros, and such where each frame comes five times. */
-struct signal {
+struct generator {
     uint64_t seed;
     size_t heads, head_dim; /* H, d */
     double sigma;           /* standard deviation of q·k/√d; that of v is 1 */
@@ -17,7 +17,7 @@ struct signal {
 };
 
 /* frames[n][3][H][d] of the positions t … t + n − 1 */
-void signal_fill(const struct signal *signal, uint64_t t, size_t n, float *frames);
+void generator_fill(const struct generator *generator, uint64_t t, size_t n, float *frames);
 
 /* Whether the positions first … end − 1 hold nothing but noise. */
-bool signal_is_noise(const struct signal *signal, uint64_t first, uint64_t end);
+bool generator_is_noise(const struct generator *generator, uint64_t first, uint64_t end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "signal.h"
+#include "generator.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,24 +17,24 @@ static uint64_t mix(uint64_t x)
 }
 
 /* Number `counter` of the series `series`. */
-static uint64_t draw(const struct signal *signal, uint64_t series, uint64_t counter)
+static uint64_t draw(const struct generator *generator, uint64_t series, uint64_t counter)
 {
-    return mix(mix(signal->seed * 5 + series) + (counter + 1) * UINT64_C(0x9e3779b97f4a7c15));
+    return mix(mix(generator->seed * 5 + series) + (counter + 1) * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Half of the blocks are noise; the first is. */
-static enum kind kind_of(const struct signal *signal, uint64_t block)
+static enum kind kind_of(const struct generator *generator, uint64_t block)
 {
     const enum kind kinds[] = {OUTLIERS, CONSTANT, ZEROS, REPEATS};
-    uint64_t random = draw(signal, 1, block) % 8;
+    uint64_t random = draw(generator, 1, block) % 8;
     return block == 0 || random >= 4 ? NOISE : kinds[random];
 }
 
 /* x[n] roughly normal: the sum of four uniform numbers of 16 bits, whose standard deviation is 2^16/√3. */
-static void fill_normal(const struct signal *signal, uint64_t counter, float deviation, float *x, size_t n)
+static void fill_normal(const struct generator *generator, uint64_t counter, float deviation, float *x, size_t n)
 {
     float scale = deviation * sqrtf(3.0f) / 65536.0f;
-    uint64_t key = mix(signal->seed * 5);
+    uint64_t key = mix(generator->seed * 5);
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = mix(key + (counter + i + 1) * UINT64_C(0x9e3779b97f4a7c15));
         uint64_t pairs = (bits & UINT64_C(0x0000ffff0000ffff)) + (bits >> 16 & UINT64_C(0x0000ffff0000ffff));
@@ -43,39 +43,39 @@ static void fill_normal(const struct signal *signal, uint64_t counter, float dev
     }
 }
 
-static void fill_frame(const struct signal *signal, uint64_t t, float *frame)
+static void fill_frame(const struct generator *generator, uint64_t t, float *frame)
 {
-    size_t width = signal->heads * signal->head_dim;
-    uint64_t block = t / signal->block, from = t;
-    enum kind kind = kind_of(signal, block);
+    size_t width = generator->heads * generator->head_dim;
+    uint64_t block = t / generator->block, from = t;
+    enum kind kind = kind_of(generator, block);
     if (kind == ZEROS) {
         /* of all of the frame, or of q and k alone */
         memset(frame, 0, 3 * width * sizeof(float));
-        if (draw(signal, 2, block) % 2 == 0)
-            fill_normal(signal, (3 * t + 2) * width, 1.0f, frame + 2 * width, width);
+        if (draw(generator, 2, block) % 2 == 0)
+            fill_normal(generator, (3 * t + 2) * width, 1.0f, frame + 2 * width, width);
         return;
     }
     if (kind == CONSTANT)
-        from = block * signal->block;
+        from = block * generator->block;
     else if (kind == REPEATS)
         from = t / REPETITIONS * REPETITIONS;
-    fill_normal(signal, 3 * from * width, (float)sqrt(signal->sigma), frame, 2 * width);
-    fill_normal(signal, (3 * from + 2) * width, 1.0f, frame + 2 * width, width);
-    if (kind == OUTLIERS && draw(signal, 3, t) % FRAMES_AN_OUTLIER == 0)
+    fill_normal(generator, 3 * from * width, (float)sqrt(generator->sigma), frame, 2 * width);
+    fill_normal(generator, (3 * from + 2) * width, 1.0f, frame + 2 * width, width);
+    if (kind == OUTLIERS && draw(generator, 3, t) % FRAMES_AN_OUTLIER == 0)
         for (size_t i = width; i < 2 * width; i++)
             frame[i] *= OUTLIER;
 }
 
-void signal_fill(const struct signal *signal, uint64_t t, size_t n, float *frames)
+void generator_fill(const struct generator *generator, uint64_t t, size_t n, float *frames)
 {
     for (size_t i = 0; i < n; i++)
-        fill_frame(signal, t + i, frames + i * 3 * signal->heads * signal->head_dim);
+        fill_frame(generator, t + i, frames + i * 3 * generator->heads * generator->head_dim);
 }
 
-bool signal_is_noise(const struct signal *signal, uint64_t first, uint64_t end)
+bool generator_is_noise(const struct generator *generator, uint64_t first, uint64_t end)
 {
-    for (uint64_t block = first / signal->block; block * signal->block < end; block++)
-        if (kind_of(signal, block) != NOISE)
+    for (uint64_t block = first / generator->block; block * generator->block < end; block++)
+        if (kind_of(generator, block) != NOISE)
             return false;
     return true;
 }
