@@ -8,6 +8,9 @@
  * a batch. */
 #define BATCH_US 2000
 
+/* So many streams behind the first are looked through for others of its model. */
+#define BATCH_LOOK 256
+
 /* The stream may have a frame to compute: it queues up behind the others, if it does not stand there already. */
 void batch_add(struct shard *shard, struct stream *stream);
 

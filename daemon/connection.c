@@ -37,14 +37,21 @@ static void mark_dirty(struct connection *connection)
     connection->is_dirty = connection->phase != CONNECTION_CLOSED;
 }
 
+/* Above what can wait though the client did nothing wrong: a full outbox, a batch behind it, the answers to some
+ * requests, and all kept answers of a stream whose frames it sends again, 1 MiB by the rule for credit, or two
+ * messages. */
+static size_t most_unsent(const struct connection *connection)
+{
+    return 4 * setting(connection, CONFIG_limits_unsent_bytes) + 8 * setting(connection, CONFIG_limits_message_bytes) +
+           ATTNP_MAX_MESSAGE;
+}
+
 uint8_t *connection_add(struct connection *connection, size_t n_bytes)
 {
-    size_t most =
-        4 * setting(connection, CONFIG_limits_unsent_bytes) + 8 * setting(connection, CONFIG_limits_message_bytes);
     uint8_t *place = NULL;
     if (connection->failed != ATTNP_OK || connection->phase != CONNECTION_OPEN)
         return NULL;
-    if (outbox_bytes(&connection->outbox) + n_bytes > most && !connection->is_told)
+    if (outbox_bytes(&connection->outbox) + n_bytes > most_unsent(connection) && !connection->is_told)
         connection->failed = ATTNP_SLOW_CONSUMER;
     else if ((place = outbox_add(&connection->outbox, n_bytes)) == NULL)
         connection->failed = ATTNP_NO_MEMORY;

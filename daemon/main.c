@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* attnd: a list of steps, and one ladder back. */
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,25 +7,6 @@
 
 #include "daemon/log.h"
 #include "daemon/server.h"
-
-/* OpenBLAS reads its settings when it is loaded, which is before main(), and would start a thread a processor by then.
- * The daemon has threads of its own, and the path of a frame calls no BLAS; so where the service manager has not set
- * the variable, the program starts itself again with it. Same process, same descriptors; where /proc is missing the
- * threads stay, idle. By its own path first, since `ps` and `pgrep` show the last part of what was executed; the link
- * itself finds a program that was replaced meanwhile. */
-static void have_one_blas_thread(char **argv)
-{
-    static const char link[] = "/proc/self/exe";
-    char path[PATH_MAX];
-    if (getenv("OPENBLAS_NUM_THREADS") != NULL || setenv("OPENBLAS_NUM_THREADS", "1", 1) != 0)
-        return;
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    if (n > 0) {
-        path[n] = '\0';
-        execv(path, argv);
-    }
-    execv(link, argv);
-}
 
 /* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. */
 static uint64_t memory_bytes(void)
@@ -54,7 +34,6 @@ static uint64_t state_budget(const struct config *config)
 int main(int argc, char **argv)
 {
     static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
-    have_one_blas_thread(argv);
     int status = options_read(&server.options, &server.config, argc, argv);
     if (status != 0)
         return status - 1;

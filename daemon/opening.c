@@ -32,11 +32,39 @@ static int refuse_unsupported(const struct attnp_open *request, struct attnp_err
     return 0;
 }
 
-static int find_plan(struct opening *opening, const struct models *models, struct attnp_error *error)
+/* A frame and an output, floats each, have to fit a message of `most` bytes. */
+static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
+{
+    if (frame > most / sizeof(float) || frames_push_bytes(frame * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+        return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
+                          "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
+                          (uintmax_t)frame, (uintmax_t)most);
+    if (output > most / sizeof(float) || frames_output_bytes(output * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+        return attnp_fail(
+            error, ATTNP_LIMIT_EXCEEDED,
+            "an output of %ju floats%s does not fit a message of %ju bytes; %sraise message_bytes in [limits]",
+            (uintmax_t)output, retroactive ? ", since it has a row for each frame of the window," : "", (uintmax_t)most,
+            retroactive ? "use a smaller window, or " : "");
+    return 0;
+}
+
+/* The same for an attention, before its plan is made. Dimensions whose product is no number are left to the library,
+ * which allows far smaller ones. */
+static int check_attention(const struct attnp_attention *attention, uint64_t most, struct attnp_error *error)
+{
+    uint64_t row = (uint64_t)attention->heads * attention->head_dim, frame, output;
+    if (__builtin_mul_overflow(row, (uint64_t)3, &frame) ||
+        __builtin_mul_overflow(row, (uint64_t)(attention->retroactive ? attention->window : 1), &output))
+        return 0;
+    return check_messages(frame, output, attention->retroactive, most, error);
+}
+
+static int find_plan(struct opening *opening, const struct models *models, uint64_t most, struct attnp_error *error)
 {
     const struct attnp_string *name = &opening->request.model;
     if (opening->request.has_attention) {
-        if (plan_of_attention(&opening->own_plan, &opening->request.attention, error) != 0)
+        if (check_attention(&opening->request.attention, most, error) != 0 ||
+            plan_of_attention(&opening->own_plan, &opening->request.attention, error) != 0)
             return -1;
         opening->plan = opening->own_plan;
         return 0;
@@ -56,16 +84,8 @@ static int check_sizes(struct opening *opening, uint64_t most, struct attnp_erro
     uint64_t output_dim = plan_output_dim(opening->plan, opening->request.output);
     if (output_dim == 0)
         return attnp_fail(error, ATTNP_BAD_PARAMS, "there is no such output here; a raw attention has 'scores' only");
-    if (input_dim * sizeof(float) > most || frames_push_bytes(input_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
-        return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
-                          "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
-                          (uintmax_t)input_dim, (uintmax_t)most);
-    if (output_dim * sizeof(float) > most ||
-        frames_output_bytes(output_dim * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
-        return attnp_fail(
-            error, ATTNP_LIMIT_EXCEEDED,
-            "an output of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
-            (uintmax_t)output_dim, (uintmax_t)most);
+    if (check_messages(input_dim, output_dim, opening->request.attention.retroactive, most, error) != 0)
+        return -1;
     opening->credit = attnp_credit(input_dim * sizeof(float), output_dim * sizeof(float));
     if (stream_block_bytes(opening->plan, opening->request.output, opening->credit) == 0)
         return attnp_fail(error, ATTNP_OVER_CAPACITY, "the state is larger than any memory; use a smaller window");
@@ -88,16 +108,26 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     counters_set(&card->settled, opening->request.first_frame);
 }
 
+/* The most that outputs may take in the connection's outbox with this stream among its others: all that the credits
+ * allow, but no more than makes it full and a batch, or one message, behind that. */
+static size_t most_unsent(const struct connection *connection, const struct stream *stream)
+{
+    const struct config *config = connection->shard->shared->config;
+    size_t full = config_number(config, CONFIG_limits_unsent_bytes),
+           message = ATTNP_LENGTH_BYTES + config_number(config, CONFIG_limits_message_bytes);
+    size_t most = full + (message > full ? message : full);
+    size_t all = stream->card.credit * frames_output_bytes(stream->output_bytes);
+    for (size_t i = 0; i < connection->n_streams && all < most; i++)
+        all += connection->streams[i]->card.credit * frames_output_bytes(connection->streams[i]->output_bytes);
+    return all < most ? all : most;
+}
+
 /* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
  * connection. */
 static int provide(struct connection *connection, struct stream *stream)
 {
-    uint64_t most = config_number(connection->shard->shared->config, CONFIG_limits_unsent_bytes);
-    size_t outbox_bytes = frames_output_bytes(stream->output_bytes);
-    for (size_t i = 0; i < connection->n_streams && outbox_bytes < most; i++)
-        outbox_bytes += frames_output_bytes(connection->streams[i]->output_bytes);
     if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0 ||
-        outbox_reserve(&connection->outbox, outbox_bytes < most ? outbox_bytes : most) != 0 ||
+        outbox_reserve(&connection->outbox, most_unsent(connection, stream)) != 0 ||
         getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
         return -1;
     return stream_start(stream);
@@ -164,6 +194,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
 {
     struct opening opening = {.model = NULL};
     const struct shared *shared = connection->shard->shared;
+    uint64_t most = config_number(shared->config, CONFIG_limits_message_bytes);
     struct stream *stream = NULL;
     if (attnp_open_read(&opening.request, params, error) != 0 || refuse_unsupported(&opening.request, error) != 0)
         return -1;
@@ -172,8 +203,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
             error, ATTNP_OVER_CAPACITY,
             "this connection holds %zu streams, which is the limit; close some, or open another connection",
             connection->n_streams);
-    if (find_plan(&opening, shared->models, error) == 0 &&
-        check_sizes(&opening, config_number(shared->config, CONFIG_limits_message_bytes), error) == 0)
+    if (find_plan(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
         stream = make_stream(connection, &opening, error);
     if (stream == NULL) {
         plan_free(opening.own_plan);

@@ -2,6 +2,7 @@
 #include "daemon/plan.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static enum attnp_code code_of(int error)
 
 static void fill_facts(struct plan *plan)
 {
-    struct attn_info info;
+    struct attn_info info = {.size = sizeof(info)};
     attn_plan_info(plan->of_library, &info);
     plan->facts = (struct plan_facts){
         .input_dim = info.input_dim,
@@ -53,7 +54,7 @@ static void fill_facts(struct plan *plan)
         .replay_frames = info.replay_frames,
         .warming_frames = info.warming_frames,
         .state_bytes = info.state_bytes,
-        .scratch_bytes = info.scratch_bytes,
+        .scratch_bytes = attn_scratch_bytes(plan->of_library, PLAN_MOST_AT_ONCE),
         .n_labels = info.n_labels,
         .labels = info.labels,
         .frontend = info.frontend,
@@ -72,11 +73,24 @@ static float *copy_landmarks(const struct attnp_attention *attention)
     return (float *)(void *)copy;
 }
 
-/* libattn keeps fixed landmarks as they came and scaled, and g(Γ) [H][m][m]. */
+/* libattn keeps fixed landmarks as they came, scaled in two orders those of q and in one those of k, and g(Γ)
+ * [H][m][m]. */
 static size_t landmark_bytes(const struct attnp_attention *attention)
 {
     size_t m = attention->landmarks;
-    return 2 * (attention->n_q_bytes + attention->n_k_bytes) + attention->heads * m * m * sizeof(float);
+    return 3 * attention->n_q_bytes + 2 * attention->n_k_bytes + attention->heads * m * m * sizeof(float);
+}
+
+/* More than this is not left behind in a shard when the stream that needed it has ended, but is the stream's. A client
+ * decides about it: all rows of a window over many landmarks take far more than the state itself. */
+#define MOST_SHARED_SCRATCH (1 << 20)
+
+static void share_scratch(struct plan_facts *facts)
+{
+    if (facts->scratch_bytes <= MOST_SHARED_SCRATCH)
+        return;
+    facts->own_scratch_bytes = facts->scratch_bytes;
+    facts->scratch_bytes = 0;
 }
 
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error)
@@ -110,6 +124,7 @@ int plan_of_attention(struct plan **plan, const struct attnp_attention *attentio
         return attnp_fail(error, code_of(status), "%s", why.text[0] != '\0' ? why.text : attn_error_text(status));
     }
     fill_facts(made);
+    share_scratch(&made->facts);
     if (attention->q_landmarks != NULL)
         made->facts.landmark_bytes = landmark_bytes(attention);
     *plan = made;
@@ -120,7 +135,7 @@ int plan_load(struct plan **plan, const char *path, char *why, size_t n_why)
 {
     struct attn_reason reason = {""};
     struct plan *made = calloc(1, sizeof(*made));
-    int status = made != NULL ? attn_plan_load(&made->of_library, path, &reason) : ATTN_E_MEMORY;
+    int status = made != NULL ? attn_plan_load(&made->of_library, path, NULL, &reason) : ATTN_E_MEMORY;
     if (status != 0) {
         snprintf(why, n_why, "%s%s%s", attn_error_text(status), reason.text[0] != '\0' ? ": " : "", reason.text);
         free(made);
@@ -163,12 +178,22 @@ uint64_t plan_applied(const void *state)
     return attn_applied(state);
 }
 
-size_t plan_push(const struct plan *plan, void *state, const float *frame, enum attnp_output_kind kind, float *output,
-                 void *scratch)
+void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, void *scratch)
 {
-    if (attn_push(plan->of_library, state, frame, outputs[kind], output, scratch) == 0)
-        return 0;
-    return 1 + attn_first_not_finite(frame, plan->facts.input_dim);
+    struct attn_frame of_library[PLAN_MOST_AT_ONCE];
+    assert(n <= PLAN_MOST_AT_ONCE);
+    for (size_t i = 0; i < n; i++)
+        of_library[i] = (struct attn_frame){
+            .state = frames[i].state,
+            .frame = frames[i].frame,
+            .output = frames[i].output,
+            .kind = outputs[frames[i].kind],
+        };
+    attn_push_batch(plan->of_library, of_library, n, scratch);
+    for (size_t i = 0; i < n; i++) {
+        bool is_bad = of_library[i].error != 0;
+        frames[i].bad = is_bad ? 1 + attn_first_not_finite(frames[i].frame, plan->facts.input_dim) : 0;
+    }
 }
 
 const char *plan_library_version(void)

@@ -11,13 +11,17 @@
 /* A computation: a raw attention or a model. Immutable; any number of threads may use one. */
 struct plan;
 
-#define PLAN_ALIGN 64
+#define PLAN_ALIGN        64
+#define PLAN_MOST_AT_ONCE 64 /* frames in one plan_push */
 
 /* See struct attn_info of attn/attn.h; pointers live as long as the plan. */
 struct plan_facts {
     uint32_t input_dim, model_dim, heads, window, layers, replay_frames, warming_frames;
-    size_t state_bytes, scratch_bytes;
-    size_t landmark_bytes; /* of fixed landmarks, which the plan of an attention keeps for its one stream */
+    size_t state_bytes;
+    size_t scratch_bytes;     /* that plan_push is to be given, for as many frames as it takes */
+    size_t own_scratch_bytes; /* the same of an attention that takes much: for its one stream, which counts as memory
+                                 of that; scratch_bytes is 0 then */
+    size_t landmark_bytes;    /* of fixed landmarks, which the plan of an attention keeps for its one stream */
     uint32_t n_labels;
     const char *const *labels;
     const char *frontend;
@@ -43,9 +47,17 @@ void plan_start(const struct plan *plan, void *memory);
 void plan_reset(const struct plan *plan, void *state);
 uint64_t plan_applied(const void *state); /* frames since start or reset */
 
-/* Applies one frame and writes its output. 0, or 1 + the index of the first float that is no finite number; then the
- * state is as it was. `scratch`: scratch_bytes, aligned. Allocates nothing. */
-size_t plan_push(const struct plan *plan, void *state, const float *frame, enum attnp_output_kind kind, float *output,
-                 void *scratch);
+/* One frame of one stream. */
+struct plan_frame {
+    void *state;
+    const float *frame; /* [input_dim] */
+    enum attnp_output_kind kind;
+    float *output;
+    size_t bad; /* out: 0, or 1 + the index of the first float that is no finite number; then the state is as it was */
+};
+
+/* Applies frames of n different streams of this plan, at most PLAN_MOST_AT_ONCE, and writes their outputs. `scratch`:
+ * scratch_bytes, aligned. Allocates nothing. */
+void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, void *scratch);
 
 const char *plan_library_version(void);

@@ -58,6 +58,7 @@ struct shard {
     struct connections dirty;   /* those with something to send */
     struct connections paused;  /* those with more requests, after the others' turn */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
+    uint64_t turn;              /* number of the newest batch, from 1 on */
     struct attnp_writer writer; /* of every message but output */
     uint8_t *input;             /* [SHARD_INPUT_BYTES], where bytes arrive */
     void *scratch;              /* of the largest plan so far, aligned */

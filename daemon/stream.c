@@ -22,8 +22,9 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
     size_t rings, records = aligned(credit * sizeof(struct waiting)) + aligned(credit * sizeof(struct answer)), total;
     size_t slot = aligned((size_t)facts->input_dim * sizeof(float)) +
                   aligned((size_t)plan_output_dim(plan, kind) * sizeof(float));
+    size_t fixed = facts->state_bytes + facts->own_scratch_bytes; /* the library allows 1 GiB of each */
     if (__builtin_mul_overflow(slot, (size_t)credit, &rings) || __builtin_add_overflow(rings, records, &rings) ||
-        __builtin_add_overflow(rings, facts->state_bytes, &total) || total > PTRDIFF_MAX)
+        __builtin_add_overflow(rings, fixed, &total) || total > PTRDIFF_MAX)
         return 0;
     return total;
 }
@@ -55,10 +56,13 @@ int stream_start(struct stream *stream)
     stream->block = aligned_alloc(PLAN_ALIGN, stream_block_bytes(stream->plan, stream->kind, credit));
     if (stream->block == NULL)
         return -1;
+    const struct plan_facts *facts = plan_facts(stream->plan);
     uint8_t *place = stream->block;
     plan_start(stream->plan, place);
     stream->state = place;
-    stream->frames = place += plan_facts(stream->plan)->state_bytes;
+    place += facts->state_bytes;
+    stream->scratch = facts->own_scratch_bytes > 0 ? place : NULL;
+    stream->frames = place += facts->own_scratch_bytes;
     stream->outputs = place += credit * stream->frame_stride;
     stream->waiting = (struct waiting *)(void *)(place += credit * stream->output_stride);
     stream->answers = (struct answer *)(void *)(place + aligned(credit * sizeof(struct waiting)));
@@ -87,13 +91,22 @@ void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, ui
     stream->waiting[slot] = (struct waiting){arrived_us, time};
 }
 
-struct answer *stream_step(struct stream *stream, void *scratch)
+/* The oldest waiting frame, and where its output goes. */
+static struct plan_frame next_frame(const struct stream *stream)
 {
     size_t slot = slot_of(stream, stream->sequence.settled);
-    uint64_t position = plan_applied(stream->state);
-    const float *frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride);
-    float *output = (float *)(void *)(stream->outputs + slot * stream->output_stride);
-    size_t bad = plan_push(stream->plan, stream->state, frame, stream->kind, output, scratch);
+    return (struct plan_frame){
+        .state = stream->state,
+        .frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride),
+        .kind = stream->kind,
+        .output = (float *)(void *)(stream->outputs + slot * stream->output_stride),
+    };
+}
+
+/* Of that frame, at this position; bad as plan_push says. */
+static struct answer *settle(struct stream *stream, uint64_t position, size_t bad)
+{
+    size_t slot = slot_of(stream, stream->sequence.settled);
     struct answer *answer = &stream->answers[slot];
     *answer = (struct answer){
         .kind = bad == 0 ? ANSWER_OUTPUT : ANSWER_BAD_FRAME,
@@ -104,6 +117,19 @@ struct answer *stream_step(struct stream *stream, void *scratch)
         .time = stream->waiting[slot].time,
     };
     return answer;
+}
+
+void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch)
+{
+    struct plan_frame frames[PLAN_MOST_AT_ONCE];
+    uint64_t positions[PLAN_MOST_AT_ONCE];
+    for (size_t i = 0; i < n; i++) {
+        frames[i] = next_frame(streams[i]);
+        positions[i] = plan_applied(streams[i]->state);
+    }
+    plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
+    for (size_t i = 0; i < n; i++)
+        answers[i] = settle(streams[i], positions[i], frames[i].bad);
 }
 
 struct answer *stream_answer(struct stream *stream, uint64_t number)

@@ -61,9 +61,12 @@ struct stream {
     struct connection *holder;
     TAILQ_ENTRY(stream) ready; /* in the shard's queue of streams that have a frame to compute */
     bool is_ready;
+    uint64_t turn;    /* the shard's number of the batch that computed its newest frame */
+    uint64_t step_ns; /* what that frame took; 0 before the first */
     STAILQ_HEAD(orders, order) orders;
     size_t n_orders;
-    void *block, *state;       /* the block: state, frames, outputs, waiting, answers */
+    void *block, *state;       /* the block: state, own scratch, frames, outputs, waiting, answers */
+    void *scratch;             /* its own, where its plan takes much; else NULL */
     uint8_t *frames, *outputs; /* rings of credit slots: number % credit */
     size_t frame_stride, output_stride;
     struct waiting *waiting;
@@ -87,9 +90,10 @@ void stream_free(struct stream *stream);
 void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
                 struct attnp_time time);
 
-/* Computes and settles the oldest waiting frame. The answer is the stream's, valid until `credit` frames later; its
- * lag_us is to be filled in by the caller. Requires that one waits. */
-struct answer *stream_step(struct stream *stream, void *scratch);
+/* Computes and settles the oldest waiting frame of each of n different streams of one plan, at most PLAN_MOST_AT_ONCE.
+ * answers[i] is streams[i]'s, valid until `credit` frames later; its lag_us is to be filled in by the caller.
+ * `scratch`: the plan's scratch_bytes, for streams that have none of their own. Requires that in each one waits. */
+void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch);
 
 /* The kept answer of a number for which the sequence said ATTNP_ANSWER_AGAIN, and an answer's output [output_bytes]. */
 struct answer *stream_answer(struct stream *stream, uint64_t number);

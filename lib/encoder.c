@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that is constant is found when the model is read: where each layer's attention and residual ring lie in
- * the state, and where the vectors of a step lie in the scratch memory. A step allocates nothing and writes nothing
- * else.
- *
- * The state is, for each layer, the attention's own block and, with residual_tap "oldest", a ring of the last n inputs
- * of the layer: position t in row t mod n, so that history does not show in the layout.
+ * Everything that is constant is found when the model is made. A step allocates nothing and writes nothing but states,
+ * outputs and scratch memory. Between embedding and head stands one of two forms: a stack of layers, or two layers of
+ * which the first is retroactive; each has a state of its own form, and leaves the rows of the wanted outputs.
  */
 #include "encoder.h"
 
@@ -14,107 +11,76 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "activation.h"
 #include "bounds.h"
-#include "kernel.h"
-#include "model.h"
 #include "reason.h"
-
-/* Where a layer's parts lie in the state, bytes. */
-struct place {
-    size_t attention, ring;
-};
-
-/* Where the vectors of a step lie in the scratch memory, bytes. */
-struct layout {
-    size_t x, y, sum, qkv, hidden, attention, n_bytes;
-};
-
-/* The vectors of a step. */
-struct work {
-    float *x;      /* [E] the layer's input, and in the end its output */
-    float *y;      /* [E] */
-    float *sum;    /* [E] before a norm */
-    float *qkv;    /* [3][H][d] */
-    float *hidden; /* [largest F] */
-    void *attention;
-};
+#include "stack.h"
+#include "two_layers.h"
 
 struct attn_encoder {
     struct attn_model model;
-    struct place *places; /* [n_layers] */
+    bool retroactive; /* two layers, of which the first is retroactive */
     size_t state_bytes;
-    struct layout layout;
 };
 
-static size_t aligned(size_t n_bytes)
+/* The arrays of a step with n frames. */
+struct work {
+    float *input;  /* [n][input_dim] */
+    float *x;      /* [n][E] */
+    float *normed; /* [n][E] */
+    float *logits; /* [n][outputs] */
+};
+
+static uint64_t aligned(uint64_t n_bytes)
 {
     return (n_bytes + ATTN_ALIGN - 1) / ATTN_ALIGN * ATTN_ALIGN;
 }
 
-/* n_bytes at the end of a block, aligned; the offset where they begin. */
-static size_t append(size_t *block_bytes, size_t n_bytes)
+static uint64_t layers_scratch(const struct attn_encoder *encoder, size_t n)
 {
-    size_t offset = *block_bytes;
-    *block_bytes += aligned(n_bytes);
-    return offset;
+    return encoder->retroactive ? attn_two_layers_scratch_bytes(&encoder->model, n)
+                                : attn_stack_scratch_bytes(&encoder->model, n);
 }
 
-static int plan_state(struct attn_encoder *encoder, struct attn_reason *why)
+static int check_limits(const struct attn_encoder *encoder, struct attn_reason *why)
 {
-    const struct attn_model_config *config = &encoder->model.config;
-    bool oldest = config->residual_tap == ATTN_TAP_OLDEST;
-    uint64_t ring_bytes = oldest ? (uint64_t)config->window * config->model_dim * sizeof(float) : 0;
-    uint64_t needed = 0;
-    for (uint32_t i = 0; i < config->n_layers; i++)
-        needed += ring_bytes + attn_attention_state_bytes(encoder->model.layers[i].attention);
-    if (needed > ATTN_MAX_STATE_BYTES)
+    const struct attn_model *model = &encoder->model;
+    uint64_t state = encoder->retroactive ? attn_two_layers_state_bytes(model) : attn_stack_state_bytes(model);
+    uint64_t scratch = layers_scratch(encoder, 1);
+    double work = encoder->retroactive ? attn_two_layers_multiply_adds(model) : 0;
+    if (state > ATTN_MAX_STATE_BYTES)
         return attn_refuse(why, ATTN_E_MODEL, "the state of a stream would have %" PRIu64 " bytes; the limit is %u",
-                           needed, ATTN_MAX_STATE_BYTES);
-    encoder->places = calloc(config->n_layers, sizeof(*encoder->places));
-    if (encoder->places == NULL)
-        return attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", config->n_layers);
-    for (uint32_t i = 0; i < config->n_layers; i++) {
-        encoder->places[i].attention =
-            append(&encoder->state_bytes, attn_attention_state_bytes(encoder->model.layers[i].attention));
-        encoder->places[i].ring = append(&encoder->state_bytes, (size_t)ring_bytes);
-    }
+                           state, ATTN_MAX_STATE_BYTES);
+    if (scratch > ATTN_MAX_SCRATCH_BYTES)
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "a frame would need %" PRIu64 " bytes of scratch memory; the limit is %u: make window or "
+                           "model_dim smaller",
+                           scratch, ATTN_MAX_SCRATCH_BYTES);
+    if (work > ATTN_MAX_ALL_ROWS_WORK)
+        return attn_refuse(
+            why, ATTN_E_MODEL,
+            "a frame would take %.1f billion multiply-adds, since layers[0] is retroactive, and %.1f are "
+            "allowed: make window, model_dim or the feed-forward smaller",
+            work / 1e9, ATTN_MAX_ALL_ROWS_WORK / 1e9);
     return 0;
 }
 
-static void plan_scratch(struct attn_encoder *encoder)
-{
-    const struct attn_model *model = &encoder->model;
-    size_t model_dim = model->config.model_dim, widest = 0, attention = 0;
-    for (uint32_t i = 0; i < model->config.n_layers; i++) {
-        size_t width = model->layers[i].ff1.n_out;
-        size_t n_bytes = attn_attention_scratch_bytes(model->layers[i].attention);
-        widest = width > widest ? width : widest;
-        attention = n_bytes > attention ? n_bytes : attention;
-    }
-    struct layout *layout = &encoder->layout;
-    layout->x = append(&layout->n_bytes, model_dim * sizeof(float));
-    layout->y = append(&layout->n_bytes, model_dim * sizeof(float));
-    layout->sum = append(&layout->n_bytes, model_dim * sizeof(float));
-    layout->qkv = append(&layout->n_bytes, 3 * model_dim * sizeof(float));
-    layout->hidden = append(&layout->n_bytes, widest * sizeof(float));
-    layout->attention = append(&layout->n_bytes, attention);
-}
-
-int attn_encoder_parse(struct attn_encoder **encoder, const void *bytes, size_t n_bytes, struct attn_reason *why)
+int attn_encoder_build(struct attn_encoder **encoder, const struct attn_model_source *source, enum attn_variant variant,
+                       struct attn_reason *why)
 {
     *encoder = NULL;
     struct attn_encoder *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return attn_refuse(why, ATTN_E_MEMORY, "no memory for a model");
-    int error = attn_model_init(&made->model, bytes, n_bytes, why);
+    int error = attn_model_build(&made->model, source, variant, why);
+    made->retroactive = error == 0 && made->model.config.layers[0].retroactive;
     if (error == 0)
-        error = plan_state(made, why);
+        error = check_limits(made, why);
     if (error < 0) {
         attn_encoder_free(made);
         return error;
     }
-    plan_scratch(made);
+    made->state_bytes =
+        (size_t)(made->retroactive ? attn_two_layers_state_bytes(&made->model) : attn_stack_state_bytes(&made->model));
     *encoder = made;
     return 0;
 }
@@ -124,30 +90,37 @@ void attn_encoder_free(struct attn_encoder *encoder)
     if (encoder == NULL)
         return;
     attn_model_done(&encoder->model);
-    free(encoder->places);
     free(encoder);
+}
+
+/* R: every layer's replay counts one frame less after the first. The second of a retroactive model has no state. */
+static uint32_t replay_frames(const struct attn_encoder *encoder)
+{
+    uint32_t n_stateful = encoder->retroactive ? 1 : encoder->model.config.n_layers, frames = 1;
+    for (uint32_t i = 0; i < n_stateful; i++)
+        frames += attn_attention_replay_frames(encoder->model.layers[i].attention) - 1;
+    return frames;
 }
 
 void attn_encoder_info(const struct attn_encoder *encoder, struct attn_info *info)
 {
     const struct attn_model_config *config = &encoder->model.config;
-    uint32_t replay_frames = 1;
-    for (uint32_t i = 0; i < config->n_layers; i++)
-        replay_frames += attn_attention_replay_frames(encoder->model.layers[i].attention) - 1;
     *info = (struct attn_info){
         .input_dim = config->input_dim,
         .model_dim = config->model_dim,
         .heads = config->heads,
         .window = config->window,
         .layers = config->n_layers,
-        .replay_frames = replay_frames,
-        .warming_frames = config->n_layers * (config->window - 1),
+        .replay_frames = replay_frames(encoder),
+        .warming_frames = (encoder->retroactive ? 1 : config->n_layers) * (config->window - 1),
         .state_bytes = encoder->state_bytes,
-        .scratch_bytes = encoder->layout.n_bytes,
+        .scratch_bytes = attn_encoder_scratch_bytes(encoder, 1),
         .n_labels = config->n_labels,
         .labels = config->labels,
         .frontend = config->frontend,
         .hash = encoder->model.hash,
+        .variant = encoder->model.kernels->variant,
+        .output_rows = 1,
     };
 }
 
@@ -162,120 +135,110 @@ uint32_t attn_encoder_output_dim(const struct attn_encoder *encoder, enum attn_o
 void attn_encoder_reset(const struct attn_encoder *encoder, void *state)
 {
     memset(state, 0, encoder->state_bytes);
-    for (uint32_t i = 0; i < encoder->model.config.n_layers; i++)
-        attn_attention_reset(encoder->model.layers[i].attention, (char *)state + encoder->places[i].attention);
-}
-
-static struct work open_work(const struct layout *layout, void *scratch)
-{
-    char *base = scratch;
-    return (struct work){
-        .x = (float *)(base + layout->x),
-        .y = (float *)(base + layout->y),
-        .sum = (float *)(base + layout->sum),
-        .qkv = (float *)(base + layout->qkv),
-        .hidden = (float *)(base + layout->hidden),
-        .attention = base + layout->attention,
-    };
-}
-
-/* x' of position t: x itself, or that of the oldest position of the window, max(0, t−n+1), after x has been put in the
- * ring. */
-static const float *residual(const struct attn_model_config *config, float *ring, uint64_t t, const float *x)
-{
-    if (config->residual_tap == ATTN_TAP_NEWEST)
-        return x;
-    size_t model_dim = config->model_dim;
-    uint64_t oldest = t < config->window ? 0 : t - config->window + 1;
-    memcpy(ring + t % config->window * model_dim, x, model_dim * sizeof(float));
-    return ring + oldest % config->window * model_dim;
-}
-
-/* q, k, v = W_q x + b_q, W_k x + b_k, W_v x + b_v, or x three times */
-static void project(const struct attn_layer *layer, float *qkv, const float *x, size_t model_dim)
-{
-    size_t n_copies = layer->qkv.n_out == 0 ? 3 : 1;
-    for (size_t i = 0; i < n_copies; i++)
-        attn_linear_apply(&layer->qkv, qkv + i * model_dim, x);
-}
-
-/* y = W2 · act(W1 x + b1) + b2 */
-static void feed_forward(const struct attn_layer *layer, enum attn_activation activation, float *y, float *hidden,
-                         const float *x)
-{
-    attn_linear_apply(&layer->ff1, hidden, x);
-    if (activation == ATTN_GELU)
-        attn_gelu(hidden, layer->ff1.n_out);
+    if (encoder->retroactive)
+        attn_two_layers_reset(&encoder->model, state);
     else
-        attn_relu(hidden, layer->ff1.n_out);
-    attn_linear_apply(&layer->ff2, y, hidden);
+        attn_stack_reset(&encoder->model, state);
 }
 
-/* One layer at position t: work.x, its input, becomes its output, unless that is not `wanted`: then only the state
- * advances. */
-static void step_layer(const struct attn_encoder *encoder, uint32_t index, void *state, uint64_t t,
-                       const struct work *work, bool wanted)
+/* Cuts the arrays of n frames out of `scratch`, or, where that is NULL, counts only; returns their bytes. */
+static size_t cut(const struct attn_encoder *encoder, struct work *work, size_t n, void *scratch)
 {
     const struct attn_model_config *config = &encoder->model.config;
-    const struct attn_layer *layer = &encoder->model.layers[index];
-    char *attention_state = (char *)state + encoder->places[index].attention;
-    float *ring = (float *)((char *)state + encoder->places[index].ring);
-    float *x = work->x, *y = work->y, *sum = work->sum;
-    size_t model_dim = config->model_dim;
-    bool pre = config->norm == ATTN_NORM_PRE;
-
-    const float *tap = residual(config, ring, t, x);
-    const float *input = x;
-    if (pre) {
-        attn_norm_apply(&layer->norm1, y, x);
-        input = y;
+    size_t total = 0;
+    struct {
+        float **array;
+        size_t floats;
+    } arrays[] = {
+        {&work->input, n * config->input_dim},
+        {&work->x, n * config->model_dim},
+        {&work->normed, n * config->model_dim},
+        {&work->logits, n * attn_encoder_output_dim(encoder, ATTN_LOGITS)},
+    };
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
+        if (scratch != NULL)
+            *arrays[i].array = (float *)((char *)scratch + total);
+        total += (size_t)aligned(arrays[i].floats * sizeof(float));
     }
-    project(layer, work->qkv, input, model_dim);
-    attn_attention_step(layer->attention, attention_state, t, work->qkv, wanted ? y : NULL, work->attention);
-    if (!wanted)
-        return;
-    attn_linear_apply(&layer->o, sum, y);
-    attn_kernel_add(sum, tap, model_dim);
-    if (pre) {
-        attn_norm_apply(&layer->norm2, y, sum);
-        feed_forward(layer, config->activation, x, work->hidden, y);
-        attn_kernel_add(x, sum, model_dim);
-    } else {
-        attn_norm_apply(&layer->norm1, y, sum);
-        feed_forward(layer, config->activation, sum, work->hidden, y);
-        attn_kernel_add(sum, y, model_dim);
-        attn_norm_apply(&layer->norm2, x, sum);
-    }
+    return total;
 }
 
-/* The output of that kind from y, the last layer's. */
-static void step_head(const struct attn_model *model, enum attn_output kind, float *output, float *normed,
-                      const float *y)
+size_t attn_encoder_scratch_bytes(const struct attn_encoder *encoder, size_t n)
 {
-    attn_norm_apply(&model->norm, kind == ATTN_EMBEDDING ? output : normed, y);
-    if (kind == ATTN_EMBEDDING)
-        return;
-    attn_linear_apply(&model->head, output, normed);
-    if (kind == ATTN_LOGITS)
-        return;
-    if (model->config.head == ATTN_HEAD_SOFTMAX)
-        attn_softmax(output, model->head.n_out);
-    else if (model->config.head == ATTN_HEAD_SIGMOID)
-        attn_sigmoid(output, model->head.n_out);
+    struct work work;
+    return cut(encoder, &work, n, NULL) + (size_t)layers_scratch(encoder, n);
 }
 
-void attn_encoder_step(const struct attn_encoder *encoder, void *state, uint64_t t, const float *frame,
-                       enum attn_output kind, float *output, void *scratch)
+/* x[n][E] = W_in f + b_in + PE[t mod P] */
+static void embed(const struct attn_model *model, const struct attn_encoder_frame *frames, size_t n,
+                  const struct work *work)
+{
+    size_t input_dim = model->config.input_dim, model_dim = model->config.model_dim;
+    for (size_t i = 0; i < n; i++)
+        memcpy(work->input + i * input_dim, frames[i].input, input_dim * sizeof(float));
+    attn_linear_apply(&model->embed, model->kernels, n, work->x, work->input);
+    for (size_t i = 0; model->pe != NULL && i < n; i++)
+        model->kernels->add(model_dim, work->x + i * model_dim,
+                            model->pe + frames[i].when.t % model->config.positions * model_dim);
+}
+
+/* From x[E], in the order of the frames that want an output, to the outputs: LN(x), and for all that want more, the
+ * head of it in one product. */
+static void step_head(const struct attn_encoder *encoder, const struct attn_encoder_frame *frames, size_t n,
+                      const struct work *work)
 {
     const struct attn_model *model = &encoder->model;
-    uint32_t model_dim = model->config.model_dim, n_layers = model->config.n_layers;
-    struct work work = open_work(&encoder->layout, scratch);
+    const struct attn_kernels *kernels = model->kernels;
+    size_t model_dim = model->config.model_dim, dim = attn_encoder_output_dim(encoder, ATTN_LOGITS), n_rows = 0;
+    const float *x = work->x, *logits = work->logits;
+    for (size_t i = 0; i < n; i++) {
+        if (frames[i].output == NULL)
+            continue;
+        bool embedding = frames[i].kind == ATTN_EMBEDDING;
+        attn_norm_apply(&model->norm, kernels, 1, embedding ? frames[i].output : work->normed + n_rows * model_dim, x);
+        x += model_dim;
+        n_rows += !embedding;
+    }
+    attn_linear_apply(&model->head, kernels, n_rows, work->logits, work->normed);
+    for (size_t i = 0; i < n; i++) {
+        if (frames[i].output == NULL || frames[i].kind == ATTN_EMBEDDING)
+            continue;
+        memcpy(frames[i].output, logits, dim * sizeof(float));
+        if (frames[i].kind == ATTN_SCORES && model->config.head == ATTN_HEAD_SOFTMAX)
+            kernels->softmax(dim, frames[i].output);
+        else if (frames[i].kind == ATTN_SCORES && model->config.head == ATTN_HEAD_SIGMOID)
+            kernels->sigmoid(dim, frames[i].output);
+        logits += dim;
+    }
+}
 
-    attn_linear_apply(&model->embed, work.x, frame);
-    if (model->pe != NULL)
-        attn_kernel_add(work.x, model->pe + t % model->config.positions * model_dim, model_dim);
-    for (uint32_t i = 0; i < n_layers; i++)
-        step_layer(encoder, i, state, t, &work, i + 1 < n_layers || output != NULL);
-    if (output != NULL)
-        step_head(model, kind, output, work.y, work.x);
+void attn_encoder_step(const struct attn_encoder *encoder, struct attn_encoder_frame *frames, size_t n, void *scratch)
+{
+    struct work work;
+    void *layers = (char *)scratch + cut(encoder, &work, n, scratch);
+    for (size_t i = 0; i < n; i++)
+        frames[i].work = (struct attn_work){0};
+    embed(&encoder->model, frames, n, &work);
+    if (encoder->retroactive)
+        attn_two_layers_step(&encoder->model, frames, n, work.x, layers);
+    else
+        attn_stack_step(&encoder->model, frames, n, work.x, layers);
+    step_head(encoder, frames, n, &work);
+}
+
+int attn_encoder_verify(const struct attn_encoder *encoder, void *state, struct attn_when newest, double *difference)
+{
+    const struct attn_model *model = &encoder->model;
+    uint32_t n_stateful = encoder->retroactive ? 1 : model->config.n_layers;
+    *difference = 0;
+    for (uint32_t i = 0; i < n_stateful; i++) {
+        double of_layer = 0;
+        int error = attn_attention_verify(model->layers[i].attention,
+                                          (char *)state + (encoder->retroactive ? 0 : attn_stack_place(model, i)),
+                                          newest, &of_layer);
+        if (error < 0)
+            return error;
+        *difference = of_layer > *difference ? of_layer : *difference;
+    }
+    return 0;
 }

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernel.h"
-
 float attn_exact_scale(size_t head_dim)
 {
     return (float)(1.4426950408889634 / sqrt((double)head_dim));
@@ -15,7 +13,14 @@ float attn_exact_scale(size_t head_dim)
 
 size_t attn_exact_state(const struct attn_shape *shape)
 {
-    return shape->heads * 2 * shape->window * shape->head_dim;
+    return shape->heads * (2 * shape->window + 1) * shape->head_dim;
+}
+
+struct attn_exact_head attn_exact_at(const struct attn_shape *shape, float *state, size_t h)
+{
+    size_t ring = shape->window * shape->head_dim;
+    float *keys = state + h * 2 * ring;
+    return (struct attn_exact_head){keys, keys + ring, state + shape->heads * 2 * ring + h * shape->head_dim};
 }
 
 size_t attn_exact_scratch(const struct attn_shape *shape)
@@ -23,28 +28,35 @@ size_t attn_exact_scratch(const struct attn_shape *shape)
     return shape->head_dim + shape->window;
 }
 
-void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows,
-                       size_t d, float *weights)
+void attn_exact_attend(const struct attn_shape *shape, struct attn_run *run, struct attn_when when, const float *keys,
+                       const float *values, const float *q, float *output, float *scratch)
 {
-    attn_kernel_logits(weights, scaled_q, keys, n_rows, d);
-    attn_kernel_softmax(weights, n_rows);
-    attn_kernel_combine(output, weights, values, n_rows, d);
+    size_t n = shape->window, d = shape->head_dim, n_rows = attn_when_rows(when, n);
+    size_t end = n_rows == n ? n : (size_t)(when.t % n) + 1;
+    size_t n_low = n_rows < end ? n_rows : end; /* a window that is not full may go round the end of the ring */
+    size_t n_high = n_rows - n_low, low = end - n_low, high = n - n_high;
+    float *scaled_q = scratch, *weights = scratch + d;
+    run->kernels->scale(d, scaled_q, shape->scale, q);
+    attn_run_logits(run, n_low, d, weights, keys + low * d, scaled_q);
+    attn_run_logits(run, n_high, d, weights + n_low, keys + high * d, scaled_q);
+    attn_run_softmax2(run, 1, n_rows, weights);
+    attn_run_combine(run, n_low, d, output, 0.0f, NULL, weights, values + low * d);
+    if (n_high > 0)
+        attn_run_combine(run, n_high, d, output, 1.0f, output, weights + n_low, values + high * d);
 }
 
-void attn_exact_step(const struct attn_shape *shape, float *state, uint64_t t, const float *qkv, float *output,
-                     float *scratch)
+void attn_exact_step(const struct attn_shape *shape, struct attn_run *run, float *state, struct attn_when when,
+                     const float *qkv, float *output, float *scratch)
 {
-    size_t d = shape->head_dim, n = shape->window, model_dim = shape->heads * d;
-    size_t slot = (size_t)(t % n);
-    size_t n_rows = t < n ? slot + 1 : n;
+    size_t d = shape->head_dim, model_dim = shape->heads * d;
+    size_t slot = (size_t)(when.t % shape->window);
     for (size_t h = 0; h < shape->heads; h++) {
-        float *keys = state + h * 2 * n * d;
-        float *values = keys + n * d;
-        memcpy(keys + slot * d, qkv + model_dim + h * d, d * sizeof(float));
-        memcpy(values + slot * d, qkv + 2 * model_dim + h * d, d * sizeof(float));
-        if (output == NULL)
-            continue;
-        attn_kernel_scale(scratch, qkv + h * d, shape->scale, d);
-        attn_exact_attend(output + h * d, scratch, keys, values, n_rows, d, scratch + d);
+        struct attn_exact_head head = attn_exact_at(shape, state, h);
+        memcpy(head.query, qkv + h * d, d * sizeof(float));
+        memcpy(head.keys + slot * d, qkv + model_dim + h * d, d * sizeof(float));
+        memcpy(head.values + slot * d, qkv + 2 * model_dim + h * d, d * sizeof(float));
+        attn_run_count(run, 0, 6 * d);
+        if (output != NULL)
+            attn_exact_attend(shape, run, when, head.keys, head.values, head.query, output + h * d, scratch);
     }
 }

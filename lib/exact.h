@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exact continual attention (maths section 2). */
+/* Exact continual attention (maths sections 2 and 5). */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "run.h"
 
 /* What every method of raw attention shares. */
 struct attn_shape {
@@ -20,10 +19,17 @@ float attn_exact_scale(size_t head_dim);
 size_t attn_exact_state(const struct attn_shape *shape);
 size_t attn_exact_scratch(const struct attn_shape *shape);
 
-/* The step of position t on a state that was zeros at position 0: qkv [3][H][d], output [H][d] (NULL: not computed). */
-void attn_exact_step(const struct attn_shape *shape, float *state, uint64_t t, const float *qkv, float *output,
-                     float *scratch);
+/* The step of a frame: qkv [3][H][d], output [H][d] (NULL: not computed). */
+void attn_exact_step(const struct attn_shape *shape, struct attn_run *run, float *state, struct attn_when when,
+                     const float *qkv, float *output, float *scratch);
 
-/* output[d] = softmax of (scaled q[d] · keys[R×d]) · values[R×d]; weights: scratch, R floats. */
-void attn_exact_attend(float *output, const float *scaled_q, const float *keys, const float *values, size_t n_rows,
-                       size_t d, float *weights);
+/* What the state holds of head h: rings of keys [n][d] and values [n][d], and the newest query [d]. */
+struct attn_exact_head {
+    float *keys, *values, *query;
+};
+struct attn_exact_head attn_exact_at(const struct attn_shape *shape, float *state, size_t h);
+
+/* output[d] of one head for the query q[d], not scaled, over the frames of the window in its rings: those of the
+ * positions max(first, t−n+1) … t. Scratch: attn_exact_scratch floats. */
+void attn_exact_attend(const struct attn_shape *shape, struct attn_run *run, struct attn_when when, const float *keys,
+                       const float *values, const float *q, float *output, float *scratch);

@@ -3,25 +3,21 @@
 
 #include <string.h>
 
-#include "kernel.h"
-
 enum {
     STEPS = 6,
     PRODUCTS = 4 /* of a step */
 };
 
-struct attn_norms attn_inverse_norms(const float *gamma, size_t m, float *work)
+struct attn_norms attn_inverse_norms(struct attn_run *run, const float *gamma, size_t m, float *work)
 {
-    struct attn_norms norms = {0};
-    memset(work, 0, m * sizeof(float));
-    for (size_t i = 0; i < m; i++) {
-        float row = 0.0f;
-        for (size_t j = 0; j < m; j++)
-            row += gamma[i * m + j];
-        norms.row = row > norms.row ? row : norms.row;
-        attn_kernel_add(work, gamma + i * m, m);
-    }
-    norms.column = attn_kernel_max(work, m);
+    float *ones = work, *sums = work + m;
+    struct attn_norms norms;
+    for (size_t i = 0; i < m; i++)
+        ones[i] = 1.0f;
+    attn_run_logits(run, m, m, sums, gamma, ones);
+    norms.row = run->kernels->max(m, sums);
+    attn_run_combine(run, m, m, sums, 0.0f, NULL, ones, gamma);
+    norms.column = run->kernels->max(m, sums);
     return norms;
 }
 
@@ -41,55 +37,85 @@ double attn_inverse_multiply_adds(size_t m)
     return (double)STEPS * PRODUCTS * (double)m * (double)m * (double)m;
 }
 
-/* C[m×m] = a · L[m×m] · R[m×m] + b · I */
-static void product(float *c, float a, const float *left, const float *right, float b, size_t m)
+size_t attn_inverse_n_rows(size_t m)
 {
-    for (size_t i = 0; i < m; i++) {
-        attn_kernel_combine(c + i * m, left + i * m, right, m, m);
-        attn_kernel_scale(c + i * m, c + i * m, a, m);
-        c[i * m + i] += b;
-    }
+    return STEPS * PRODUCTS * m;
 }
 
-/* Z[m×m] = Γ[m×m]ᵀ / (‖Γ‖₁ · ‖Γ‖_∞) */
-static void start(float *z, const float *gamma, size_t m, struct attn_norms norms)
+void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *z)
 {
     float scale = 1.0f / (norms.column * norms.row);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < m; j++)
             z[j * m + i] = scale * gamma[i * m + j];
+    attn_run_count(run, m * m, 2 * m * m);
 }
 
-void attn_inverse(float *gamma, size_t m, struct attn_norms norms, float *work)
+/* Rows first … end − 1 of one product of a step. With E = I − ΓZ, Z ← ¼ Z(13I − X(15I − X(7I − X))) is Z(I + E + E² +
+ * ¼E³), whose terms die away as Z gets better, so that less is lost to rounding. */
+static void product_rows(struct attn_run *run, const float *gamma, const struct attn_inverse_matrices *of, size_t m,
+                         size_t which, size_t first, size_t end)
 {
-    float *z = work, *x = z + m * m, *p = x + m * m, *r = p + m * m;
-    start(z, gamma, m, norms);
-    for (int step = 0; step < STEPS; step++) {
-        product(x, 1.0f, gamma, z, 0.0f, m); /* X = ΓZ */
-        attn_kernel_scale(p, x, -1.0f, m * m);
-        for (size_t i = 0; i < m; i++)
-            p[i * m + i] += 7.0f;          /* P = 7I − X */
-        product(r, -1.0f, x, p, 15.0f, m); /* R = 15I − XP */
-        product(p, -1.0f, x, r, 13.0f, m); /* P = 13I − XR */
-        product(r, 0.25f, z, p, 0.0f, m);  /* Z ← ¼ZP */
-        float *next = r;
-        r = z;
-        z = next;
+    size_t n_rows = end - first, at = first * m;
+    switch (which) {
+    case 0: /* E = I − ΓZ */
+        attn_run_product(run, n_rows, m, m, of->e + at, -1.0f, gamma + at, of->z);
+        for (size_t i = first; i < end; i++)
+            of->e[i * m + i] += 1.0f;
+        break;
+    case 1: /* S = E + ¼E² */
+        attn_run_product_shifted(run, n_rows, m, of->s + at, 0.25f, of->e + at, of->e, 4.0f);
+        break;
+    case 2: /* P = E + ES */
+        attn_run_product_shifted(run, n_rows, m, of->p + at, 1.0f, of->e + at, of->s, 1.0f);
+        break;
+    default: /* Z ← Z + ZP, into S, whose time is over */
+        attn_run_product_shifted(run, n_rows, m, of->s + at, 1.0f, of->z + at, of->p, 1.0f);
+        break;
     }
-    memcpy(gamma, z, m * m * sizeof(float));
 }
 
-void attn_inverse_heads(float *gamma, size_t heads, size_t stride, size_t m, bool shared, float *work)
+void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, struct attn_inverse_matrices of,
+                       size_t first, size_t end)
+{
+    while (first < end) {
+        size_t product = first / m, row = first % m;
+        size_t n_rows = end - first < m - row ? end - first : m - row;
+        struct attn_inverse_matrices now = of;
+        if (product / PRODUCTS % 2 != 0) { /* Z stands where S was, and the other way round */
+            now.z = of.s;
+            now.s = of.z;
+        }
+        product_rows(run, gamma, &now, m, product % PRODUCTS, row, row + n_rows);
+        first += n_rows;
+    }
+}
+
+struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m)
+{
+    return (struct attn_inverse_matrices){.z = z, .e = work, .s = work + m * m, .p = work + 2 * m * m};
+}
+
+void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,
+                        float *work)
 {
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
-        for (size_t i = 0; i < m; i++)
-            attn_kernel_softmax(gamma + h * stride + i * m, m);
+        attn_run_softmax2(run, m, m, gamma + h * stride);
         if (shared)
-            largest = attn_inverse_larger(largest, attn_inverse_norms(gamma + h * stride, m, work));
+            largest = attn_inverse_larger(largest, attn_inverse_norms(run, gamma + h * stride, m, work));
     }
     for (size_t h = 0; h < heads; h++) {
-        struct attn_norms norms = shared ? largest : attn_inverse_norms(gamma + h * stride, m, work);
-        attn_inverse(gamma + h * stride, m, norms, work);
+        float *own = gamma + h * stride;
+        struct attn_norms norms = shared ? largest : attn_inverse_norms(run, own, m, work);
+        attn_inverse_invert(run, own, m, norms, work);
     }
+}
+
+void attn_inverse_invert(struct attn_run *run, float *gamma, size_t m, struct attn_norms norms, float *work)
+{
+    attn_inverse_start(run, gamma, m, norms, work);
+    attn_inverse_rows(run, gamma, m, attn_inverse_matrices(work, work + m * m, m), 0, attn_inverse_n_rows(m));
+    memcpy(gamma, work, m * m * sizeof(float));
+    attn_run_count(run, 0, 2 * m * m);
 }

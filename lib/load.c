@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only place of the library that opens a file. */
+/* Plans from files and their bytes: the only place of the library that opens a file. no_load.c takes its place in a
+ * build without a loader. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +10,21 @@
 
 #include "attn/attn.h"
 #include "bounds.h"
+#include "model_file.h"
+#include "options.h"
+#include "plan.h"
 #include "reason.h"
+
+int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes,
+                    const struct attn_model_options *options, struct attn_reason *why)
+{
+    struct attn_model_options own;
+    struct attn_encoder *encoder = NULL;
+    int error = attn_model_options_take(&own, options, why);
+    if (error == 0)
+        error = attn_model_file_parse(&encoder, bytes, n_bytes, own.variant, why);
+    return error != 0 ? error : attn_plan_make(plan, NULL, encoder, why);
+}
 
 /* The file's size in bytes, or an error. */
 static int measure(int fd, const char *path, size_t *n_bytes, struct attn_reason *why)
@@ -43,7 +58,8 @@ static int read_all(int fd, const char *path, unsigned char *bytes, size_t n_byt
     return 0;
 }
 
-int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason *why)
+int attn_plan_load(struct attn_plan **plan, const char *path, const struct attn_model_options *options,
+                   struct attn_reason *why)
 {
     unsigned char *bytes = NULL;
     size_t n_bytes = 0;
@@ -60,7 +76,7 @@ int attn_plan_load(struct attn_plan **plan, const char *path, struct attn_reason
     }
     error = read_all(fd, path, bytes, n_bytes, why);
     if (error == 0)
-        error = attn_plan_parse(plan, bytes, n_bytes, why);
+        error = attn_plan_parse(plan, bytes, n_bytes, options, why);
 out:
     free(bytes);
     close(fd);

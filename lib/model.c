@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each tensor that the configuration calls for is taken from the file by its name and its shape; what is left over
- * afterwards is an error, for a tensor that nothing reads means that the file is for another architecture.
+ * Each tensor that the configuration calls for is taken by its name and its shape; what is left over afterwards is an
+ * error, for a tensor that nothing reads means that the tensors are for another architecture.
  */
 #include "model.h"
 
@@ -11,90 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
-#include "bounds.h"
 #include "reason.h"
-#include "safetensors.h"
-
-#define NAME_BYTES 64 /* of the longest name that an architecture has, and more */
-#define ANY        0  /* a dimension that the tensor itself decides */
+#include "tensor_set.h"
 
 struct loader {
-    const struct attn_safetensors *file;
-    bool *taken;    /* [file->n_tensors] */
-    char where[24]; /* before the names of tensors: "blocks.3.", or nothing */
+    struct attn_tensor_set set;
+    enum attn_variant variant;
     struct attn_reason *why;
 };
 
-/* "[192, 128]" */
-static void print_shape(char *text, size_t n_bytes, const uint64_t *shape, uint32_t rank)
-{
-    size_t used = (size_t)snprintf(text, n_bytes, "[");
-    for (uint32_t i = 0; i < rank && used < n_bytes; i++) {
-        const char *comma = i == 0 ? "" : ", ";
-        if (shape[i] == ANY)
-            used += (size_t)snprintf(text + used, n_bytes - used, "%s1..%d", comma, ATTN_MAX_WIDTH);
-        else
-            used += (size_t)snprintf(text + used, n_bytes - used, "%s%" PRIu64, comma, shape[i]);
-    }
-    if (used < n_bytes)
-        snprintf(text + used, n_bytes - used, "]");
-}
-
-static int check_shape(const struct loader *loader, const struct attn_tensor *tensor, const uint64_t *shape,
-                       uint32_t rank)
-{
-    bool equal = tensor->rank == rank;
-    for (uint32_t i = 0; equal && i < rank; i++)
-        equal = shape[i] == tensor->shape[i] || (shape[i] == ANY && tensor->shape[i] <= ATTN_MAX_WIDTH);
-    if (equal)
-        return 0;
-    char found[100], needed[100];
-    print_shape(found, sizeof(found), tensor->shape, tensor->rank);
-    print_shape(needed, sizeof(needed), shape, rank);
-    return attn_refuse(loader->why, ATTN_E_MODEL,
-                       "tensor %s at offset %zu: its shape is %s, the configuration needs %s", tensor->name,
-                       tensor->offset, found, needed);
-}
-
-static bool has(const struct loader *loader, const char *part, const char *half)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    return attn_safetensors_find(loader->file, name) != NULL;
-}
-
-/* The tensor of that name and shape (rank dimensions, ANY where it decides). */
-static int take(const struct loader *loader, const struct attn_tensor **tensor, const char *part, const char *half,
-                uint32_t rank, const uint64_t *shape)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof(name), "%s%s%s", loader->where, part, half);
-    *tensor = attn_safetensors_find(loader->file, name);
-    if (*tensor == NULL)
-        return attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s is missing; the configuration needs it", name);
-    loader->taken[*tensor - loader->file->tensors] = true;
-    return check_shape(loader, *tensor, shape, rank);
-}
-
-/* Both halves of a pair: weight (n_out or ANY, n_in) and bias (n_out); n_in 0: weight is (n_out), as a norm's is. */
-static int take_pair(const struct loader *loader, const struct attn_tensor *pair[2], const char *part, uint64_t n_out,
-                     uint64_t n_in)
-{
-    int error = take(loader, &pair[0], part, ".weight", n_in == 0 ? 1 : 2, (uint64_t[]){n_out, n_in});
-    return error < 0 ? error : take(loader, &pair[1], part, ".bias", 1, pair[0]->shape);
-}
-
 static int no_memory(const struct loader *loader, const char *part)
 {
-    return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the weights of %s%s", loader->where, part);
+    return attn_refuse(loader->why, ATTN_E_MEMORY, "no memory for the weights of %s%s", loader->set.where, part);
 }
 
 static int load_linear(const struct loader *loader, struct attn_linear *linear, const char *part, uint64_t n_out,
                        uint32_t n_in)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, part, n_out, n_in);
+    int error = attn_tensor_set_take_pair(&loader->set, pair, part, n_out, n_in);
     if (error < 0)
         return error;
     if (attn_linear_init(linear, (uint32_t)pair[0]->shape[0], n_in) < 0)
@@ -108,7 +43,7 @@ static int load_optional(const struct loader *loader, struct attn_linear *linear
                          uint32_t n_in)
 {
     linear->n_in = n_in;
-    if (!has(loader, part, ".weight") && !has(loader, part, ".bias"))
+    if (!attn_tensor_set_has(&loader->set, part))
         return 0;
     return load_linear(loader, linear, part, n_out, n_in);
 }
@@ -116,7 +51,7 @@ static int load_optional(const struct loader *loader, struct attn_linear *linear
 static int load_norm(const struct loader *loader, struct attn_norm *norm, const char *part, uint32_t n)
 {
     const struct attn_tensor *pair[2];
-    int error = take_pair(loader, pair, part, n, 0);
+    int error = attn_tensor_set_take_pair(&loader->set, pair, part, n, 0);
     if (error < 0)
         return error;
     return attn_norm_init(norm, n, pair[0]->values, pair[1]->values) < 0 ? no_memory(loader, part) : 0;
@@ -130,77 +65,94 @@ static float *copy_values(const struct attn_tensor *tensor)
     return values;
 }
 
-/* q, k and v as one product, or none of them. Memory is taken once all three are known to be there: until then their
- * sizes are only what the configuration claims. */
-static int load_projections(const struct loader *loader, struct attn_linear *qkv, uint32_t model_dim)
+/* q, k and v as one product, or none of them; `apart`: q as one of its own, since not all rows need it. Memory is taken
+ * once all three are known to be there: until then their sizes are only what the configuration claims. */
+static int load_projections(const struct loader *loader, struct attn_layer *layer, uint32_t model_dim, bool apart)
 {
     static const char *const parts[] = {"q", "k", "v"};
     const struct attn_tensor *pairs[3][2];
     bool any = false;
     for (size_t i = 0; i < 3; i++)
-        any = any || has(loader, parts[i], ".weight") || has(loader, parts[i], ".bias");
-    qkv->n_in = model_dim;
+        any = any || attn_tensor_set_has(&loader->set, parts[i]);
+    layer->q.n_in = layer->qkv.n_in = model_dim;
     if (!any)
         return 0;
     for (size_t i = 0; i < 3; i++) {
-        int error = take_pair(loader, pairs[i], parts[i], model_dim, model_dim);
+        int error = attn_tensor_set_take_pair(&loader->set, pairs[i], parts[i], model_dim, model_dim);
         if (error < 0)
             return error;
     }
-    if (attn_linear_init(qkv, 3 * model_dim, model_dim) < 0)
+    if ((apart && attn_linear_init(&layer->q, model_dim, model_dim) < 0) ||
+        attn_linear_init(&layer->qkv, (apart ? 2 : 3) * model_dim, model_dim) < 0)
         return no_memory(loader, "q, k and v");
-    for (uint32_t i = 0; i < 3; i++)
-        attn_linear_set_rows(qkv, i * model_dim, model_dim, pairs[i][0]->values, pairs[i][1]->values);
+    uint32_t first = 0;
+    for (size_t i = 0; i < 3; i++) {
+        bool alone = apart && i == 0;
+        attn_linear_set_rows(alone ? &layer->q : &layer->qkv, first, model_dim, pairs[i][0]->values,
+                             pairs[i][1]->values);
+        first += alone ? 0 : model_dim;
+    }
     return 0;
 }
 
-static int make_attention(const struct loader *loader, struct attn_attention **attention,
-                          const struct attn_options *options)
+/* The attention of a layer with a state, or of one that recomputes its window. */
+static int make_attention(const struct loader *loader, struct attn_layer *layer, const struct attn_options *options,
+                          bool recomputed)
 {
     struct attn_reason reason = {""};
-    int error = attn_attention_new(attention, options, &reason);
+    int error = recomputed ? attn_window_new(&layer->window, options, &reason)
+                           : attn_attention_new(&layer->attention, options, &reason);
     if (error == ATTN_E_OPTIONS)
         error = ATTN_E_MODEL;
     if (error < 0)
-        return attn_refuse(loader->why, error, "%.*s: %.220s", (int)strlen(loader->where) - 1, loader->where,
+        return attn_refuse(loader->why, error, "%.*s: %.220s", (int)strlen(loader->set.where) - 1, loader->set.where,
                            reason.text);
     return 0;
 }
 
-/* The attention of a layer, with its landmarks where they are fixed. */
-static int load_attention(const struct loader *loader, struct attn_attention **attention,
-                          const struct attn_model_config *config, const struct attn_layer_config *layer)
+/* The same with fixed landmarks, which are tensors. */
+static int make_fixed_attention(const struct loader *loader, struct attn_layer *layer, struct attn_options *options,
+                                bool recomputed)
 {
-    struct attn_options options = {
-        .size = sizeof(options),
-        .method = layer->method,
-        .heads = config->heads,
-        .head_dim = config->model_dim / config->heads,
-        .window = config->window,
-        .landmarks = layer->landmarks,
-        .landmark_policy = layer->landmark_policy,
-        .refresh = layer->refresh,
-        .inverse_scale = layer->inverse_scale,
-    };
-    if (layer->landmark_policy != ATTN_LANDMARKS_FIXED)
-        return make_attention(loader, attention, &options);
-    const uint64_t shape[] = {options.heads, options.landmarks, options.head_dim};
+    const uint64_t shape[] = {options->heads, options->landmarks, options->head_dim};
     const struct attn_tensor *q, *k;
-    int error = take(loader, &q, "q_landmarks", "", 3, shape);
+    int error = attn_tensor_set_take(&loader->set, &q, "q_landmarks", 3, shape);
     if (error == 0)
-        error = take(loader, &k, "k_landmarks", "", 3, shape);
+        error = attn_tensor_set_take(&loader->set, &k, "k_landmarks", 3, shape);
     if (error < 0)
         return error;
     float *q_landmarks = copy_values(q), *k_landmarks = copy_values(k);
-    options.q_landmarks = q_landmarks;
-    options.k_landmarks = k_landmarks;
+    options->q_landmarks = q_landmarks;
+    options->k_landmarks = k_landmarks;
     if (q_landmarks == NULL || k_landmarks == NULL)
         error = no_memory(loader, "q_landmarks and k_landmarks");
     else
-        error = make_attention(loader, attention, &options);
+        error = make_attention(loader, layer, options, recomputed);
     free(q_landmarks);
     free(k_landmarks);
     return error;
+}
+
+static int load_attention(const struct loader *loader, struct attn_layer *layer, const struct attn_model_config *config,
+                          uint32_t block)
+{
+    const struct attn_layer_config *of = &config->layers[block];
+    bool recomputed = attn_model_recomputes(config, block);
+    struct attn_options options = {
+        .size = sizeof(options),
+        .method = of->method,
+        .heads = config->heads,
+        .head_dim = config->model_dim / config->heads,
+        .window = config->window,
+        .landmarks = of->landmarks,
+        .landmark_policy = of->landmark_policy,
+        .refresh = of->refresh,
+        .inverse_scale = of->inverse_scale,
+        .retroactive = of->retroactive,
+        .variant = loader->variant,
+    };
+    return of->landmark_policy == ATTN_LANDMARKS_FIXED ? make_fixed_attention(loader, layer, &options, recomputed)
+                                                       : make_attention(loader, layer, &options, recomputed);
 }
 
 static int load_layer(struct loader *loader, struct attn_model *model, uint32_t block)
@@ -208,10 +160,10 @@ static int load_layer(struct loader *loader, struct attn_model *model, uint32_t 
     const struct attn_model_config *config = &model->config;
     struct attn_layer *layer = &model->layers[block];
     uint32_t model_dim = config->model_dim;
-    snprintf(loader->where, sizeof(loader->where), "blocks.%" PRIu32 ".", block);
-    int error = load_projections(loader, &layer->qkv, model_dim);
+    snprintf(loader->set.where, sizeof(loader->set.where), "blocks.%" PRIu32 ".", block);
+    int error = load_projections(loader, layer, model_dim, attn_model_recomputes(config, block));
     if (error == 0)
-        error = load_attention(loader, &layer->attention, config, &config->layers[block]);
+        error = load_attention(loader, layer, config, block);
     if (error == 0)
         error = load_optional(loader, &layer->o, "o", model_dim, model_dim);
     if (error == 0)
@@ -219,10 +171,10 @@ static int load_layer(struct loader *loader, struct attn_model *model, uint32_t 
     if (error == 0)
         error = load_norm(loader, &layer->norm2, "norm2", model_dim);
     if (error == 0)
-        error = load_linear(loader, &layer->ff1, "ff1", ANY, model_dim);
+        error = load_linear(loader, &layer->ff1, "ff1", ATTN_ANY, model_dim);
     if (error == 0)
         error = load_linear(loader, &layer->ff2, "ff2", model_dim, layer->ff1.n_out);
-    loader->where[0] = '\0';
+    loader->set.where[0] = '\0';
     return error;
 }
 
@@ -241,7 +193,7 @@ static int load_input(const struct loader *loader, struct attn_model *model)
     if (config->positions == 0)
         return 0;
     const struct attn_tensor *pe;
-    error = take(loader, &pe, "pe", ".weight", 2, (uint64_t[]){config->positions, config->model_dim});
+    error = attn_tensor_set_take(&loader->set, &pe, "pe.weight", 2, (uint64_t[]){config->positions, config->model_dim});
     if (error == 0 && (model->pe = copy_values(pe)) == NULL)
         error = no_memory(loader, "pe");
     return error;
@@ -252,7 +204,7 @@ static int load_head(const struct loader *loader, struct attn_model *model)
     const struct attn_model_config *config = &model->config;
     int error = load_norm(loader, &model->norm, "norm", config->model_dim);
     if (error == 0)
-        error = load_optional(loader, &model->head, "head", ANY, config->model_dim);
+        error = load_optional(loader, &model->head, "head", ATTN_ANY, config->model_dim);
     if (error < 0)
         return error;
     if (model->head.n_out == 0 && (config->n_labels != 0 || config->head != ATTN_HEAD_IDENTITY))
@@ -272,35 +224,31 @@ static int load_tensors(struct loader *loader, struct attn_model *model)
     int error = load_input(loader, model);
     for (uint32_t i = 0; error == 0 && i < model->config.n_layers; i++)
         error = load_layer(loader, model, i);
-    if (error == 0)
-        error = load_head(loader, model);
-    for (size_t i = 0; error == 0 && i < loader->file->n_tensors; i++)
-        if (!loader->taken[i])
-            error =
-                attn_refuse(loader->why, ATTN_E_MODEL, "tensor %s at offset %zu: the configuration has no use for it",
-                            loader->file->tensors[i].name, loader->file->tensors[i].offset);
-    return error;
+    return error < 0 ? error : load_head(loader, model);
 }
 
-int attn_model_init(struct attn_model *model, const void *bytes, size_t n_bytes, struct attn_reason *why)
+int attn_model_build(struct attn_model *model, const struct attn_model_source *source, enum attn_variant variant,
+                     struct attn_reason *why)
 {
+    struct loader loader = {.variant = variant, .why = why};
     memset(model, 0, sizeof(*model));
-    model->hash = attn_hash(ATTN_HASH_START, bytes, n_bytes);
-    struct attn_safetensors file;
-    struct loader loader = {.file = &file, .why = why};
-    int error = attn_safetensors_init(&file, bytes, n_bytes, why);
+    model->hash = source->hash;
+    model->kernels = attn_kernels_of(variant);
+    if (model->kernels == NULL)
+        return attn_refuse(why, ATTN_E_SUPPORT, "variant %d is not in this build, or not for this machine",
+                           (int)variant);
+    int error = attn_model_config_check(source->config, why);
     if (error == 0)
-        error = attn_model_config_init(&model->config, file.configuration, why);
-    if (error == 0) {
-        loader.taken = calloc(file.n_tensors + 1, sizeof(*loader.taken));
-        model->layers = calloc(model->config.n_layers, sizeof(*model->layers));
-        if (loader.taken == NULL || model->layers == NULL)
-            error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", model->config.n_layers);
-    }
+        error = attn_model_config_copy(&model->config, source->config, why);
+    if (error == 0)
+        error = attn_tensor_set_init(&loader.set, source->tensors, source->n_tensors, why);
+    if (error == 0 && (model->layers = calloc(model->config.n_layers, sizeof(*model->layers))) == NULL)
+        error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %" PRIu32 " layers", model->config.n_layers);
     if (error == 0)
         error = load_tensors(&loader, model);
-    free(loader.taken);
-    attn_safetensors_done(&file);
+    if (error == 0)
+        error = attn_tensor_set_check_taken(&loader.set);
+    attn_tensor_set_done(&loader.set);
     return error;
 }
 
@@ -308,8 +256,10 @@ void attn_model_done(struct attn_model *model)
 {
     for (uint32_t i = 0; model->layers != NULL && i < model->config.n_layers; i++) {
         struct attn_layer *layer = &model->layers[i];
-        attn_linear_done(&layer->qkv);
         attn_attention_free(layer->attention);
+        attn_window_free(layer->window);
+        attn_linear_done(&layer->q);
+        attn_linear_done(&layer->qkv);
         attn_linear_done(&layer->o);
         attn_norm_done(&layer->norm1);
         attn_norm_done(&layer->norm2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration in a model file: JSON text to a struct whose values are in range and fit each other. It knows
- * nothing of tensors. */
+/* The configuration of a model: which architecture its tensors are for. It knows nothing of the tensors themselves, and of
+ * no file format (model_json.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -8,13 +8,7 @@
 #include <stdint.h>
 
 #include "attn/attn.h"
-
-struct json_t;
-
-enum attn_residual_tap { ATTN_TAP_NEWEST, ATTN_TAP_OLDEST };
-enum attn_norm_place { ATTN_NORM_POST, ATTN_NORM_PRE };
-enum attn_activation { ATTN_GELU, ATTN_RELU };
-enum attn_head { ATTN_HEAD_SOFTMAX, ATTN_HEAD_SIGMOID, ATTN_HEAD_IDENTITY };
+#include "bounds.h"
 
 struct attn_layer_config {
     enum attn_method method;
@@ -22,10 +16,11 @@ struct attn_layer_config {
     enum attn_landmark_policy landmark_policy;
     enum attn_refresh refresh;
     enum attn_inverse_scale inverse_scale;
+    bool retroactive; /* only of the first layer of two */
+    enum attn_head_merge head_merge;
 };
 
 struct attn_model_config {
-    struct json_t *json; /* owns the labels */
     uint32_t input_dim;
     uint32_t model_dim; /* E */
     uint32_t heads;     /* H, which divides E */
@@ -36,13 +31,25 @@ struct attn_model_config {
     enum attn_activation activation;
     enum attn_head head;
     uint32_t n_layers;
-    struct attn_layer_config *layers;
+    const struct attn_layer_config *layers;
     uint32_t n_labels; /* 0: the outputs have no names */
-    const char **labels;
-    char *frontend; /* compact JSON text, or NULL: the model is fed with features */
+    const char *const *labels;
+    const char *frontend; /* compact JSON text, or NULL: the model is fed with features */
 };
 
-/* Reads the JSON text. *config is the caller's, to be emptied with done also after an error.
- * Errors: ATTN_E_MODEL (the message names the field), ATTN_E_SUPPORT, ATTN_E_MEMORY. */
-int attn_model_config_init(struct attn_model_config *config, const char *text, struct attn_reason *why);
-void attn_model_config_done(struct attn_model_config *config);
+/* The numbers, and what they may be: X(name, least, most). */
+#define ATTN_MODEL_NUMBERS(X)           \
+    X(input_dim, 1, ATTN_MAX_WIDTH)     \
+    X(model_dim, 1, ATTN_MAX_WIDTH)     \
+    X(heads, 1, ATTN_MAX_HEADS)         \
+    X(window, 1, ATTN_MAX_WINDOW)       \
+    X(positions, 0, ATTN_MAX_POSITIONS)
+
+/* Whether every value is in range and they fit each other. Errors: ATTN_E_MODEL (the message names the field),
+ * ATTN_E_MEMORY. */
+int attn_model_config_check(const struct attn_model_config *config, struct attn_reason *why);
+
+/* Makes *copy of its own memory, to be emptied with done also after the error, which is ATTN_E_MEMORY. */
+int attn_model_config_copy(struct attn_model_config *copy, const struct attn_model_config *config,
+                           struct attn_reason *why);
+void attn_model_config_done(struct attn_model_config *copy);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Layer normalisation over one vector. */
+/* Layer normalisation. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/kernels.h"
 
 struct attn_norm {
     uint32_t n;
@@ -14,6 +16,6 @@ struct attn_norm {
 int attn_norm_init(struct attn_norm *norm, uint32_t n, const void *weight, const void *bias);
 void attn_norm_done(struct attn_norm *norm);
 
-/* y[n] = (x − mean x) / √(var x + 1e-5) · weight + bias, var over n; y may be x.
- * Source: Ba et al., arXiv 1607.06450. */
-void attn_norm_apply(const struct attn_norm *norm, float *y, const float *x);
+/* Y[m×n] = attn_kernels.norm of each row of X[m×n]; Y may be X. */
+void attn_norm_apply(const struct attn_norm *norm, const struct attn_kernels *kernels, size_t m, float *y,
+                     const float *x);

@@ -2,77 +2,96 @@
 /*
  * One step, for each head:
  *
- *     keep k_t and v_t; add q_t and k_t to the means of the open segment;
- *     ΔV takes in the frame;
- *     when t closes a segment: a new landmark, its row of Δ over the window, and g(Γ) again;
- *     o_t = β · g(Γ) · (ΔV).
+ *     keep k_t and v_t; q_t and k_t join the means of the open segment;
+ *     the back of every landmark takes in the frame;
+ *     when t closes a segment: a landmark enters, with its fronts, and g(Γ) of all heads;
+ *     o_t = β · g(Γ) · (ΔV), where ΔV is the sum over the front, the back and the remainder.
  *
- * Landmark j is that of segment j, and stands there in every array: they are in the order of their slots, not of their
- * age, for β g(Γ) ΔV does not depend on the order. ΔV is in stacks.c. Everything is tied to the slots, so that the
- * state is a function of the newest n + ⌈n/m⌉ − 1 frames and the position.
+ * Everything is tied to the slots, so that the state is a function of the position and the newest R frames.
  */
 #include "nystrom.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "attn/attn.h"
-#include "inverse.h"
-#include "kernel.h"
-
-/* Where position t stands. */
-struct place {
-    size_t slot;
-    size_t segment;
-    size_t n_rows;    /* |W_t| */
-    size_t landmarks; /* |L_t|, or m where they are fixed */
-    bool closes;      /* t is the last position of its segment */
-};
-
-/* The parts of one head's state, and its landmarks; what fixed landmarks do not have is NULL. */
+/* The parts of one head's state. */
 struct head {
-    float *keys, *values, *stacks, *q_sum, *k_sum, *q_landmarks, *k_landmarks, *logits, *inverse;
+    float *keys, *values, *fronts, *remainder, *query;
+    struct attn_landmarks_head landmarks;
 };
 
-static bool is_fixed(const struct attn_nystrom *nystrom)
+/* Scratch of one head. */
+struct work {
+    float *logits;                          /* [m] */
+    float *rescale, *weight;                /* [m] each: what `admit` says of the back */
+    float *w;                               /* [m], β g(Γ) */
+    float *source_weight[ATTN_MAX_SOURCES]; /* [m] each */
+    float *shares;                          /* [3m] */
+    float *row_weight;                      /* [most rows of the remainder] */
+    float *beta;                            /* [H][m] */
+    float *rest;                            /* of everything else */
+};
+
+enum source { BACK, FRONT, LATER };
+
+/* Where a frame stands. */
+struct moment {
+    struct attn_place place;        /* in the segments of the sums */
+    struct attn_place of_landmarks; /* in those of the landmarks */
+    struct attn_arc now;            /* L_t */
+    struct attn_remainder_now rest; /* the old frames of the segment that the next frame comes to */
+    size_t open;                    /* that segment */
+    bool odd_before, odd_after;     /* segments closed (landmarks.h) */
+};
+
+static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_when when)
 {
-    return nystrom->q_landmarks != NULL;
+    struct moment moment = {.place = attn_place_of(&nystrom->segments, when)};
+    moment.of_landmarks = moment.place;
+    if (nystrom->segments.count != nystrom->landmarks.segments.count)
+        moment.of_landmarks = attn_place_of(&nystrom->landmarks.segments, when);
+    moment.now = attn_landmarks_now(&nystrom->landmarks, &moment.of_landmarks);
+    moment.odd_before = attn_landmarks_odd(&nystrom->landmarks, &moment.of_landmarks, false);
+    moment.odd_after = attn_landmarks_odd(&nystrom->landmarks, &moment.of_landmarks, true);
+    moment.rest = attn_remainder_now(&nystrom->remainder, &moment.place);
+    moment.open =
+        moment.place.closes ? attn_segments_next(&nystrom->segments, moment.place.segment) : moment.place.segment;
+    return moment;
 }
 
-static struct place place_of(const struct attn_nystrom *nystrom, uint64_t t)
-{
-    const struct attn_segments *segments = &nystrom->segments;
-    struct place place = {.slot = (size_t)(t % segments->n)};
-    place.segment = attn_segments_of(segments, place.slot);
-    place.closes = place.slot + 1 == attn_segments_end(segments, place.segment);
-    place.n_rows = t < segments->n ? place.slot + 1 : segments->n;
-    place.landmarks = is_fixed(nystrom) ? nystrom->landmarks : attn_segments_closed(segments, t);
-    return place;
-}
-
-static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h)
+static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h, bool odd)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t m = nystrom->landmarks, d = nystrom->shape.head_dim;
     float *memory = state + h * layout->head;
-    struct head head = {
+    return (struct head){
         .keys = memory + layout->keys,
         .values = memory + layout->values,
-        .stacks = memory + layout->stacks,
+        .fronts = memory + layout->fronts,
+        .remainder = memory + layout->remainder,
+        .query = memory + layout->query,
+        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h, odd),
     };
-    if (is_fixed(nystrom)) {
-        head.q_landmarks = nystrom->q_landmarks + h * m * d;
-        head.k_landmarks = nystrom->k_landmarks + h * m * d;
-        head.inverse = nystrom->inverse + h * m * m;
-        return head;
-    }
-    head.q_sum = memory + layout->q_sum;
-    head.k_sum = memory + layout->k_sum;
-    head.q_landmarks = memory + layout->q_landmarks;
-    head.k_landmarks = memory + layout->k_landmarks;
-    head.logits = memory + layout->logits;
-    head.inverse = memory + layout->inverse;
-    return head;
+}
+
+struct attn_nystrom_head attn_nystrom_at(const struct attn_nystrom *nystrom, float *state, size_t h)
+{
+    struct head head = head_of(nystrom, state, h, false);
+    return (struct attn_nystrom_head){head.keys, head.values, head.query, head.landmarks};
+}
+
+static struct work work_of(const struct attn_nystrom *nystrom, float *scratch)
+{
+    size_t m = nystrom->landmarks.count;
+    struct work work = {.logits = scratch};
+    work.rescale = work.logits + m;
+    work.weight = work.rescale + m;
+    work.w = work.weight + m;
+    for (size_t s = 0; s < ATTN_MAX_SOURCES; s++)
+        work.source_weight[s] = work.w + (1 + s) * m;
+    work.shares = work.source_weight[ATTN_MAX_SOURCES - 1] + m;
+    work.row_weight = work.shares + 3 * m;
+    work.beta = work.row_weight + attn_remainder_most_rows(&nystrom->remainder);
+    work.rest = work.beta + nystrom->shape.heads * m;
+    return work;
 }
 
 /* The next offset after an array of this many floats. */
@@ -83,67 +102,38 @@ static size_t after(size_t *next, size_t floats)
     return offset;
 }
 
-static void lay_out(struct attn_nystrom *nystrom, bool fixed)
+static void lay_out(struct attn_nystrom *nystrom)
 {
     struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t n = nystrom->shape.window, m = nystrom->landmarks, d = nystrom->shape.head_dim;
-    size_t next = 0;
+    size_t n = nystrom->shape.window, d = nystrom->shape.head_dim, next = 0;
     layout->keys = after(&next, n * d);
     layout->values = after(&next, n * d);
-    layout->stacks = after(&next, attn_stacks_floats(&nystrom->stacks));
-    if (!fixed) {
-        layout->q_sum = after(&next, d);
-        layout->k_sum = after(&next, d);
-        layout->q_landmarks = after(&next, m * d);
-        layout->k_landmarks = after(&next, m * d);
-        layout->logits = after(&next, m * m);
-        layout->inverse = after(&next, m * m);
-    }
+    layout->fronts = after(&next, attn_fronts_floats(&nystrom->fronts));
+    layout->remainder = after(&next, attn_remainder_floats(&nystrom->remainder));
+    layout->query = after(&next, d);
+    layout->landmarks = after(&next, nystrom->landmarks.head_floats);
     layout->head = next;
 }
 
-/* Copies fixed landmarks and computes their g(Γ). */
-static int fix_landmarks(struct attn_nystrom *nystrom, const float *q_landmarks, const float *k_landmarks)
+int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_options *options, const struct attn_shape *shape,
+                      struct attn_run *run)
 {
-    size_t heads = nystrom->shape.heads, m = nystrom->landmarks, d = nystrom->shape.head_dim;
-    nystrom->q_landmarks = malloc(heads * m * d * sizeof(float));
-    nystrom->k_landmarks = malloc(heads * m * d * sizeof(float));
-    nystrom->inverse = malloc(heads * m * m * sizeof(float));
-    float *work = malloc(attn_inverse_work(m) * sizeof(float));
-    if (nystrom->q_landmarks == NULL || nystrom->k_landmarks == NULL || nystrom->inverse == NULL || work == NULL) {
-        free(work);
-        return ATTN_E_MEMORY;
-    }
-    attn_kernel_scale(nystrom->q_landmarks, q_landmarks, nystrom->shape.scale, heads * m * d);
-    memcpy(nystrom->k_landmarks, k_landmarks, heads * m * d * sizeof(float));
-    for (size_t row = 0; row < heads * m; row++)
-        attn_kernel_logits(nystrom->inverse + row * m, nystrom->q_landmarks + row * d,
-                           nystrom->k_landmarks + row / m * m * d, m, d);
-    attn_inverse_heads(nystrom->inverse, heads, m * m, m, nystrom->share_norms, work);
-    free(work);
-    return 0;
-}
-
-int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_shape *shape, size_t landmarks, bool share_norms,
-                      const float *q_landmarks, const float *k_landmarks)
-{
-    size_t count = landmarks < shape->window ? landmarks : shape->window;
-    *nystrom = (struct attn_nystrom){
-        .shape = *shape,
-        .segments = attn_segments(shape->window, count),
-        .stacks = attn_stacks(attn_segments(shape->window, count), landmarks, shape->head_dim),
-        .landmarks = landmarks,
-        .share_norms = share_norms,
-    };
-    lay_out(nystrom, q_landmarks != NULL);
-    return q_landmarks == NULL ? 0 : fix_landmarks(nystrom, q_landmarks, k_landmarks);
+    nystrom->shape = *shape;
+    int error = attn_landmarks_init(&nystrom->landmarks, options, shape, run);
+    const struct attn_landmarks *landmarks = &nystrom->landmarks;
+    bool whole = landmarks->segments.count == 1 && shape->window > 1;
+    nystrom->segments = whole ? attn_segments(shape->window, 2) : landmarks->segments;
+    bool spread = landmarks->spread && nystrom->segments.count > 1;
+    size_t lag = whole || (spread && !landmarks->fixed) ? 1 : 0;
+    nystrom->fronts = attn_fronts(nystrom->segments, landmarks->count, shape->head_dim, spread, lag);
+    nystrom->remainder = attn_remainder(nystrom->segments, landmarks->count, shape->head_dim, spread);
+    lay_out(nystrom);
+    return error;
 }
 
 void attn_nystrom_done(struct attn_nystrom *nystrom)
 {
-    free(nystrom->q_landmarks);
-    free(nystrom->k_landmarks);
-    free(nystrom->inverse);
+    attn_landmarks_done(&nystrom->landmarks);
 }
 
 size_t attn_nystrom_state(const struct attn_nystrom *nystrom)
@@ -151,135 +141,258 @@ size_t attn_nystrom_state(const struct attn_nystrom *nystrom)
     return nystrom->shape.heads * nystrom->layout.head;
 }
 
-/* The largest of: the scan's logits or β and the weights of the stacks; exact attention before the first landmark; g.
- */
 size_t attn_nystrom_scratch(const struct attn_nystrom *nystrom)
 {
-    size_t m = nystrom->landmarks;
-    size_t needs[] = {
-        attn_stacks_scratch(&nystrom->stacks),
-        4 * m + nystrom->shape.head_dim * 2,
+    size_t most = 0, m = nystrom->landmarks.count;
+    const size_t needs[] = {
+        attn_fronts_scratch(&nystrom->fronts),
+        attn_remainder_scratch(&nystrom->remainder),
+        attn_landmarks_scratch(&nystrom->landmarks),
         attn_exact_scratch(&nystrom->shape),
-        attn_inverse_work(m),
+        m,
     };
-    size_t most = 0;
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
         most = needs[i] > most ? needs[i] : most;
-    return most;
+    return (7 + ATTN_MAX_SOURCES + nystrom->shape.heads) * m + attn_remainder_most_rows(&nystrom->remainder) + most;
 }
 
 void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
 {
     memset(state, 0, attn_nystrom_state(nystrom) * sizeof(float));
-    for (size_t h = 0; h < nystrom->shape.heads; h++)
-        attn_stacks_clear(&nystrom->stacks, head_of(nystrom, state, h).stacks);
-}
-
-/* sum[d] += x[d], from zero at the first slot of a segment */
-static void gather(float *sum, const float *x, bool first, size_t d)
-{
-    if (first)
-        memcpy(sum, x, d * sizeof(float));
-    else
-        attn_kernel_add(sum, x, d);
-}
-
-/* The landmark of the segment that closes here, (q̃, k̃), and its row and column of Γ's logits. */
-static void close_segment(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
-                          float *column)
-{
-    size_t m = nystrom->landmarks, d = nystrom->shape.head_dim, j = place.segment;
-    const struct attn_segments *segments = &nystrom->segments;
-    float share = 1.0f / (float)(attn_segments_end(segments, j) - attn_segments_start(segments, j));
-    attn_kernel_scale(head->q_landmarks + j * d, head->q_sum, share * nystrom->shape.scale, d);
-    attn_kernel_scale(head->k_landmarks + j * d, head->k_sum, share, d);
-    attn_kernel_logits(head->logits + j * m, head->q_landmarks + j * d, head->k_landmarks, m, d);
-    attn_kernel_logits(column, head->k_landmarks + j * d, head->q_landmarks, m, d);
-    for (size_t i = 0; i < m; i++)
-        head->logits[i * m + j] = column[i];
-}
-
-/* g(Γ) of every head from its logits. */
-static void refresh_inverse(const struct attn_nystrom *nystrom, float *state, size_t c, float *scratch)
-{
-    const struct attn_nystrom_layout *layout = &nystrom->layout;
-    size_t m = nystrom->landmarks;
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h);
-        for (size_t i = 0; i < c; i++)
-            memcpy(head.inverse + i * c, head.logits + i * m, c * sizeof(float));
-    }
-    attn_inverse_heads(state + layout->inverse, nystrom->shape.heads, layout->head, c, nystrom->share_norms, scratch);
-}
-
-/* The state of one head takes in the frame: all but g(Γ). */
-static void take_in(const struct attn_nystrom *nystrom, struct place place, const struct head *head, const float *qkv,
-                    float *scratch)
-{
-    size_t d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d;
-    const struct attn_segments *segments = &nystrom->segments;
-    struct attn_stacks_source source = {head->q_landmarks, head->keys, head->values, place.n_rows};
-    memcpy(head->keys + place.slot * d, qkv + model_dim, d * sizeof(float));
-    memcpy(head->values + place.slot * d, qkv + 2 * model_dim, d * sizeof(float));
-    attn_stacks_extend(&nystrom->stacks, head->stacks, &source, place.slot, scratch);
-    if (!is_fixed(nystrom)) {
-        bool first = place.slot == attn_segments_start(segments, place.segment);
-        gather(head->q_sum, qkv, first, d);
-        gather(head->k_sum, qkv + model_dim, first, d);
-        if (place.closes)
-            close_segment(nystrom, place, head, scratch);
-    }
-    if (place.closes) {
-        attn_stacks_flip(&nystrom->stacks, head->stacks, &source, place.segment, scratch);
-        attn_stacks_expand(&nystrom->stacks, head->stacks, &source, attn_segments_next(segments, place.segment),
-                           scratch);
+        struct head head = head_of(nystrom, state, h, false);
+        attn_fronts_clear(&nystrom->fronts, head.fronts);
+        attn_remainder_clear(&nystrom->remainder, head.remainder);
+        attn_landmarks_reset(&nystrom->landmarks, head.landmarks);
     }
 }
 
-/* o_t[d] = β[1×c] · g(Γ)[c×c] · (ΔV)[c×d], ΔV being the front and the back of the stacks merged. */
-static void attend(const struct attn_nystrom *nystrom, struct place place, const struct head *head, const float *q,
-                   float *output, float *scratch)
+/* What the landmarks that flip when the open segment closes are scanned with. */
+static struct attn_fronts_source fronts_source(const struct attn_nystrom *nystrom, const struct attn_place *place,
+                                               const struct head *head, size_t h)
 {
-    size_t m = nystrom->landmarks, c = place.landmarks, d = nystrom->shape.head_dim;
-    float *beta = scratch, *weights = beta + m, *on_front = weights + m, *on_back = on_front + m;
-    float *scaled_q = on_back + m, *of_front = scaled_q + d;
-    struct attn_aggregates front = attn_stacks_front(&nystrom->stacks, head->stacks, place.segment, place.slot);
-    struct attn_aggregates back = attn_stacks_back(&nystrom->stacks, head->stacks);
-    attn_kernel_scale(scaled_q, q, nystrom->shape.scale, d);
-    attn_kernel_logits(beta, scaled_q, head->k_landmarks, c, d);
-    attn_kernel_softmax(beta, c);
-    attn_kernel_combine(weights, beta, head->inverse, c, c);
-    attn_aggregates_weigh(on_front, on_back, weights, front, back, c);
-    attn_kernel_combine(of_front, on_front, front.vector, c, d);
-    attn_kernel_combine(output, on_back, back.vector, c, d);
-    attn_kernel_add(output, of_front, d);
+    const struct attn_landmarks *landmarks = &nystrom->landmarks;
+    size_t first = attn_fronts_flipping(&nystrom->fronts, place->segment).first;
+    return (struct attn_fronts_source){
+        .q = landmarks->fixed ? landmarks->own.q + (h * landmarks->count + first) * nystrom->shape.head_dim
+                              : head->landmarks.pending_q,
+        .keys = head->keys,
+        .values = head->values,
+    };
 }
 
-/* Exact attention over W_t, for there is no landmark yet. */
-static void attend_exactly(const struct attn_nystrom *nystrom, struct place place, const struct head *head,
-                           const float *q, float *output, float *scratch)
+static struct attn_remainder_source remainder_source(const struct attn_nystrom *nystrom, const struct attn_place *place,
+                                                     const struct head *head)
 {
-    size_t d = nystrom->shape.head_dim;
-    attn_kernel_scale(scratch, q, nystrom->shape.scale, d);
-    attn_exact_attend(output, scratch, head->keys, head->values, place.n_rows, d, scratch + d);
+    struct attn_fronts_group group = attn_fronts_flipping(&nystrom->fronts, place->segment);
+    bool enters = nystrom->fronts.spread && !nystrom->landmarks.fixed && group.first < group.end;
+    return (struct attn_remainder_source){
+        .q_by_d = head->landmarks.q_by_d,
+        .entering_q = enters ? head->landmarks.pending_q : NULL,
+        .entering = group.first,
+        .keys = head->keys,
+        .values = head->values,
+    };
 }
 
-void attn_nystrom_step(const struct attn_nystrom *nystrom, float *state, uint64_t t, const float *qkv, float *output,
-                       float *scratch)
+/* The rings and the means take in the frame. */
+static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                    const struct head *head, const float *qkv)
 {
-    size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim;
-    struct place place = place_of(nystrom, t);
+    size_t d = nystrom->shape.head_dim, model_dim = nystrom->shape.heads * d, slot = moment->place.slot;
+    memcpy(head->query, qkv, d * sizeof(float));
+    memcpy(head->keys + slot * d, qkv + model_dim, d * sizeof(float));
+    memcpy(head->values + slot * d, qkv + 2 * model_dim, d * sizeof(float));
+    attn_run_count(run, 0, 6 * d);
+    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, qkv + model_dim);
+}
+
+/* The frame joins every back: offsets and sums here, the vectors where they are extended. */
+static void admit(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                  const struct head *head, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
+    attn_run_logits_by_d(run, d, m, work->logits, head->keys + place->slot * d, head->landmarks.q_by_d);
+    run->kernels->admit(m, back.offset, back.sum, work->rescale, work->weight, work->logits);
+    attn_run_count(run, 2 * m, 7 * m);
+}
+
+/* Logits of β of one head. */
+static void compare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                    const struct head *head, float *logits)
+{
+    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, head->query, logits);
+}
+
+/* β[H×m]: softened for all heads together, since each of them is short. */
+static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                      float *state, const struct work *work)
+{
+    size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
-        take_in(nystrom, place, &head, qkv + h * d, scratch);
+        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        compare(nystrom, run, moment, &head, work->beta + h * m);
     }
-    if (place.closes && !is_fixed(nystrom))
-        refresh_inverse(nystrom, state, place.landmarks, scratch);
-    for (size_t h = 0; output != NULL && h < heads; h++) {
-        struct head head = head_of(nystrom, state, h);
-        if (place.landmarks == 0)
-            attend_exactly(nystrom, place, &head, qkv + h * d, output + h * d, scratch);
+    attn_run_softmax2(run, heads, m, work->beta);
+}
+
+/* Spread: this frame's share of what the next closing needs. */
+static void prepare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                    const struct head *head, size_t h, const struct work *work)
+{
+    struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
+    struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
+    attn_fronts_go_on(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
+    attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
+}
+
+/* How much each part of the window has in o_t: β g(Γ), shared out over the front, the back and the remainder. */
+static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, const struct head *head,
+                      const float *beta, const struct attn_aggregates sources[static ATTN_MAX_SOURCES],
+                      const struct attn_remainder_now *rest, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count;
+    attn_landmarks_weigh(&nystrom->landmarks, run, head->landmarks, beta, work->w);
+    struct attn_reading reading = {
+        .m = m,
+        .n_rows = rest->n_rows,
+        .n_sources = rest->has_later ? 3 : 2,
+        .w = work->w,
+        .logits = head->remainder + rest->logits,
+        .row_weight = work->row_weight,
+        .work = work->shares,
+    };
+    for (size_t s = 0; s < reading.n_sources; s++) {
+        reading.offset[s] = sources[s].offset;
+        reading.sum[s] = sources[s].sum;
+        reading.source_weight[s] = work->source_weight[s];
+    }
+    run->kernels->shares(&reading);
+    attn_run_count(run, (reading.n_sources + rest->n_rows) * m, (2 * rest->n_rows + 3 * reading.n_sources + 4) * m);
+}
+
+/* o_t[d] of one head. With `extend` the vectors of the back take in the frame on the way. */
+static void attend(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                   const struct head *head, const float *beta, bool extend, float *output, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    const struct attn_remainder_now *rest = &moment->rest;
+    const struct attn_aggregates sources[ATTN_MAX_SOURCES] = {
+        [BACK] = attn_fronts_back(&nystrom->fronts, head->fronts),
+        [FRONT] = attn_fronts_front(&nystrom->fronts, head->fronts, moment->open),
+        [LATER] = attn_aggregates_at(head->remainder + (rest->has_later ? rest->later : 0), m),
+    };
+    share_out(nystrom, run, head, beta, sources, rest, work);
+    struct attn_parts parts = {
+        .n_sources = rest->has_later ? 2 : 1,
+        .source_weight = {work->source_weight[FRONT], work->source_weight[LATER]},
+        .source = {sources[FRONT].vector, sources[LATER].vector},
+        .n_rows = rest->n_rows,
+        .row_weight = work->row_weight,
+        .rows = head->values + rest->slot * d,
+        .newest_weight = work->source_weight[BACK],
+        .newest = sources[BACK].vector,
+        .rescale = extend ? work->rescale : NULL,
+        .weight = work->weight,
+        .value = head->values + moment->place.slot * d,
+    };
+    attn_run_read_out(run, m, d, output, &parts);
+}
+
+static void extend_back(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                        const struct head *head, const struct work *work)
+{
+    size_t m = nystrom->landmarks.count, d = nystrom->shape.head_dim;
+    struct attn_aggregates back = attn_fronts_back(&nystrom->fronts, head->fronts);
+    attn_run_extend(run, m, d, back.vector, work->rescale, work->weight, head->values + place->slot * d);
+}
+
+/* The frame has closed its segment: what one head gets anew, all but g(Γ). */
+static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                          const struct head *head, size_t h, const struct work *work)
+{
+    const struct attn_place *place = &moment->place;
+    if (moment->of_landmarks.closes)
+        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, work->rest);
+    struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
+    struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
+    attn_fronts_flip(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
+    if (!nystrom->fronts.spread)
+        attn_remainder_prepare(&nystrom->remainder, run, place, head->remainder, &for_remainder, work->rest);
+}
+
+/* g(Γ) of all heads, or the share of this frame. */
+static void refresh(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment, float *state,
+                    const struct work *work)
+{
+    attn_landmarks_refresh(&nystrom->landmarks, run, &moment->of_landmarks, state + nystrom->layout.landmarks,
+                           nystrom->layout.head, work->rest);
+}
+
+void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
+                       size_t h, float *output, float *scratch)
+{
+    struct moment moment = moment_of(nystrom, when);
+    struct work work = work_of(nystrom, scratch);
+    struct head head = head_of(nystrom, state, h, moment.odd_after);
+    if (moment.now.count == 0) {
+        attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
+        return;
+    }
+    compare(nystrom, run, &moment, &head, work.beta);
+    attn_run_softmax2(run, 1, nystrom->landmarks.count, work.beta);
+    attend(nystrom, run, &moment, &head, work.beta, false, output, &work);
+}
+
+/* The outputs [H][d] of a frame that has closed a segment, or that came before there was a landmark. */
+static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
+                       float *state, float *output, const struct work *work)
+{
+    size_t d = nystrom->shape.head_dim, m = nystrom->landmarks.count;
+    if (moment->now.count > 0)
+        take_beta(nystrom, run, moment, state, work);
+    for (size_t h = 0; h < nystrom->shape.heads; h++) {
+        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        if (moment->now.count > 0)
+            attend(nystrom, run, moment, &head, work->beta + h * m, false, output + h * d, work);
         else
-            attend(nystrom, place, &head, qkv + h * d, output + h * d, scratch);
+            attn_exact_attend(&nystrom->shape, run, moment->place.when, head.keys, head.values, head.query,
+                              output + h * d, work->rest);
     }
+}
+
+void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
+                       const float *qkv, float *output, float *scratch)
+{
+    size_t heads = nystrom->shape.heads, d = nystrom->shape.head_dim, m = nystrom->landmarks.count;
+    struct moment moment = moment_of(nystrom, when);
+    struct work work = work_of(nystrom, scratch);
+    bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
+    for (size_t h = 0; h < heads; h++) {
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        take_in(nystrom, run, &moment, &head, qkv + h * d);
+    }
+    if (read_on_the_way)
+        take_beta(nystrom, run, &moment, state, &work);
+    for (size_t h = 0; h < heads; h++) {
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        admit(nystrom, run, &moment.place, &head, &work);
+        if (read_on_the_way)
+            attend(nystrom, run, &moment, &head, work.beta + h * m, true, output + h * d, &work);
+        else
+            extend_back(nystrom, run, &moment.place, &head, &work);
+        if (nystrom->fronts.spread)
+            prepare(nystrom, run, &moment.place, &head, h, &work);
+    }
+    if (nystrom->landmarks.spread)
+        refresh(nystrom, run, &moment, state, &work);
+    for (size_t h = 0; moment.place.closes && h < heads; h++) {
+        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        close_segment(nystrom, run, &moment, &head, h, &work);
+    }
+    if (!nystrom->landmarks.spread)
+        refresh(nystrom, run, &moment, state, &work);
+    if (output != NULL && !read_on_the_way)
+        read_heads(nystrom, run, &moment, state, output, &work);
 }

@@ -1,35 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The public functions. A plan is a raw attention or an encoder; a state is a header and the block of the one or the
- * other. */
-#include <assert.h>
+/* Plans: their making, and what they say of themselves. */
+#include "plan.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "attention.h"
-#include "attn/attn.h"
-#include "denormals.h"
-#include "encoder.h"
 #include "hash.h"
+#include "options.h"
 #include "reason.h"
 
-struct attn_plan {
-    struct attn_attention *attention; /* one of the two is NULL */
-    struct attn_encoder *encoder;
-    struct attn_info info;
-};
-
-struct attn_state {
-    uint64_t applied;
-    unsigned char pad[ATTN_ALIGN - sizeof(uint64_t)]; /* the block starts aligned, behind the header */
-};
-
-_Static_assert(sizeof(struct attn_state) == ATTN_ALIGN, "the header keeps the block aligned");
-
-static void *block_of(struct attn_state *state)
-{
-    return state + 1;
-}
-
+/* Every option but the variant, which info and saved states tell of beside it, as they do for a model. */
 static uint64_t hash_options(const struct attn_options *options)
 {
     const uint32_t fields[] = {
@@ -61,13 +41,13 @@ static void describe(const struct attn_attention *attention, struct attn_info *i
         .state_bytes = attn_attention_state_bytes(attention),
         .scratch_bytes = attn_attention_scratch_bytes(attention),
         .hash = hash_options(options),
+        .variant = attn_attention_kernels(attention)->variant,
+        .output_rows = options->retroactive ? options->window : 1,
     };
 }
 
-/* Makes *plan of one of the two parts, the other being NULL. The part is owned from here on, also when this
- * fails. */
-static int make(struct attn_plan **plan, struct attn_attention *attention, struct attn_encoder *encoder,
-                struct attn_reason *why)
+int attn_plan_make(struct attn_plan **plan, struct attn_attention *attention, struct attn_encoder *encoder,
+                   struct attn_reason *why)
 {
     struct attn_plan *made = calloc(1, sizeof(*made));
     if (made == NULL) {
@@ -81,6 +61,9 @@ static int make(struct attn_plan **plan, struct attn_attention *attention, struc
         describe(attention, &made->info);
     else
         attn_encoder_info(encoder, &made->info);
+    made->kernels = attn_kernels_of(made->info.variant);
+    made->info.size = sizeof(made->info);
+    made->info.saved_bytes = attn_saved_bytes(made->info.state_bytes);
     made->info.state_bytes += sizeof(struct attn_state);
     *plan = made;
     return 0;
@@ -88,16 +71,12 @@ static int make(struct attn_plan **plan, struct attn_attention *attention, struc
 
 int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, struct attn_reason *why)
 {
+    struct attn_options own;
     struct attn_attention *attention = NULL;
-    int error = attn_attention_new(&attention, options, why);
-    return error != 0 ? error : make(plan, attention, NULL, why);
-}
-
-int attn_plan_parse(struct attn_plan **plan, const void *bytes, size_t n_bytes, struct attn_reason *why)
-{
-    struct attn_encoder *encoder = NULL;
-    int error = attn_encoder_parse(&encoder, bytes, n_bytes, why);
-    return error != 0 ? error : make(plan, NULL, encoder, why);
+    int error = attn_options_take(&own, options, why);
+    if (error == 0)
+        error = attn_attention_new(&attention, &own, why);
+    return error != 0 ? error : attn_plan_make(plan, attention, NULL, why);
 }
 
 void attn_plan_free(struct attn_plan *plan)
@@ -109,63 +88,19 @@ void attn_plan_free(struct attn_plan *plan)
     free(plan);
 }
 
-void attn_plan_info(const struct attn_plan *plan, struct attn_info *info)
+int attn_plan_info(const struct attn_plan *plan, struct attn_info *info)
 {
+    if (info->size != sizeof(*info))
+        return ATTN_E_OPTIONS;
     *info = plan->info;
+    return 0;
 }
 
 uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind)
 {
     if (plan->encoder != NULL)
         return attn_encoder_output_dim(plan->encoder, kind);
-    return kind == ATTN_SCORES ? plan->info.model_dim : 0;
-}
-
-struct attn_state *attn_init(const struct attn_plan *plan, void *memory)
-{
-    struct attn_state *state = memory;
-    assert((uintptr_t)memory % ATTN_ALIGN == 0);
-    memset(state, 0, sizeof(*state));
-    attn_reset(plan, state);
-    return state;
-}
-
-void attn_reset(const struct attn_plan *plan, struct attn_state *state)
-{
-    state->applied = 0;
-    if (plan->attention != NULL)
-        attn_attention_reset(plan->attention, block_of(state));
-    else
-        attn_encoder_reset(plan->encoder, block_of(state));
-}
-
-uint64_t attn_applied(const struct attn_state *state)
-{
-    return state->applied;
-}
-
-/* The computation of a frame, in the mode in which denormals are 0. */
-static void step(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
-                 float *output, void *scratch)
-{
-    uint64_t mode = attn_denormals_flush();
-    if (plan->attention != NULL)
-        attn_attention_step(plan->attention, block_of(state), state->applied, frame, output, scratch);
-    else
-        attn_encoder_step(plan->encoder, block_of(state), state->applied, frame, kind, output, scratch);
-    attn_denormals_restore(mode);
-}
-
-int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
-              float *output, void *scratch)
-{
-    if (attn_first_not_finite(frame, plan->info.input_dim) < plan->info.input_dim)
-        return ATTN_E_FRAME;
-    if (output != NULL && attn_output_dim(plan, kind) == 0)
-        return ATTN_E_OPTIONS;
-    step(plan, state, frame, kind, output, scratch);
-    state->applied++;
-    return 0;
+    return kind == ATTN_SCORES ? plan->info.output_rows * plan->info.model_dim : 0;
 }
 
 int attn_batch(const struct attn_plan *plan, const float *frames, size_t n_frames, float *output)

@@ -2,7 +2,6 @@
 #include "reason.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 /* Bytes of the UTF-8 character that begins here, or 0 where none does, or one that controls a terminal. */
@@ -35,4 +34,16 @@ int attn_refuse(struct attn_reason *why, int error, const char *format, ...)
         at += n_bytes;
     }
     return error;
+}
+
+bool attn_reason_printable(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at != '\0') {
+        size_t n_bytes = character_bytes(at);
+        if (n_bytes == 0)
+            return false;
+        at += n_bytes;
+    }
+    return true;
 }

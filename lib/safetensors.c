@@ -146,19 +146,6 @@ static int check_cover(const struct reader *reader, const struct attn_safetensor
     return 0;
 }
 
-/* NaN and infinities are the floats whose exponent bits are all ones. */
-static int check_finite(const struct attn_tensor *tensor, struct attn_reason *why)
-{
-    for (size_t i = 0; i < tensor->n_values; i++) {
-        uint32_t bits;
-        memcpy(&bits, tensor->values + i * sizeof(bits), sizeof(bits));
-        if ((bits & 0x7f800000u) == 0x7f800000u)
-            return attn_refuse(why, ATTN_E_MODEL, "tensor %s: value %zu, at offset %zu, is NaN or infinite",
-                               tensor->name, i, tensor->offset + i * sizeof(bits));
-    }
-    return 0;
-}
-
 static int read_tensors(const struct reader *reader, struct attn_safetensors *file)
 {
     size_t n_members = json_object_size(file->header);
@@ -178,7 +165,7 @@ static int read_tensors(const struct reader *reader, struct attn_safetensors *fi
     qsort(file->tensors, file->n_tensors, sizeof(*file->tensors), by_offset);
     int error = check_cover(reader, file);
     for (size_t i = 0; error == 0 && i < file->n_tensors; i++)
-        error = check_finite(&file->tensors[i], reader->why);
+        error = attn_tensor_check_finite(&file->tensors[i], reader->why);
     return error;
 }
 
@@ -222,12 +209,4 @@ void attn_safetensors_done(struct attn_safetensors *file)
     json_decref(file->header);
     free(file->tensors);
     memset(file, 0, sizeof(*file));
-}
-
-const struct attn_tensor *attn_safetensors_find(const struct attn_safetensors *file, const char *name)
-{
-    for (size_t i = 0; i < file->n_tensors; i++)
-        if (strcmp(file->tensors[i].name, name) == 0)
-            return &file->tensors[i];
-    return NULL;
 }

@@ -42,6 +42,12 @@ static inline size_t attn_segments_next(const struct attn_segments *segments, si
     return segment + 1 == segments->count ? 0 : segment + 1;
 }
 
+/* The segment before this one in the circle of slots. */
+static inline size_t attn_segments_before(const struct attn_segments *segments, size_t segment)
+{
+    return segment == 0 ? segments->count - 1 : segment - 1;
+}
+
 /* The segment that a slot lies in. */
 static inline size_t attn_segments_of(const struct attn_segments *segments, size_t slot)
 {

@@ -127,14 +127,14 @@ ATTNC_API const char *attnc_server(const struct attnc_client *client);
 /** A raw attention instead of a model: method, sizes and options as attnd-model(7) names them. NULL and 0 are the
  * daemon's defaults. Only read during attnc_open. */
 struct attnc_attention {
-    size_t size;                 /**< sizeof(struct attnc_attention) */
-    const char *method;          /**< "exact" or "nystrom" */
-    uint32_t heads, head_dim;    /**< H and d, floats */
-    uint32_t window, landmarks;  /**< n and m, frames */
-    const char *landmark_policy; /**< "means" or "fixed" */
-    const char *refresh;         /**< "immediate" or "spread" */
-    const char *inverse_scale;   /**< "matrix" or "heads" */
-    int retroactive;
+    size_t size;                            /**< sizeof(struct attnc_attention) */
+    const char *method;                     /**< "exact" or "nystrom" */
+    uint32_t heads, head_dim;               /**< H and d, floats */
+    uint32_t window, landmarks;             /**< n and m, frames */
+    const char *landmark_policy;            /**< "means" or "fixed" */
+    const char *refresh;                    /**< "immediate" or "spread" */
+    const char *inverse_scale;              /**< "matrix" or "heads" */
+    int retroactive;                        /**< not 0: an output is [n][H][d], a row for each frame of the window */
     const float *q_landmarks, *k_landmarks; /**< [H][m][d] each, for the policy "fixed"; else NULL */
 };
 
@@ -179,8 +179,8 @@ ATTNC_API int attnc_push(struct attnc_stream *stream, const float *frames, size_
  *  Returns 1 where something came, 0 where not. Errors: those of waiting. */
 ATTNC_API int attnc_wait(struct attnc_client *client, int timeout_ms);
 
-/** Descriptor of the connection, for a poll of one's own: POLLIN, then attnc_wait. It stays the client's. After any other
- *  function call attnc_wait(client, 0) first: that function may have read more than it told. */
+/** Descriptor of the connection, for a poll of one's own: POLLIN, then attnc_wait. It stays the client's. After any
+ * other function call attnc_wait(client, 0) first: that function may have read more than it told. */
 ATTNC_API int attnc_descriptor(const struct attnc_client *client);
 
 /** Waits until every frame pushed is settled, its outputs told. The stream goes on. */

@@ -39,12 +39,11 @@ static bool is_text(const uint8_t *bytes, size_t n)
 
 static int refuse_npy(const struct input *input, struct problem *problem)
 {
-    return problem_set(problem, "%s is a .npy file: give features with -f npy, or in a file whose name ends in .npy",
-                       input->name);
+    return problem_set(problem, "%s is a .npy file: to take features from it give -f npy", input->name);
 }
 
-/* The first bytes of the input, at most n_most, and the kind of file that they begin, or NULL. Returns how many there are,
- * or -1: an input without any is a problem of its own. */
+/* The first bytes of the input, at most n_most, and the kind of file that they begin, or NULL. Returns how many there
+ * are, or -1: an input without any is a problem of its own. */
 static ssize_t look(struct input *input, size_t n_most, const uint8_t **bytes, const char **kind,
                     struct problem *problem)
 {
@@ -64,6 +63,8 @@ int audio_probe_raw(struct input *input, enum pcm_format format, struct problem 
 
     if (look(input, 6, &bytes, &kind, problem) < 0)
         return -1;
+    if (kind == NPY)
+        return refuse_npy(input, problem);
     if (kind != NULL)
         return problem_set(problem, "%s: these bytes are %s, and would be noise if taken for %s: leave out -f",
                            input->name, kind, pcm_name(format));
@@ -97,6 +98,8 @@ int audio_probe_refuse_pipe(struct input *input, struct problem *problem)
 
     if (n < 0)
         return -1;
+    if (kind == NPY)
+        return refuse_npy(input, problem);
     if (kind != NULL)
         return problem_set(
             problem,

@@ -101,18 +101,32 @@ static void remove_folder(struct private_daemon *daemon)
     daemon->folder[0] = '\0';
 }
 
+/* A private daemon waits for its only client for as long as that waits for whoever reads its output: a pipe into a
+ * pager, say. Others end such a client, for the sake of the rest. */
+static int write_config(const struct private_daemon *daemon)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/attnd.conf", daemon->folder);
+    FILE *file = fopen(path, "wxe");
+    if (!file)
+        return -1;
+    fprintf(file, "[timeouts]\nsend_ms = 86400000\n");
+    return fclose(file);
+}
+
 /* What the child does: becomes the daemon, or says on its log why it cannot. */
 static void become(struct private_daemon *daemon, int lifeline, const char *model_file)
 {
-    char socket[PATH_BYTES], number[16], program[PATH_BYTES], models[PATH_BYTES];
+    char config[PATH_BYTES], socket[PATH_BYTES], number[16], program[PATH_BYTES], models[PATH_BYTES];
     const char *path = find_daemon(program), *folder = model_file ? NULL : find_models(models);
+    snprintf(config, sizeof(config), "%s/attnd.conf", daemon->folder);
     snprintf(socket, sizeof(socket), "%s/attnd.sock", daemon->folder);
     snprintf(number, sizeof(number), "%d", lifeline);
     /* The folder of its socket holds no models: with it, none but the file is served. */
     const char *arguments[] = {
         path,
         "--config",
-        "/dev/null",
+        config,
         "--socket",
         socket,
         "--until-eof",
@@ -184,7 +198,7 @@ static int start(struct private_daemon *daemon, const char *model_file, struct p
         return -1;
     snprintf(path, sizeof(path), "%s/log", daemon->folder);
     daemon->log = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-    if (daemon->log < 0 || pipe(ends) < 0)
+    if (daemon->log < 0 || write_config(daemon) != 0 || pipe(ends) < 0)
         return problem_set(problem, "a private daemon cannot be started: %s", strerror(errno));
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     daemon->lifeline = ends[1];

@@ -35,7 +35,7 @@ static size_t extract(FILE *manual, FILE *program)
 
 static void run_one_frame(const struct attn_plan *plan)
 {
-    struct attn_info info;
+    struct attn_info info = {.size = sizeof(info)};
     attn_plan_info(plan, &info);
     ck_assert_uint_eq(info.input_dim, 128);
     ck_assert_uint_eq(info.layers, 2);
@@ -71,7 +71,7 @@ START_TEST(the_example_of_the_manual_makes_a_model)
     ck_assert_msg(system(command) == 0, "this failed: %s", command);
     struct attn_plan *plan;
     struct attn_reason why = {""};
-    int error = attn_plan_load(&plan, model_path, &why);
+    int error = attn_plan_load(&plan, model_path, NULL, &why);
     unlink(program_path);
     unlink(model_path);
     rmdir(folder);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The formulas of continual attention in float64, recomputed from the frames at every position: slow and plain.
 
-Arrays of frames are [T, 3, H, d]: q, k and v of each head. Sources: Continual Transformers (arXiv 2201.06268), Continual Low-Rank
-Scaled Dot-product Attention (arXiv 2412.03214), Nystromformer (arXiv 2102.03902).
+Arrays of frames are [T, 3, H, d]: q, k and v of each head at the positions start, start + 1, ...; start is 0, or where the replay of a
+stream begins: then no window holds a frame before it, and the segments that began before it never close. Landmarks are None for means
+of segments, or fixed ones [2, H, m, d], q then k. Sources: Continual Transformers (arXiv 2201.06268), Continual Low-Rank Scaled
+Dot-product Attention (arXiv 2412.03214), Nystromformer (arXiv 2102.03902).
 """
 import numpy as np
 
@@ -13,9 +15,14 @@ def softmax(logits):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
+def logits(q, k):
+    """q [H, r, d], k [H, w, d] -> [H, r, w]"""
+    return q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1])
+
+
 def attend(q, k, v):
     """q [H, r, d], k and v [H, w, d] -> [H, r, d]"""
-    return softmax(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1])) @ v
+    return softmax(logits(q, k)) @ v
 
 
 def segment_lengths(n, m):
@@ -37,51 +44,86 @@ def inverse(gamma, scale="matrix"):
     return z
 
 
+def closed_segments(t, n, m, refresh="immediate", start=0):
+    """The segments whose landmarks count at position t, oldest first, as (first position, one past the last)."""
+    ends = np.cumsum(segment_lengths(n, m))
+    begins = ends - segment_lengths(n, m)
+    laps = range(max(0, t // n - 2), t // n + 1)
+    closed = [(lap * n + a, lap * n + b) for lap in laps for a, b in zip(begins, ends)
+              if lap * n + a >= start and lap * n + b <= t + 1]
+    return (closed if refresh == "immediate" else closed[:-1])[-m:]
+
+
+class Landmarks:
+    """Those that count at a position, [H, c, d] each, and g of them, [H, c, c]; c = 0: attention is exact."""
+
+    def __init__(self, q, k, n, m, scale, landmarks, refresh, start):
+        self.q, self.k, self.n, self.m, self.scale, self.refresh, self.start = q, k, n, m, scale, refresh, start
+        self.of_means = landmarks is None
+        self.segments = []
+        if not self.of_means:
+            self.take(*np.float64(landmarks))
+
+    def take(self, q_landmarks, k_landmarks):
+        self.q_landmarks, self.k_landmarks = q_landmarks, k_landmarks
+        self.g = inverse(softmax(logits(q_landmarks, k_landmarks)), self.scale)
+
+    def move(self, t):
+        """Makes them those of position t; returns how many there are."""
+        if not self.of_means:
+            return self.m
+        if self.m >= self.n:
+            return 0
+        segments = closed_segments(t, self.n, self.m, self.refresh, self.start)
+        if segments and segments != self.segments:
+            places = [slice(a - self.start, b - self.start) for a, b in segments]
+            self.take(*(np.stack([x[:, place].mean(axis=1) for place in places], axis=1) for x in (self.q, self.k)))
+        self.segments = segments
+        return len(segments)
+
+
 def exact(frames, n):
     """[T, 3, H, d] -> [T, H, d]"""
     q, k, v = np.float64(frames).transpose(1, 2, 0, 3)
     output = np.empty_like(q)
-    for t in range(q.shape[1]):
-        window = slice(max(0, t - n + 1), t + 1)
-        output[:, t] = attend(q[:, t:t + 1], k[:, window], v[:, window])[:, 0]
+    for row in range(q.shape[1]):
+        window = slice(max(0, row - n + 1), row + 1)
+        output[:, row] = attend(q[:, row:row + 1], k[:, window], v[:, window])[:, 0]
     return output.transpose(1, 0, 2)
 
 
-def closed_segments(t, n, m):
-    """The newest min(m, closed so far) closed segments at position t, oldest first, as slices of positions."""
-    ends = np.cumsum(segment_lengths(n, m))
-    starts = ends - segment_lengths(n, m)
-    laps = range(max(0, t // n - 1), t // n + 1)
-    closed = [slice(lap * n + a, lap * n + b) for lap in laps for a, b in zip(starts, ends) if lap * n + b <= t + 1]
-    return closed[-m:]
-
-
-def nystrom(frames, n, m, scale="matrix", landmarks=None):
-    """[T, 3, H, d] -> [T, H, d]; landmarks: None for means of segments, or fixed ones [2, H, m, d], q then k."""
-    if landmarks is None and m >= n:
-        return exact(frames, n)
+def nystrom(frames, n, m, scale="matrix", landmarks=None, refresh="immediate", start=0):
+    """[T, 3, H, d] -> [T, H, d]"""
     q, k, v = np.float64(frames).transpose(1, 2, 0, 3)
-    root = np.sqrt(q.shape[-1])
     output = np.empty_like(q)
-    known = None
-    for t in range(q.shape[1]):
-        window = slice(max(0, t - n + 1), t + 1)
-        closed = closed_segments(t, n, m) if landmarks is None else "fixed"
-        if not closed:
-            output[:, t] = attend(q[:, t:t + 1], k[:, window], v[:, window])[:, 0]
-            continue
-        if closed != known:
-            known = closed
-            if landmarks is None:
-                ql = np.stack([q[:, s].mean(axis=1) for s in closed], axis=1)
-                kl = np.stack([k[:, s].mean(axis=1) for s in closed], axis=1)
-            else:
-                ql, kl = np.float64(landmarks)
-            g = inverse(softmax(ql @ kl.transpose(0, 2, 1) / root), scale)
-        beta = softmax(q[:, t:t + 1] @ kl.transpose(0, 2, 1) / root)
-        delta = softmax(ql @ k[:, window].transpose(0, 2, 1) / root)
-        output[:, t] = (beta @ g @ (delta @ v[:, window]))[:, 0]
+    known = Landmarks(q, k, n, m, scale, landmarks, refresh, start)
+    for row in range(q.shape[1]):
+        window = slice(max(0, row - n + 1), row + 1)
+        if known.move(start + row):
+            beta = softmax(logits(q[:, row:row + 1], known.k_landmarks))
+            result = beta @ known.g @ attend(known.q_landmarks, k[:, window], v[:, window])
+        else:
+            result = attend(q[:, row:row + 1], k[:, window], v[:, window])
+        output[:, row] = result[:, 0]
     return output.transpose(1, 0, 2)
+
+
+def retroactive(frames, n, m=0, scale="matrix", landmarks=None, refresh="immediate", start=0):
+    """[T, 3, H, d] -> [T, n, H, d]: row r of output t is for position t - n + 1 + r, zeros where the stream has none.
+    m = 0: exact."""
+    q, k, v = np.float64(frames).transpose(1, 2, 0, 3)
+    heads, n_rows, d = q.shape
+    output = np.zeros((n_rows, n, heads, d))
+    known = Landmarks(q, k, n, m, scale, landmarks, refresh, start) if m else None
+    for row in range(n_rows):
+        window = slice(max(0, row - n + 1), row + 1)
+        if known is not None and known.move(start + row):
+            beta = softmax(logits(q[:, window], known.k_landmarks))
+            rows = beta @ known.g @ attend(known.q_landmarks, k[:, window], v[:, window])
+        else:
+            rows = attend(q[:, window], k[:, window], v[:, window])
+        output[row, n - rows.shape[1]:] = rows.transpose(1, 0, 2)
+    return output
 
 
 def batch_nystromformer(q, k, v, m):

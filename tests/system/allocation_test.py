@@ -59,6 +59,26 @@ class Allocation(unittest.TestCase):
                 self.stream_frames(client, streams, 200 if not split else 1400, 1000, split)
                 self.assertEqual(self.count() - before, 0, "pushes were split" if split else "pushes came whole")
 
+    def test_large_outputs_that_wait_for_their_client_allocate_nothing(self):
+        """The client reads nothing before all is computed that may be, from its first frames on."""
+        attention = {"method": "nystrom", "window": 120, "landmarks": 16, "heads": 4, "head_dim": 16, "refresh": "spread",
+                     "retroactive": True}
+        with self.daemon as daemon, daemon.client() as client:
+            opened = client.open(attention=attention)
+            credit = opened["credit"]
+            data = numpy.random.default_rng(4).normal(size=(5 * credit, opened["input_dim"])).astype("<f4")
+            ping = harness.pack([0, 1, "ping", {}])     # in pieces: what keeps the first of them is made now
+            client.send(ping[:9])
+            time.sleep(0.2)
+            client.send(ping[9:])
+            client.answer(1)
+            before = self.count()
+            for first in range(0, len(data), credit):
+                client.push(opened["stream"], first, data[first:first + credit])
+                time.sleep(0.3)
+                client.outputs(credit)
+            self.assertEqual(self.count() - before, 0)
+
     def test_an_idle_daemon_allocates_nothing(self):
         """For long enough that its timers have their turn: the slowest is the status, every 5 s."""
         with self.daemon as daemon, daemon.client() as client:

@@ -131,6 +131,16 @@ class NotListening(attnctl_case.Case):
         stale.close()
         self.check_private()
 
+    def test_a_private_daemon_waits_for_as_long_as_whoever_reads_the_output(self):
+        """A pager, or a pipe that stands still: `attnctl` then reads nothing, which a daemon for many ends after send_ms."""
+        with open(self.path("attnd"), "w", encoding="utf-8") as script:
+            script.write(f'#!/bin/sh\n"{harness.ATTND}" --check "$@" > "{self.path("effective")}"\nexec "{harness.ATTND}" "$@"\n')
+        os.chmod(self.path("attnd"), 0o755)
+        self.environment["ATTND"] = self.path("attnd")
+        self.check_private()
+        with open(self.path("effective"), encoding="utf-8") as file:
+            self.assertIn("send_ms = 86400000", file.read())
+
     def test_looking_needs_a_daemon_that_listens(self):
         for command in (["ping"], ["models"], ["stats"], ["info", "kitchen"]):
             out, errors = self.run_attnctl(*command, status=3)

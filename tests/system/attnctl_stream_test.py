@@ -205,6 +205,13 @@ class RefusedStream(attnctl_case.Case):
             file.write("not a recording\n" * 1000)
         self.check("notes.txt", "stream", self.path("notes.txt"))
 
+    def test_features_that_are_not_said_to_be_features(self):
+        numpy.save(self.path("features.npy"), numpy.zeros((4, attnctl_case.INPUT_DIM), "f4"))
+        with open(self.path("features.npy"), "rb") as file:
+            data = file.read()
+        self.check("give -f npy", "stream", "-", stdin=data)
+        self.check("give -f npy", "stream", "-f", "s16le", "-r", "16000", "-", stdin=data)
+
     def test_a_wav_given_as_raw_samples_would_be_noise(self):
         with open(self.path("tone.wav"), "rb") as file:
             self.check("leave out -f", "stream", "-f", "s16le", "-r", "16000", "-", stdin=file.read())

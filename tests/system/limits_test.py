@@ -10,6 +10,7 @@ import unittest
 
 import numpy
 
+import attnctl_case
 import harness
 from harness import PREFACE, Daemon, RpcError, pack
 
@@ -53,6 +54,54 @@ class Limits(unittest.TestCase):
             method, error = client.notification()
             self.assertEqual((method, error["name"]), ("error", "limit_exceeded"))
             self.assertIsNone(client.notification())
+
+    def test_outputs_of_all_the_window_have_to_fit_a_message(self):
+        attention = {"method": "exact", "window": 4095, "heads": 4, "head_dim": 16, "retroactive": True}
+        with Daemon() as daemon, daemon.client() as client:
+            opened = client.open(attention=attention)
+            self.assertEqual((opened["output_dim"], opened["credit"], opened["window"]), (4095 * 64, 2, 4095))
+            for larger in ({"window": 4096}, {"head_dim": 17}, {"window": 1 << 31}):
+                message = self.refused(client, "limit_exceeded", attention={**attention, **larger})
+                self.assertIn("of 1048576 bytes; use a smaller window", message)
+            client.open(attention={**attention, "window": 4096, "retroactive": False})
+        with Daemon(config="[limits]\nmessage_bytes = 4M\n") as daemon, daemon.client() as client:
+            opened = client.open(attention={**attention, "method": "nystrom", "landmarks": 4, "window": 16383})
+            self.assertEqual((opened["output_dim"], opened["credit"]), (16383 * 64, 2))
+            client.push(opened["stream"], 0, numpy.ones((2, 192)))
+            answers = client.outputs(2)
+            numpy.testing.assert_allclose(answers[1].reshape(16383, 64)[-3:, 0], [0, 1, 1], atol=1e-6)
+
+    def test_the_credit_of_outputs_of_all_the_window(self):
+        attention = {"method": "nystrom", "window": 120, "landmarks": 7, "heads": 4, "head_dim": 16, "retroactive": True}
+        with Daemon("--shards", "1") as daemon, daemon.client() as client:
+            opened = client.open(attention=attention)
+            self.assertEqual(opened["credit"], (1 << 20) // (4 * 120 * 64))
+            ring = opened["credit"] * 4 * 120 * 64
+            self.assertGreater(opened["state_bytes"], ring + 4 * 3 * 120 * 64)
+            self.assertLess(opened["state_bytes"], 2 * ring)
+            self.assertEqual(client.request("info", stream=opened["stream"])["output_dim"], 120 * 64)
+            frames = numpy.random.default_rng(5).normal(size=(opened["credit"] + 1, 192)).astype("<f4")
+            client.push(opened["stream"], 0, frames)
+            method, error = client.notification()
+            self.assertEqual((method, error["name"], error["frame"]), ("error", "credit_exceeded", opened["credit"]))
+            answers = client.outputs(opened["credit"])
+            client.push(opened["stream"], opened["credit"], frames[-1:])
+            answers.update(client.outputs(1))
+            client.push(opened["stream"], 1, frames[1:])        # all of the newest are kept
+            again = client.outputs(opened["credit"])
+            self.assertEqual({i: again[i].tobytes() for i in again}, {i: answers[i].tobytes() for i in answers if i > 0})
+
+    def test_what_a_stream_computes_in_counts_where_it_is_much(self):
+        """All rows of a window over landmarks: their products are far larger than the state."""
+        attention = {"method": "nystrom", "window": 200000, "landmarks": 64, "heads": 1, "head_dim": 1, "retroactive": True}
+        with Daemon(config="[limits]\nstate_bytes = 64M\n") as daemon, daemon.client() as client:
+            self.assertIn("of 67108864 are left", self.refused(client, "over_capacity", attention=attention))
+            client.open(attention={**attention, "retroactive": False})
+        with Daemon() as daemon, daemon.client() as client:
+            opened = client.open(attention=attention)
+            self.assertGreater(opened["state_bytes"], 2 * 4 * 200000 * 64)
+            client.push(opened["stream"], 0, numpy.ones((1, 3)))
+            self.assertEqual(client.outputs(1)[0][-1], 1)
 
     def test_a_response_that_fits_no_message(self):
         """Streams come in pages that fit; what has no pages is refused, and the connection goes on."""
@@ -144,6 +193,19 @@ class Limits(unittest.TestCase):
                         if method == "output"]
                 self.assertEqual(sorted(read), [(stream, number) for stream in streams for number in range(64)])
                 pushing.join()
+
+    def test_many_large_outputs_of_one_model_end_nobody_who_reads(self):
+        """Streams that are computed together may all be of one client, whose outbox is small."""
+        n_streams, labels = 64, [f"l{i}" for i in range(2000)]
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        attnctl_case.write_model(os.path.join(folder, "many.safetensors"), frontend=None, input_dim=8, labels=labels)
+        config = "[limits]\nmessage_bytes = 32K\nunsent_bytes = 4096\n"
+        with Daemon("--shards", "1", "--models", folder, config=config) as daemon, daemon.client() as client:
+            streams = [client.open(model="many", output=("scores", "embedding")[i == 0])["stream"] for i in range(n_streams)]
+            frames = harness.frames_bytes(numpy.ones((8, 8)))
+            client.send(b"".join(pack([2, "push", [stream, 0, frames]]) for stream in streams))
+            told = [client.notification() for _ in range(8 * n_streams)]
+            self.assertEqual({method for method, _ in told}, {"output"})
 
     def test_a_client_that_reads_nothing_is_told_slow_consumer_and_closed(self):
         config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\n"

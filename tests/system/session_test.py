@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What a client and the daemon say to each other: every request, and the order of frames."""
+import itertools
+import os
+import sys
 import unittest
 
 import numpy
 
 import harness
 from harness import Daemon, RpcError, pack
+
+sys.path.insert(0, os.path.join(harness.SRCDIR, "tests/golden"))
+import reference  # noqa: E402  (of the golden tests' folder)
 
 
 def frames(count, width=6, seed=0):
@@ -204,6 +210,21 @@ class Session(unittest.TestCase):
         for extra in ({"late": "drop-oldest", "deadline_ms": 5}, {"rate": 10.0},
                       {"first_frame": 0, "position": 0, "answer_from": 4}):
             self.fails("not_supported", "open", attention=attention, **extra)
+
+    def test_an_attention_with_every_option_is_that_of_the_formulas(self):
+        n, m, count = 13, 3, 40
+        random = numpy.random.default_rng(8)
+        sent, landmarks = (random.standard_normal(shape).astype("<f4") for shape in ((count, 3, 2, 4), (2, 2, m, 4)))
+        fixed = {"landmark_policy": "fixed", "q_landmarks": landmarks[0].tobytes(), "k_landmarks": landmarks[1].tobytes()}
+        for policy, refresh, scale in itertools.product(({}, fixed), ("immediate", "spread"), ("matrix", "heads")):
+            opened = self.client.open_attention(method="nystrom", window=n, landmarks=m, heads=2, head_dim=4, refresh=refresh,
+                                                inverse_scale=scale, retroactive=True, **policy)
+            expected = reference.retroactive(sent, n, m, scale, landmarks if policy else None, refresh)
+            self.client.push(opened["stream"], 0, sent)
+            answers = self.client.outputs(count)
+            received = numpy.array([answers[i] for i in range(count)]).reshape(expected.shape)
+            numpy.testing.assert_allclose(received, expected, atol=1e-5)
+            self.assertEqual((opened["output_dim"], opened["warming_frames"]), (n * 2 * 4, n - 1))
 
     def test_a_name_is_unique_and_free_again_after_close(self):
         self.client.open_attention(name="camera")

@@ -41,6 +41,13 @@ static void put(uint64_t number, float x)
     stream_put(stream, number, unaligned + 1, 1000 + number, (struct attnp_time){.n_bytes = 0});
 }
 
+static struct answer *step(void)
+{
+    struct answer *answer;
+    stream_step(&stream, 1, &answer, scratch);
+    return answer;
+}
+
 static float first_float(const struct answer *answer)
 {
     float x;
@@ -54,7 +61,7 @@ START_TEST(frames_are_answered_in_order_with_their_position)
         put(number, 7);
     for (uint64_t number = 0; number < 3; number++) {
         ck_assert_uint_eq(stream_arrived_us(stream), 1000 + number);
-        const struct answer *answer = stream_step(stream, scratch);
+        const struct answer *answer = step();
         ck_assert_uint_eq(answer->number, number);
         ck_assert_uint_eq(answer->position, number);
         ck_assert_int_eq(answer->warming, number < 2);
@@ -69,7 +76,7 @@ START_TEST(answers_stay_until_credit_newer_ones_came)
     float kept[3 * CREDIT];
     for (uint64_t number = 0; number < 3 * CREDIT; number++) {
         put(number, (float)number);
-        kept[number] = first_float(stream_step(stream, scratch));
+        kept[number] = first_float(step());
         for (uint64_t old = number < CREDIT ? 0 : number - CREDIT + 1; old <= number; old++) {
             const struct answer *answer = stream_answer(stream, old);
             ck_assert_uint_eq(answer->number, old);
@@ -84,12 +91,12 @@ START_TEST(a_refused_frame_keeps_its_number_and_takes_no_position)
     put(0, 1);
     put(1, NAN);
     put(2, 1);
-    stream_step(stream, scratch);
-    const struct answer *refused = stream_step(stream, scratch);
+    step();
+    const struct answer *refused = step();
     ck_assert_int_eq(refused->kind, ANSWER_BAD_FRAME);
     ck_assert_uint_eq(refused->number, 1);
     ck_assert_uint_eq(refused->bad_index, 2 * WIDTH);
-    const struct answer *next = stream_step(stream, scratch);
+    const struct answer *next = step();
     ck_assert_uint_eq(next->number, 2);
     ck_assert_uint_eq(next->position, 1);
     ck_assert_int_eq(stream_answer(stream, 1)->kind, ANSWER_BAD_FRAME);
@@ -99,13 +106,49 @@ END_TEST
 START_TEST(reset_starts_positions_again_and_leaves_numbers_and_waiting_frames)
 {
     put(0, 5);
-    stream_step(stream, scratch);
+    step();
     put(1, 9);
     stream_reset(stream);
-    const struct answer *answer = stream_step(stream, scratch);
+    const struct answer *answer = step();
     ck_assert_uint_eq(answer->number, 1);
     ck_assert_uint_eq(answer->position, 0);
     ck_assert_float_eq_tol(first_float(answer), 9, 1e-5f);
+}
+END_TEST
+
+START_TEST(a_stream_that_computes_in_much_brings_its_own)
+{
+    const struct attnp_attention attention = {.method = ATTNP_METHOD_NYSTROM,
+                                              .window = 20000,
+                                              .landmarks = 16,
+                                              .heads = 1,
+                                              .head_dim = 1,
+                                              .retroactive = true};
+    const float frame[3] = {0.5f, 0.5f, 4};
+    const struct plan_facts *facts;
+    struct attnp_error error;
+    struct answer *answer;
+    struct plan *plan;
+    ck_assert_uint_eq(plan_facts(stream->plan)->own_scratch_bytes, 0);
+    ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
+    facts = plan_facts(plan);
+    ck_assert_uint_eq(facts->scratch_bytes, 0);
+    ck_assert_uint_gt(facts->own_scratch_bytes, 1 << 20);
+
+    struct stream *large = stream_new(plan, plan, ATTNP_OUTPUT_SCORES, CREDIT);
+    ck_assert_uint_gt(large->card.bytes,
+                      facts->state_bytes + facts->own_scratch_bytes + CREDIT * 20000 * sizeof(float));
+    ck_assert_int_eq(stream_start(large), 0);
+    for (uint64_t number = 0; number < 3 * CREDIT; number++) {
+        ck_assert_int_eq(attnp_sequence_frame(&large->sequence, number), ATTNP_TAKE);
+        stream_put(large, number, (const uint8_t *)frame, 0, (struct attnp_time){.n_bytes = 0});
+        stream_step(&large, 1, &answer, NULL);
+    }
+    const float *rows = (const float *)(const void *)stream_output(large, answer);
+    ck_assert_float_eq(rows[20000 - 3 * CREDIT - 1], 0);
+    for (size_t r = 20000 - 3 * CREDIT; r < 20000; r++)
+        ck_assert_float_eq_tol(rows[r], 4, 1e-4f);
+    stream_free(large);
 }
 END_TEST
 
@@ -128,6 +171,7 @@ static Suite *stream_suite(void)
     tcase_add_test(tests, answers_stay_until_credit_newer_ones_came);
     tcase_add_test(tests, a_refused_frame_keeps_its_number_and_takes_no_position);
     tcase_add_test(tests, reset_starts_positions_again_and_leaves_numbers_and_waiting_frames);
+    tcase_add_test(tests, a_stream_that_computes_in_much_brings_its_own);
     tcase_add_test(tests, lag_buckets_cover_every_value_in_order);
     suite_add_tcase(suite, tests);
     return suite;

@@ -108,11 +108,12 @@ void draft_add_block(struct draft *draft, const char *layer)
     char text[256];
     snprintf(text, sizeof(text), "}, %s], \"labels\"", layer);
     draft_replace(draft, "}], \"labels\"", text);
+    draft->n_blocks++;
     for (size_t i = 0, n = draft->n_tensors; i < n; i++) {
         const struct draft_tensor *first = &draft->tensors[i];
         if (strncmp(first->name, "blocks.0.", 9) != 0)
             continue;
-        snprintf(text, sizeof(text), "blocks.1.%s", first->name + 9);
+        snprintf(text, sizeof(text), "blocks.%zu.%s", draft->n_blocks, first->name + 9);
         uint64_t shape[5] = {0};
         memcpy(shape, first->shape, first->rank * sizeof(shape[0]));
         draft_add(draft, text, shape);

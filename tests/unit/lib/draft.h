@@ -7,7 +7,7 @@
 
 #include "attn/attn.h"
 
-#define DRAFT_TENSORS 48
+#define DRAFT_TENSORS 64
 
 struct draft_tensor {
     char name[160];
@@ -18,6 +18,7 @@ struct draft_tensor {
 
 struct draft {
     char configuration[2048];
+    size_t n_blocks; /* beside block 0 */
     size_t n_tensors;
     struct draft_tensor tensors[DRAFT_TENSORS];
 };
@@ -32,7 +33,7 @@ struct draft_file {
 void draft_init(struct draft *draft);
 void draft_done(struct draft *draft);
 
-/* Adds the tensors of block 1, which are those of block 0, and a layer to the configuration. */
+/* Adds the tensors of one more block, which are those of block 0 so far, and a layer to the configuration. */
 void draft_add_block(struct draft *draft, const char *layer);
 
 /* Replaces text in the configuration, which must be there. */

@@ -23,7 +23,14 @@ void stream_open(struct stream *stream, const struct attn_options *options)
 {
     struct attn_reason why = {""};
     ck_assert_msg(attn_plan_new(&stream->plan, options, &why) == 0, "%s", why.text);
-    attn_plan_info(stream->plan, &stream->info);
+    stream_start(stream);
+}
+
+void stream_start(struct stream *stream)
+{
+    stream->info = (struct attn_info){.size = sizeof(stream->info)};
+    ck_assert_int_eq(attn_plan_info(stream->plan, &stream->info), 0);
+    stream->output_dim = attn_output_dim(stream->plan, ATTN_SCORES);
     void *memory = aligned_alloc(ATTN_ALIGN, stream->info.state_bytes);
     stream->scratch = aligned_alloc(ATTN_ALIGN, stream->info.scratch_bytes);
     ck_assert(memory != NULL && stream->scratch != NULL);

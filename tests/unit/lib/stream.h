@@ -12,12 +12,16 @@ struct stream {
     struct attn_info info;
     struct attn_state *state;
     void *scratch;
+    size_t output_dim; /* floats */
 };
 
 struct attn_options exact_options(uint32_t heads, uint32_t head_dim, uint32_t window);
 struct attn_options nystrom_options(uint32_t heads, uint32_t head_dim, uint32_t window, uint32_t landmarks);
 
 void stream_open(struct stream *stream, const struct attn_options *options);
+
+/* The same where the plan is there; it is the stream's from here on. */
+void stream_start(struct stream *stream);
 void stream_close(struct stream *stream);
 
 /* Fails the test where the frame is refused. */

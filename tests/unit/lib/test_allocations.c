@@ -65,16 +65,22 @@ static void push_two_windows(const struct attn_options *options)
     stream_open(&stream, options);
     ck_assert_uint_gt(calls, before); /* the counter counts */
     size_t model_dim = stream.info.model_dim, n_frames = 2 * (size_t)options->window + 1;
-    float *frames = noise(1, n_frames * 3 * model_dim, 1), *output = malloc(model_dim * sizeof(float));
+    float *frames = noise(1, n_frames * 3 * model_dim, 1), *output = malloc(stream.output_dim * sizeof(float));
+    unsigned char *blob = malloc(stream.info.saved_bytes);
     before = calls;
     for (size_t t = 0; t < n_frames; t++)
         attn_push(stream.plan, stream.state, frames + t * 3 * model_dim, ATTN_SCORES, t % 5 == 4 ? NULL : output,
                   stream.scratch);
+    struct attn_frame frame = {.state = stream.state, .frame = frames, .output = output, .kind = ATTN_SCORES};
+    attn_push_batch(stream.plan, &frame, 1, stream.scratch);
+    attn_save(stream.plan, stream.state, blob);
+    attn_load(stream.plan, stream.state, &stream.state, blob, stream.info.saved_bytes, NULL);
     attn_reset(stream.plan, stream.state);
     ck_assert_uint_eq(calls, before);
     stream_close(&stream);
     free(frames);
     free(output);
+    free(blob);
 }
 
 START_TEST(pushing_allocates_nothing)
@@ -87,6 +93,11 @@ START_TEST(pushing_allocates_nothing)
     options = nystrom_options(2, 8, 30, 16);
     options.landmark_policy = ATTN_LANDMARKS_FIXED;
     options.q_landmarks = options.k_landmarks = landmarks;
+    push_two_windows(&options);
+    options = nystrom_options(2, 8, 30, 7);
+    options.refresh = ATTN_REFRESH_SPREAD;
+    push_two_windows(&options);
+    options.retroactive = 1;
     push_two_windows(&options);
     free(landmarks);
 }

@@ -2,8 +2,10 @@
 /* What holds of every step, whatever the model. That the numbers are right: tests/golden/encoder_vectors.c. */
 #include "draft.h"
 #include "lib/encoder.h"
+#include "lib/model_file.h"
 #include "tests/unit/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SHAPE(...) ((const uint64_t[]){__VA_ARGS__, 0})
@@ -53,20 +55,41 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 
 /* Models that between them take every branch of a step. */
 static const struct {
-    const char *layer, *norm, *tap, *activation, *head, *second;
+    const char *window, *layer, *norm, *tap, *activation, *head, *second, *third;
 } kinds[] = {
-    {"\"method\": \"exact\"", "post", "newest", "gelu", "softmax", NULL},
-    {"\"method\": \"exact\"", "pre", "oldest", "relu", "sigmoid", NULL},
-    {"\"method\": \"nystrom\", \"landmarks\": 2", "post", "oldest", "gelu", "identity", NULL},
-    {"\"method\": \"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", "pre", "newest", "gelu", "softmax",
+    {"3", "\"method\": \"exact\"", "post", "newest", "gelu", "softmax", NULL, NULL},
+    {"3", "\"method\": \"exact\"", "pre", "oldest", "relu", "sigmoid", NULL, NULL},
+    {"3", "\"method\": \"nystrom\", \"landmarks\": 2", "post", "oldest", "gelu", "identity", NULL, NULL},
+    {"5", "\"method\": \"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", "pre", "newest", "gelu", "softmax",
+     NULL, NULL},
+    {"3", "\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "post", "newest", "gelu",
+     "softmax", NULL, NULL},
+    {"5", "\"method\": \"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"", "post", "oldest", "gelu", "softmax",
+     NULL, NULL},
+    {"3", "\"method\": \"exact\"", "pre", "oldest", "gelu", "softmax", "{\"method\": \"nystrom\", \"landmarks\": 2}",
      NULL},
-    {"\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", "post", "newest", "gelu", "softmax",
-     NULL},
-    {"\"method\": \"exact\"", "pre", "oldest", "gelu", "softmax", "{\"method\": \"nystrom\", \"landmarks\": 2}"},
+    {"4", "\"method\": \"nystrom\", \"landmarks\": 3, \"refresh\": \"spread\"", "post", "oldest", "relu", "softmax",
+     "{\"method\": \"exact\"}", "{\"method\": \"nystrom\", \"landmarks\": 2}"},
+    {"4", "\"method\": \"exact\", \"retroactive\": true", "post", "newest", "gelu", "softmax",
+     "{\"method\": \"exact\"}", NULL},
+    {"5", "\"method\": \"nystrom\", \"landmarks\": 2, \"retroactive\": true, \"head_merge\": \"raw\"", "pre", "oldest",
+     "relu", "softmax", "{\"method\": \"nystrom\", \"landmarks\": 2}", NULL},
+    {"5", "\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\", \"retroactive\": true", "post",
+     "oldest", "gelu", "sigmoid",
+     "{\"method\": \"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\", \"inverse_scale\": \"heads\"}", NULL},
+    {"5", "\"method\": \"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\", \"retroactive\": true", "pre", "newest",
+     "gelu", "softmax", "{\"method\": \"nystrom\", \"landmarks\": 3}", NULL},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static struct attn_encoder *make(size_t kind)
+static void write_window(struct draft *draft, const char *window)
+{
+    char text[40];
+    snprintf(text, sizeof(text), "\"window\": %s,", window);
+    draft_replace(draft, "\"window\": 3,", text);
+}
+
+static struct attn_encoder *make_variant(size_t kind, enum attn_variant variant)
 {
     struct draft draft;
     draft_init(&draft);
@@ -75,26 +98,36 @@ static struct attn_encoder *make(size_t kind)
     draft_replace(&draft, "newest", kinds[kind].tap);
     draft_replace(&draft, "gelu", kinds[kind].activation);
     draft_replace(&draft, "softmax", kinds[kind].head);
+    write_window(&draft, kinds[kind].window);
     if (strstr(kinds[kind].layer, "fixed") != NULL) {
         draft_add(&draft, "blocks.0.q_landmarks", SHAPE(2, 2, 2));
         draft_add(&draft, "blocks.0.k_landmarks", SHAPE(2, 2, 2));
     }
     if (kinds[kind].second != NULL)
         draft_add_block(&draft, kinds[kind].second);
+    if (kinds[kind].third != NULL)
+        draft_add_block(&draft, kinds[kind].third);
     struct draft_file file = draft_write(&draft);
     struct attn_encoder *encoder;
     struct attn_reason why = {""};
-    ck_assert_msg(attn_encoder_parse(&encoder, file.bytes, file.n_bytes, &why) == 0, "refused: %s", why.text);
+    ck_assert_msg(attn_model_file_parse(&encoder, file.bytes, file.n_bytes, variant, &why) == 0, "refused: %s",
+                  why.text);
     free(file.bytes);
     draft_done(&draft);
     return encoder;
+}
+
+static struct attn_encoder *make(size_t kind)
+{
+    return make_variant(kind, ATTN_VARIANT_BEST);
 }
 
 struct stream {
     const struct attn_encoder *encoder;
     void *state, *scratch;
     size_t state_bytes, scratch_bytes;
-    uint64_t t;
+    struct attn_when when;
+    struct attn_work work; /* of the newest frame */
 };
 
 static struct stream open_stream(const struct attn_encoder *encoder)
@@ -117,12 +150,26 @@ static void close_stream(struct stream *stream)
 }
 
 /* Frame number i of an endless sequence. */
+static void write_frame(float frame[3], uint32_t i)
+{
+    for (uint32_t k = 0; k < 3; k++)
+        frame[k] = (float)((i * 3 + k) * 2654435761u >> 8) / (float)(1 << 22) - 2;
+}
+
+static void push_frame(struct stream *stream, const float *frame, enum attn_output kind, float *output)
+{
+    struct attn_encoder_frame one = {
+        .state = stream->state, .when = stream->when, .input = frame, .kind = kind, .output = output};
+    attn_encoder_step(stream->encoder, &one, 1, stream->scratch);
+    stream->when.t++;
+    stream->work = one.work;
+}
+
 static void push(struct stream *stream, uint32_t i, enum attn_output kind, float *output)
 {
     float frame[3];
-    for (uint32_t k = 0; k < 3; k++)
-        frame[k] = (float)((i * 3 + k) * 2654435761u >> 8) / (float)(1 << 22) - 2;
-    attn_encoder_step(stream->encoder, stream->state, stream->t++, frame, kind, output, stream->scratch);
+    write_frame(frame, i);
+    push_frame(stream, frame, kind, output);
 }
 
 START_TEST(an_output_not_wanted_changes_no_other)
@@ -149,7 +196,7 @@ START_TEST(reset_equals_fresh)
     for (uint32_t i = 0; i < 11; i++)
         push(&used, 1000 + i, ATTN_SCORES, NULL);
     attn_encoder_reset(encoder, used.state);
-    used.t = 0;
+    used.when.t = 0;
     ck_assert_msg(memcmp(used.state, fresh.state, fresh.state_bytes) == 0, "something of the frames before is left");
     for (uint32_t i = 0; i < FRAMES; i++) {
         float a[2], b[2];
@@ -220,7 +267,7 @@ START_TEST(memory_is_taken_for_what_is_there)
     struct draft_file file = draft_write(&draft);
     struct attn_encoder *encoder;
     largest_allocation = 0;
-    ck_assert_int_eq(attn_encoder_parse(&encoder, file.bytes, file.n_bytes, NULL), ATTN_E_MODEL);
+    ck_assert_int_eq(attn_model_file_parse(&encoder, file.bytes, file.n_bytes, ATTN_VARIANT_BEST, NULL), ATTN_E_MODEL);
     ck_assert_uint_gt(largest_allocation, 0);
     ck_assert_uint_lt(largest_allocation, 65536);
     free(file.bytes);
@@ -242,7 +289,7 @@ START_TEST(forgets_all_but_the_replay_frames)
         push(&other, i < before ? 700 + i : i, ATTN_SCORES, b);
         if (i < before) {
             float frame[3] = {3e38f, -3e38f, 3e38f};
-            attn_encoder_step(encoder, giant.state, giant.t++, frame, ATTN_SCORES, c, giant.scratch);
+            push_frame(&giant, frame, ATTN_SCORES, c);
         } else {
             push(&giant, i, ATTN_SCORES, c);
         }
@@ -275,6 +322,186 @@ START_TEST(the_kinds_of_output_agree)
 }
 END_TEST
 
+/* A stream that begins in the middle has the bits of one that had all frames, R frames later. */
+START_TEST(a_replay_catches_up)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct attn_info info;
+    attn_encoder_info(encoder, &info);
+    for (uint32_t first = 1; first < 12; first++) {
+        struct stream whole = open_stream(encoder), replay = open_stream(encoder);
+        replay.when = (struct attn_when){.t = first, .first = first};
+        for (uint32_t i = 0; i < first + info.replay_frames + 6; i++) {
+            float a[2], b[2];
+            push(&whole, i, ATTN_SCORES, a);
+            if (i < first)
+                continue;
+            push(&replay, i, ATTN_SCORES, b);
+            if (i + 1 >= first + info.replay_frames)
+                ck_assert_msg(memcmp(a, b, sizeof(a)) == 0, "frame %u of a replay from %u on differs", i, first);
+        }
+        close_stream(&whole);
+        close_stream(&replay);
+    }
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+enum { MOST_ROWS = 17 };
+
+/* What frame number i of stream s asks for; `output` NULL is among it. */
+static enum attn_output asked(float *output, uint32_t s, uint32_t i, float **wanted)
+{
+    uint32_t what = (s * 7 + i * 5 + s * i) % 5;
+    *wanted = what == 4 ? NULL : output;
+    return what < 3 ? (enum attn_output)what : ATTN_SCORES;
+}
+
+/* One step of the n streams that `order` begins with, as one batch. */
+static void push_batch(struct stream *streams, const uint32_t *order, size_t n, uint32_t i, float outputs[][4],
+                       void *scratch)
+{
+    struct attn_encoder_frame frames[MOST_ROWS];
+    float inputs[MOST_ROWS][3];
+    for (size_t row = 0; row < n; row++) {
+        uint32_t s = order[row];
+        float *wanted;
+        enum attn_output kind = asked(outputs[s], s, i, &wanted);
+        write_frame(inputs[row], 100 * s + i);
+        frames[row] = (struct attn_encoder_frame){
+            .state = streams[s].state, .when = streams[s].when, .input = inputs[row], .kind = kind, .output = wanted};
+    }
+    attn_encoder_step(streams[0].encoder, frames, n, scratch);
+    for (size_t row = 0; row < n; row++) {
+        streams[order[row]].when.t++;
+        streams[order[row]].work = frames[row].work;
+    }
+}
+
+/* Swaps two of the n places, as a sequence says that is the same in every run. */
+static void shuffle(uint32_t *order, size_t n, uint32_t *seed)
+{
+    for (size_t i = n - 1; i > 0; i--) {
+        *seed = *seed * 1664525u + 1013904223u;
+        size_t j = (*seed >> 8) % (i + 1);
+        uint32_t other = order[i];
+        order[i] = order[j];
+        order[j] = other;
+    }
+}
+
+/* Streams in batches of every size, in an order that changes at each frame, with outputs of all kinds or none. */
+static void compare_batches(const struct attn_encoder *encoder, const char *name)
+{
+    struct stream alone[MOST_ROWS], batched[MOST_ROWS];
+    size_t n_bytes = attn_encoder_scratch_bytes(encoder, MOST_ROWS);
+    void *scratch = aligned_alloc(ATTN_ALIGN, n_bytes);
+    uint32_t order[MOST_ROWS], seed = 1;
+    memset(scratch, 0xff, n_bytes);
+    for (uint32_t s = 0; s < MOST_ROWS; s++) {
+        order[s] = s;
+        alone[s] = open_stream(encoder);
+        batched[s] = open_stream(encoder);
+        alone[s].when = batched[s].when = (struct attn_when){.t = s % 4, .first = s % 4};
+    }
+    for (uint32_t i = 0; i < 2 * MOST_ROWS; i++) {
+        float a[MOST_ROWS][4] = {{0}}, b[MOST_ROWS][4] = {{0}};
+        size_t n = i % MOST_ROWS + 1;
+        shuffle(order, MOST_ROWS, &seed);
+        push_batch(batched, order, n, i, b, scratch);
+        for (size_t row = 0; row < n; row++) {
+            uint32_t s = order[row];
+            float *wanted;
+            enum attn_output kind = asked(a[s], s, i, &wanted);
+            push(&alone[s], 100 * s + i, kind, wanted);
+            ck_assert(wanted == NULL || alone[s].work.multiply_adds > 0);
+            ck_assert_uint_eq(alone[s].work.multiply_adds, batched[s].work.multiply_adds);
+            ck_assert_uint_eq(alone[s].work.bytes, batched[s].work.bytes);
+            ck_assert_msg(memcmp(alone[s].state, batched[s].state, alone[s].state_bytes) == 0,
+                          "%s: batch of %zu, row %zu: the state differs", name, n, row);
+        }
+        ck_assert_msg(memcmp(a, b, sizeof(a)) == 0, "%s: outputs in a batch of %zu differ", name, n);
+    }
+    for (uint32_t s = 0; s < MOST_ROWS; s++) {
+        close_stream(&alone[s]);
+        close_stream(&batched[s]);
+    }
+    free(scratch);
+}
+
+START_TEST(batches_have_the_bits_of_single_steps)
+{
+    for (int variant = ATTN_VARIANT_GENERIC; variant <= ATTN_VARIANT_NEON; variant++) {
+        const struct attn_kernels *kernels = attn_kernels_of((enum attn_variant)variant);
+        if (kernels == NULL)
+            continue;
+        struct attn_encoder *encoder = make_variant((size_t)_i, (enum attn_variant)variant);
+        compare_batches(encoder, kernels->name);
+        attn_encoder_free(encoder);
+    }
+}
+END_TEST
+
+/* More rows than a layer works on at a time, the last of them wanted or not. */
+START_TEST(large_batches_have_the_bits_of_single_steps)
+{
+    enum { ROWS = 131 };
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream alone[ROWS], batched[ROWS];
+    struct attn_encoder_frame frames[ROWS];
+    float inputs[ROWS][3], a[ROWS][2], b[ROWS][2];
+    void *scratch = aligned_alloc(ATTN_ALIGN, attn_encoder_scratch_bytes(encoder, ROWS));
+    for (uint32_t s = 0; s < ROWS; s++) {
+        alone[s] = open_stream(encoder);
+        batched[s] = open_stream(encoder);
+    }
+    for (uint32_t i = 0; i < 9; i++) {
+        for (uint32_t s = 0; s < ROWS; s++) {
+            write_frame(inputs[s], 100 * s + i);
+            push(&alone[s], 100 * s + i, ATTN_SCORES, a[s]);
+            frames[s] = (struct attn_encoder_frame){
+                .state = batched[s].state, .when = {.t = i}, .input = inputs[s], .output = s % 7 == i ? NULL : b[s]};
+        }
+        attn_encoder_step(encoder, frames, ROWS, scratch);
+        for (uint32_t s = 0; s < ROWS; s++)
+            ck_assert_msg(s % 7 == i || memcmp(a[s], b[s], sizeof(a[s])) == 0, "frame %u of stream %u differs", i, s);
+    }
+    for (uint32_t s = 0; s < ROWS; s++) {
+        close_stream(&alone[s]);
+        close_stream(&batched[s]);
+    }
+    free(scratch);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+START_TEST(an_empty_batch_does_nothing)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    void *scratch = aligned_alloc(ATTN_ALIGN, attn_encoder_scratch_bytes(encoder, 1));
+    attn_encoder_step(encoder, NULL, 0, scratch);
+    ck_assert_uint_eq(attn_encoder_scratch_bytes(encoder, 9) % ATTN_ALIGN, 0);
+    free(scratch);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
+START_TEST(a_whole_state_verifies)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct stream stream = open_stream(encoder);
+    double difference = 1;
+    float output[4];
+    for (uint32_t i = 0; i < FRAMES; i++)
+        push(&stream, i, ATTN_SCORES, output);
+    struct attn_when newest = {.t = stream.when.t - 1};
+    ck_assert_int_eq(attn_encoder_verify(encoder, stream.state, newest, &difference), 0);
+    ck_assert_double_lt(difference, 1e-4);
+    close_stream(&stream);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
 static Suite *encoder(void)
 {
     Suite *suite = suite_create("encoder");
@@ -286,6 +513,11 @@ static Suite *encoder(void)
     tcase_add_test(tcase, memory_is_taken_for_what_is_there);
     tcase_add_loop_test(tcase, forgets_all_but_the_replay_frames, 0, N_KINDS);
     tcase_add_test(tcase, the_kinds_of_output_agree);
+    tcase_add_loop_test(tcase, a_replay_catches_up, 0, N_KINDS);
+    tcase_add_loop_test(tcase, batches_have_the_bits_of_single_steps, 0, N_KINDS);
+    tcase_add_loop_test(tcase, large_batches_have_the_bits_of_single_steps, 0, N_KINDS);
+    tcase_add_loop_test(tcase, an_empty_batch_does_nothing, 0, N_KINDS);
+    tcase_add_loop_test(tcase, a_whole_state_verifies, 0, N_KINDS);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The small functions that layers are made of, against the same formulas in float64. */
-#include "lib/activation.h"
 #include "lib/linear.h"
 #include "lib/norm.h"
 #include "tests/unit/run.h"
@@ -39,7 +38,7 @@ START_TEST(linear_equals_the_formula_at_every_size)
         attn_linear_set_rows(&linear, first, n_out - first, file + 1 + (size_t)first * n_in * sizeof(float),
                              bias + first);
         y[n_out] = 12345;
-        attn_linear_apply(&linear, y, x);
+        attn_linear_apply(&linear, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, x);
         ck_assert_float_eq(y[n_out], 12345);
         for (uint32_t i = 0; i < n_out; i++) {
             double sum = bias[i];
@@ -57,10 +56,10 @@ END_TEST
 START_TEST(an_absent_linear_copies)
 {
     struct attn_linear linear = {.n_in = 3};
-    float x[3] = {1, 2, 3}, y[4] = {0, 0, 0, 9};
-    attn_linear_apply(&linear, y, x);
-    ck_assert_float_eq(y[2], 3);
-    ck_assert_float_eq(y[3], 9);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[7] = {0, 0, 0, 0, 0, 0, 9};
+    attn_linear_apply(&linear, attn_kernels_of(ATTN_VARIANT_BEST), 2, y, x);
+    ck_assert_int_eq(memcmp(x, y, sizeof(x)), 0);
+    ck_assert_float_eq(y[6], 9);
     attn_linear_done(&linear);
 }
 END_TEST
@@ -78,12 +77,38 @@ START_TEST(the_same_bits_in_every_panel)
         ck_assert_int_eq(attn_linear_init(&linear, n_out, K), 0);
         for (uint32_t i = 0; i < n_out; i++)
             attn_linear_set_rows(&linear, i, 1, row, &bias);
-        attn_linear_apply(&linear, y, x);
+        attn_linear_apply(&linear, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, x);
         first = n_out == 1 ? y[0] : first;
         for (uint32_t i = 0; i < n_out; i++)
             ck_assert_msg(memcmp(&y[i], &first, sizeof(float)) == 0, "output %u of %u differs", i, n_out);
         attn_linear_done(&linear);
     }
+}
+END_TEST
+
+/* Many rows have the bits that each has alone, and so have their norms. */
+START_TEST(rows_have_the_same_bits_alone)
+{
+    enum { M = 19, K = 33, N = 21 };
+    const struct attn_kernels *kernels = attn_kernels_of(ATTN_VARIANT_BEST);
+    struct attn_linear linear;
+    struct attn_norm norm;
+    float weight[N * K], bias[N], x[M * K], y[M * N], alone[N];
+    fill(weight, N * K, 1);
+    fill(bias, N, 2);
+    fill(x, M * K, 3);
+    ck_assert_int_eq(attn_linear_init(&linear, N, K), 0);
+    attn_linear_set_rows(&linear, 0, N, weight, bias);
+    ck_assert_int_eq(attn_norm_init(&norm, N, weight, bias), 0);
+    attn_linear_apply(&linear, kernels, M, y, x);
+    attn_norm_apply(&norm, kernels, M, y, y);
+    for (size_t i = 0; i < M; i++) {
+        attn_linear_apply(&linear, kernels, 1, alone, x + i * K);
+        attn_norm_apply(&norm, kernels, 1, alone, alone);
+        ck_assert_int_eq(memcmp(alone, y + i * N, sizeof(alone)), 0);
+    }
+    attn_norm_done(&norm);
+    attn_linear_done(&linear);
 }
 END_TEST
 
@@ -102,10 +127,10 @@ START_TEST(norm_equals_the_formula)
         for (uint32_t i = 0; i < n; i++)
             variance += (x[i] - mean) * (x[i] - mean) / n;
         ck_assert_int_eq(attn_norm_init(&norm, n, weight, bias), 0);
-        attn_norm_apply(&norm, y, x);
+        attn_norm_apply(&norm, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, x);
         for (uint32_t i = 0; i < n; i++)
             ck_assert_double_eq_tol(y[i], (x[i] - mean) / sqrt(variance + 1e-5) * weight[i] + bias[i], 1e-6);
-        attn_norm_apply(&norm, x, x);
+        attn_norm_apply(&norm, attn_kernels_of(ATTN_VARIANT_BEST), 1, x, x);
         ck_assert_int_eq(memcmp(x, y, n * sizeof(float)), 0);
         attn_norm_done(&norm);
     }
@@ -117,50 +142,12 @@ START_TEST(norm_takes_constants_and_giants)
     float weight[4] = {1, 1, 1, 1}, bias[4] = {0, 0, 0, 0}, y[4];
     struct attn_norm norm;
     ck_assert_int_eq(attn_norm_init(&norm, 4, weight, bias), 0);
-    attn_norm_apply(&norm, y, (float[]){5, 5, 5, 5});
+    attn_norm_apply(&norm, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, (float[]){5, 5, 5, 5});
     ck_assert_float_eq(y[0], 0);
-    attn_norm_apply(&norm, y, (float[]){3e38f, -3e38f, 3e38f, -3e38f});
+    attn_norm_apply(&norm, attn_kernels_of(ATTN_VARIANT_BEST), 1, y, (float[]){3e38f, -3e38f, 3e38f, -3e38f});
     ck_assert_float_eq_tol(y[0], 1, 1e-6f);
     ck_assert_float_eq_tol(y[1], -1, 1e-6f);
     attn_norm_done(&norm);
-}
-END_TEST
-
-START_TEST(gelu_is_the_exact_one)
-{
-    enum { N = 4001 };
-    static float x[N];
-    for (int i = 0; i < N; i++)
-        x[i] = (float)(i - 2000) / 100;
-    attn_gelu(x, N);
-    for (int i = 0; i < N; i++) {
-        double v = (float)(i - 2000) / 100.0f;
-        ck_assert_double_eq_tol(x[i], 0.5 * v * erfc(-v * M_SQRT1_2), 4e-7 * fmax(1, fabs(v)));
-    }
-    float extremes[4] = {3e38f, -3e38f, 0, -0.0f};
-    attn_gelu(extremes, 4);
-    ck_assert_float_eq(extremes[0], 3e38f);
-    ck_assert_float_eq(extremes[1], 0);
-    ck_assert_float_eq(extremes[2], 0);
-}
-END_TEST
-
-START_TEST(relu_softmax_and_sigmoid)
-{
-    float x[3] = {-1, 0, 2};
-    attn_relu(x, 3);
-    ck_assert(x[0] == 0 && x[1] == 0 && x[2] == 2);
-
-    float logits[3] = {1000, 999, -1000};
-    attn_softmax(logits, 3);
-    ck_assert_double_eq_tol(logits[0], 1 / (1 + exp(-1)), 1e-6);
-    ck_assert_double_eq_tol(logits[1], 1 / (1 + exp(1)), 1e-6);
-    ck_assert_float_eq(logits[2], 0);
-
-    float s[4] = {0, 1000, -1000, -2};
-    attn_sigmoid(s, 4);
-    ck_assert(s[0] == 0.5f && s[1] == 1 && s[2] == 0);
-    ck_assert_double_eq_tol(s[3], 1 / (1 + exp(2)), 1e-7);
 }
 END_TEST
 
@@ -171,10 +158,9 @@ static Suite *linear(void)
     tcase_add_loop_test(tcase, linear_equals_the_formula_at_every_size, 0, N_SIZES);
     tcase_add_test(tcase, an_absent_linear_copies);
     tcase_add_test(tcase, the_same_bits_in_every_panel);
+    tcase_add_test(tcase, rows_have_the_same_bits_alone);
     tcase_add_test(tcase, norm_equals_the_formula);
     tcase_add_test(tcase, norm_takes_constants_and_giants);
-    tcase_add_test(tcase, gelu_is_the_exact_one);
-    tcase_add_test(tcase, relu_softmax_and_sigmoid);
     suite_add_tcase(suite, tcase);
     return suite;
 }

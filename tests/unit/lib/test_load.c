@@ -9,11 +9,14 @@
 #include "../run.h"
 #include "attn/attn.h"
 
-static char folder[] = "/tmp/attn-load-XXXXXX";
+#define FOLDER "/tmp/attn-load-XXXXXX"
+
+static char folder[] = FOLDER;
 static char path[sizeof(folder) + 16];
 
 static void setup(void)
 {
+    strcpy(folder, FOLDER);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/model", folder);
 }
@@ -36,7 +39,7 @@ static void refused(const char *name, int error, const char *text)
 {
     struct attn_plan *plan = NULL;
     struct attn_reason why = {""};
-    ck_assert_int_eq(attn_plan_load(&plan, name, &why), error);
+    ck_assert_int_eq(attn_plan_load(&plan, name, NULL, &why), error);
     ck_assert_ptr_null(plan);
     ck_assert_msg(strstr(why.text, text) != NULL, "'%s' does not say '%s'", why.text, text);
 }

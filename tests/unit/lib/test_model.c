@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "draft.h"
 #include "lib/encoder.h"
+#include "lib/model_file.h"
 #include "tests/unit/run.h"
 
 #include <stdbool.h>
@@ -13,7 +14,7 @@ static int parse(const struct draft *draft, struct attn_encoder **encoder, struc
 {
     struct draft_file file = draft_write(draft);
     why->text[0] = '\0';
-    int error = attn_encoder_parse(encoder, file.bytes, file.n_bytes, why);
+    int error = attn_model_file_parse(encoder, file.bytes, file.n_bytes, ATTN_VARIANT_BEST, why);
     free(file.bytes);
     return error;
 }
@@ -90,6 +91,11 @@ static const struct {
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"batch\"", "layers[0].inverse_scale is batch"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", NULL},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2", NULL},
+    {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"", NULL},
+    {"\"exact\"", "\"exact\", \"refresh\": \"spread\"",
+     "layers[0].refresh is spread, but the exact method has nothing to refresh"},
+    {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"later\"", "layers[0].refresh is later"},
+    {"\"exact\"", "\"exact\", \"head_merge\": \"mean\"", "layers[0].head_merge is mean; it must be"},
     {"\"exact\"", "\"exact\", \"retroactive\": 1", "layers[0].retroactive is neither true nor false"},
     {"\"exact\"", "\"exact\", \"retroactive\": true", "only the first layer of exactly two"},
     {"\"exact\"", "\"exact\", \"retroactive\": false, \"head_merge\": \"concat\", \"refresh\": \"immediate\"", NULL},
@@ -106,6 +112,7 @@ static const struct {
     {"[\"yes\", \"no\"]", "[\"yes\", \"n\\u009b2J\"]", "labels[1] is not a string of 1 to 255 bytes without control"},
     {"[\"yes\", \"no\"]", "[\"yes\", \"n\\u00a0\\u0416\"]", NULL},
     {"[\"yes\", \"no\"]", "[\"yes\", \"\xff\"]", "not valid JSON"},
+    {"[\"yes\", \"no\"]", "[\"yes\", \"n\\u0000o\"]", "not valid JSON"},
     {"[\"yes\", \"no\"]", "\"yes\"", "labels is not a list"},
     {"\"labels\"", "\"training\": {\"anything\": [1, 2.5]}, \"labels\"", NULL},
     {"\"labels\"", "\"training\": 7, \"labels\"", "training is neither an object nor null"},
@@ -136,18 +143,47 @@ START_TEST(judges_a_configuration)
 }
 END_TEST
 
-START_TEST(refuses_what_it_cannot_compute_yet)
+/* Two layers and more: what stands in `layers`, and the answer to it; NULL: accepted. */
+static const struct {
+    const char *first, *second, *third, *says;
+} stacks[] = {
+    {"\"exact\", \"retroactive\": true", "\"exact\"", NULL, NULL},
+    {"\"exact\", \"retroactive\": true, \"head_merge\": \"raw\"", "\"nystrom\", \"landmarks\": 2", NULL, NULL},
+    {"\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\", \"retroactive\": true", "\"exact\"", NULL, NULL},
+    {"\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"",
+     NULL, NULL},
+    {"\"exact\"", "\"exact\", \"retroactive\": true", NULL,
+     "layers[1].retroactive is true, which only the first layer of exactly two can be; the model has 2"},
+    {"\"exact\", \"retroactive\": true", "\"exact\", \"retroactive\": true", NULL,
+     "layers[1].retroactive is true, which only the first layer of exactly two can be"},
+    {"\"exact\", \"retroactive\": true", "\"exact\"", "\"exact\"",
+     "layers[0].retroactive is true, which only the first layer of exactly two can be; the model has 3"},
+    {"\"exact\", \"retroactive\": true", "\"exact\", \"head_merge\": \"raw\"", NULL,
+     "layers[1].head_merge is raw, which only a retroactive layer can have"},
+    {"\"exact\", \"retroactive\": true", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"", NULL,
+     "layers[1].refresh is spread, but the layer after a retroactive one is recomputed at each frame"},
+    {"\"exact\", \"retroactive\": true", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", NULL,
+     "tensor blocks.1.q_landmarks is missing"},
+    {"\"exact\", \"retroactive\": true", "\"nystrom\", \"landmarks\": 4096, \"landmark_policy\": \"fixed\"", NULL,
+     "tensor blocks.1.q_landmarks is missing"},
+};
+
+START_TEST(judges_how_layers_stand_on_each_other)
 {
     struct draft draft;
+    char layer[200];
     draft_init(&draft);
-    draft_replace(&draft, "{\"method\": \"exact\"}",
-                  "{\"method\": \"exact\", \"retroactive\": true, \"head_merge\": \"raw\"}, "
-                  "{\"method\": \"exact\"}");
-    refuse(&draft, ATTN_E_SUPPORT, "layers[0].retroactive is true; this version computes single-output layers only");
-    draft_done(&draft);
-    draft_init(&draft);
-    draft_replace(&draft, "\"exact\"", "\"nystrom\", \"landmarks\": 2, \"refresh\": \"spread\"");
-    refuse(&draft, ATTN_E_SUPPORT, "blocks.0: ");
+    draft_replace(&draft, "\"exact\"", stacks[_i].first);
+    snprintf(layer, sizeof(layer), "{\"method\": %s}", stacks[_i].second);
+    draft_add_block(&draft, layer);
+    if (stacks[_i].third != NULL) {
+        snprintf(layer, sizeof(layer), "{\"method\": %s}", stacks[_i].third);
+        draft_add_block(&draft, layer);
+    }
+    if (stacks[_i].says == NULL)
+        accept(&draft);
+    else
+        refuse(&draft, ATTN_E_MODEL, stacks[_i].says);
     draft_done(&draft);
 }
 END_TEST
@@ -358,6 +394,70 @@ START_TEST(describes_a_stack)
 }
 END_TEST
 
+START_TEST(describes_a_retroactive_model)
+{
+    struct draft draft;
+    struct attn_encoder *encoder;
+    struct attn_reason why;
+    struct attn_info info;
+    draft_init(&draft);
+    draft_replace(&draft, "\"window\": 3", "\"window\": 7");
+    draft_replace(&draft, "\"exact\"", "\"nystrom\", \"landmarks\": 3, \"retroactive\": true");
+    draft_add_block(&draft, "{\"method\": \"nystrom\", \"landmarks\": 3}");
+    ck_assert_msg(parse(&draft, &encoder, &why) == 0, "refused: %s", why.text);
+    attn_encoder_info(encoder, &info);
+    ck_assert_uint_eq(info.layers, 2);
+    ck_assert_uint_eq(info.warming_frames, 6);
+    ck_assert_uint_eq(info.replay_frames, 7 + 3 - 1); /* the first layer's; the second is recomputed */
+    ck_assert_uint_eq(info.output_rows, 1);
+    attn_encoder_free(encoder);
+    draft_done(&draft);
+}
+END_TEST
+
+/* 8192 rows with a feed-forward of 4 * 65536 * 2 multiply-adds each. */
+START_TEST(refuses_a_frame_that_would_take_seconds)
+{
+    struct draft draft;
+    draft_init(&draft);
+    draft_replace(&draft, "\"window\": 3", "\"window\": 8192");
+    draft_reshape(draft_find(&draft, "blocks.0.ff1.weight"), SHAPE(65536, 4));
+    draft_reshape(draft_find(&draft, "blocks.0.ff1.bias"), SHAPE(65536));
+    draft_reshape(draft_find(&draft, "blocks.0.ff2.weight"), SHAPE(4, 65536));
+    draft_add_block(&draft, "{\"method\": \"exact\"}");
+    accept(&draft);
+    draft_replace(&draft, "\"exact\"", "\"nystrom\", \"landmarks\": 2, \"retroactive\": true");
+    refuse(&draft, ATTN_E_MODEL, "a frame would take 4.3 billion multiply-adds, since layers[0] is retroactive");
+    draft_replace(&draft, "\"window\": 8192", "\"window\": 8000");
+    accept(&draft);
+    draft_done(&draft);
+}
+END_TEST
+
+START_TEST(takes_the_kernels_that_are_asked_for)
+{
+    struct draft draft;
+    draft_init(&draft);
+    struct draft_file file = draft_write(&draft);
+    for (int variant = ATTN_VARIANT_BEST; variant <= ATTN_VARIANT_NEON + 1; variant++) {
+        const struct attn_kernels *kernels = attn_kernels_of((enum attn_variant)variant);
+        struct attn_encoder *encoder;
+        struct attn_reason why = {""};
+        struct attn_info info;
+        int error = attn_model_file_parse(&encoder, file.bytes, file.n_bytes, (enum attn_variant)variant, &why);
+        ck_assert_int_eq(error, kernels == NULL ? ATTN_E_SUPPORT : 0);
+        ck_assert((kernels == NULL) == (strstr(why.text, "is not in this build, or not for this machine") != NULL));
+        if (error == 0) {
+            attn_encoder_info(encoder, &info);
+            ck_assert_int_eq(info.variant, kernels->variant);
+        }
+        attn_encoder_free(encoder);
+    }
+    free(file.bytes);
+    draft_done(&draft);
+}
+END_TEST
+
 START_TEST(the_hash_tells_models_apart)
 {
     uint64_t hashes[3];
@@ -386,7 +486,7 @@ static Suite *model(void)
     TCase *tcase = tcase_create("models");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, judges_a_configuration, 0, sizeof(changes) / sizeof(changes[0]));
-    tcase_add_test(tcase, refuses_what_it_cannot_compute_yet);
+    tcase_add_loop_test(tcase, judges_how_layers_stand_on_each_other, 0, sizeof(stacks) / sizeof(stacks[0]));
     tcase_add_test(tcase, names_each_tensor_that_is_missing);
     tcase_add_test(tcase, names_each_tensor_of_a_wrong_shape);
     tcase_add_test(tcase, says_which_shape_it_found_and_needs);
@@ -396,6 +496,9 @@ static Suite *model(void)
     tcase_add_test(tcase, refuses_a_state_beyond_the_limit);
     tcase_add_test(tcase, describes_the_model);
     tcase_add_test(tcase, describes_a_stack);
+    tcase_add_test(tcase, describes_a_retroactive_model);
+    tcase_add_test(tcase, refuses_a_frame_that_would_take_seconds);
+    tcase_add_test(tcase, takes_the_kernels_that_are_asked_for);
     tcase_add_test(tcase, the_hash_tells_models_apart);
     suite_add_tcase(suite, tcase);
     return suite;

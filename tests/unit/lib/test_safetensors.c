@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "draft.h"
 #include "lib/encoder.h"
+#include "lib/model_file.h"
 #include "lib/safetensors.h"
 #include "tests/unit/run.h"
 
@@ -94,9 +95,9 @@ START_TEST(reads_tensors_in_any_order_and_alignment)
     memcpy(file.bytes + file.n_bytes - 28, values, 28);
     ck_assert_int_eq(attn_safetensors_init(&safetensors, file.bytes, file.n_bytes, NULL), 0);
     ck_assert_str_eq(safetensors.configuration, "{}");
-    const struct attn_tensor *a = attn_safetensors_find(&safetensors, "a"),
-                             *b = attn_safetensors_find(&safetensors, "b");
-    ck_assert(a != NULL && b != NULL && attn_safetensors_find(&safetensors, "c") == NULL);
+    const struct attn_tensor *a = attn_tensor_find(safetensors.tensors, safetensors.n_tensors, "a"),
+                             *b = attn_tensor_find(safetensors.tensors, safetensors.n_tensors, "b");
+    ck_assert(a != NULL && b != NULL && attn_tensor_find(safetensors.tensors, safetensors.n_tensors, "c") == NULL);
     ck_assert_uint_eq(a->rank, 2);
     ck_assert_uint_eq(a->shape[0], 3);
     ck_assert_uint_eq(a->n_values, 6);
@@ -195,8 +196,8 @@ START_TEST(refuses_every_truncation)
         struct attn_reason why = {""};
         unsigned char *bytes = malloc(n + (n == 0));
         memcpy(bytes, file.bytes, n);
-        ck_assert_msg(attn_encoder_parse(&encoder, bytes, n, &why) == ATTN_E_MODEL, "the first %zu bytes were accepted",
-                      n);
+        ck_assert_msg(attn_model_file_parse(&encoder, bytes, n, ATTN_VARIANT_BEST, &why) == ATTN_E_MODEL,
+                      "the first %zu bytes were accepted", n);
         ck_assert_ptr_null(encoder);
         ck_assert_str_ne(why.text, "");
         free(bytes);
@@ -215,8 +216,10 @@ static void run_two_frames(const struct attn_encoder *encoder)
     void *state = aligned_alloc(ATTN_ALIGN, info.state_bytes), *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
     float *frame = calloc(info.input_dim, sizeof(float)), *output = calloc(output_dim, sizeof(float));
     attn_encoder_reset(encoder, state);
-    for (uint64_t t = 0; t < 2; t++)
-        attn_encoder_step(encoder, state, t, frame, ATTN_SCORES, output, scratch);
+    for (uint64_t t = 0; t < 2; t++) {
+        struct attn_encoder_frame one = {.state = state, .when = {.t = t}, .input = frame, .output = output};
+        attn_encoder_step(encoder, &one, 1, scratch);
+    }
     free(output);
     free(frame);
     free(scratch);
@@ -237,7 +240,7 @@ START_TEST(survives_every_flipped_header_byte)
             struct attn_encoder *encoder;
             struct attn_reason why = {""};
             file.bytes[i] ^= flips[j];
-            if (attn_encoder_parse(&encoder, file.bytes, file.n_bytes, &why) == 0) {
+            if (attn_model_file_parse(&encoder, file.bytes, file.n_bytes, ATTN_VARIANT_BEST, &why) == 0) {
                 accepted++;
                 run_two_frames(encoder);
                 attn_encoder_free(encoder);

@@ -2,26 +2,37 @@
 /* What a state may depend on: its own applied frames of the last R positions, and nothing else. */
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "../run.h"
-#include "attention.h"
 #include "denormals.h"
 #include "stream.h"
 
 enum { HEADS = 2, DIM = 5, MODEL_DIM = HEADS * DIM, FRAME = 3 * MODEL_DIM, MOST_LANDMARKS = 16 };
+enum { MOST_WINDOW = 13, MOST_OUTPUT = MOST_WINDOW * MODEL_DIM };
 
 struct variant {
     enum attn_method method;
     enum attn_landmark_policy policy;
     uint32_t window, landmarks;
+    enum attn_refresh refresh;
+    int retroactive;
 };
 
+#define MEANS ATTN_NYSTROM, ATTN_LANDMARKS_MEANS
+#define FIXED ATTN_NYSTROM, ATTN_LANDMARKS_FIXED
+#define EXACT ATTN_EXACT, ATTN_LANDMARKS_MEANS
+
 static const struct variant variants[] = {
-    {ATTN_EXACT, ATTN_LANDMARKS_MEANS, 9, 0},    {ATTN_NYSTROM, ATTN_LANDMARKS_MEANS, 12, 4},
-    {ATTN_NYSTROM, ATTN_LANDMARKS_MEANS, 13, 5}, {ATTN_NYSTROM, ATTN_LANDMARKS_MEANS, 8, 1},
-    {ATTN_NYSTROM, ATTN_LANDMARKS_MEANS, 6, 6},  {ATTN_NYSTROM, ATTN_LANDMARKS_FIXED, 12, 4},
-    {ATTN_NYSTROM, ATTN_LANDMARKS_FIXED, 13, 5}, {ATTN_NYSTROM, ATTN_LANDMARKS_FIXED, 5, 12},
+    {EXACT, 9, 0, ATTN_REFRESH_IMMEDIATE, 0},  {MEANS, 12, 4, ATTN_REFRESH_IMMEDIATE, 0},
+    {MEANS, 13, 5, ATTN_REFRESH_IMMEDIATE, 0}, {MEANS, 8, 1, ATTN_REFRESH_IMMEDIATE, 0},
+    {MEANS, 6, 6, ATTN_REFRESH_IMMEDIATE, 0},  {FIXED, 12, 4, ATTN_REFRESH_IMMEDIATE, 0},
+    {FIXED, 13, 5, ATTN_REFRESH_IMMEDIATE, 0}, {FIXED, 5, 12, ATTN_REFRESH_IMMEDIATE, 0},
+    {MEANS, 12, 4, ATTN_REFRESH_SPREAD, 0},    {MEANS, 13, 5, ATTN_REFRESH_SPREAD, 0},
+    {MEANS, 12, 2, ATTN_REFRESH_SPREAD, 0},    {FIXED, 13, 5, ATTN_REFRESH_SPREAD, 0},
+    {EXACT, 6, 0, ATTN_REFRESH_IMMEDIATE, 1},  {MEANS, 12, 4, ATTN_REFRESH_IMMEDIATE, 1},
+    {MEANS, 13, 5, ATTN_REFRESH_SPREAD, 1},    {FIXED, 13, 5, ATTN_REFRESH_IMMEDIATE, 1},
 };
 
 enum { N_VARIANTS = sizeof(variants) / sizeof(variants[0]) };
@@ -43,6 +54,8 @@ static struct attn_options options_of(int i)
     struct attn_options options = nystrom_options(HEADS, DIM, variants[i].window, variants[i].landmarks);
     options.method = variants[i].method;
     options.landmark_policy = variants[i].policy;
+    options.refresh = variants[i].refresh;
+    options.retroactive = variants[i].retroactive;
     if (options.landmark_policy == ATTN_LANDMARKS_FIXED)
         options.q_landmarks = options.k_landmarks = fixed_landmarks;
     return options;
@@ -54,9 +67,9 @@ static void open_variant(struct stream *stream, int i)
     stream_open(stream, &options);
 }
 
-static void same_bits(const float *a, const float *b, size_t t)
+static void same_bits(const struct stream *stream, const float *a, const float *b, size_t t)
 {
-    ck_assert_msg(memcmp(a, b, MODEL_DIM * sizeof(float)) == 0, "outputs of frame %zu differ", t);
+    ck_assert_msg(memcmp(a, b, stream->output_dim * sizeof(float)) == 0, "outputs of frame %zu differ", t);
 }
 
 /* Two streams whose frames differ at first, and are the same for R positions: from then on so are their outputs, bit
@@ -66,7 +79,7 @@ START_TEST(history_does_not_show)
     size_t n = variants[_i].window;
     for (size_t different = 2 * n; different < 3 * n; different++) {
         struct stream a, b;
-        float outputs[2][MODEL_DIM];
+        float outputs[2][MOST_OUTPUT];
         open_variant(&a, _i);
         open_variant(&b, _i);
         size_t n_frames = different + a.info.replay_frames + n;
@@ -75,7 +88,7 @@ START_TEST(history_does_not_show)
             stream_push(&a, frames + t * FRAME, outputs[0]);
             stream_push(&b, (t < different ? others : frames) + t * FRAME, outputs[1]);
             if (t + 1 >= different + a.info.replay_frames)
-                same_bits(outputs[0], outputs[1], t);
+                same_bits(&a, outputs[0], outputs[1], t);
         }
         stream_close(&a);
         stream_close(&b);
@@ -92,7 +105,7 @@ START_TEST(replay_length_is_tight)
     size_t n = variants[_i].window, differences = 0;
     for (size_t different = 2 * n; different < 3 * n; different++) {
         struct stream a, b;
-        float outputs[2][MODEL_DIM];
+        float outputs[2][MOST_OUTPUT];
         open_variant(&a, _i);
         open_variant(&b, _i);
         size_t n_frames = different + a.info.replay_frames - 1;
@@ -101,7 +114,7 @@ START_TEST(replay_length_is_tight)
             stream_push(&a, frames + t * FRAME, outputs[0]);
             stream_push(&b, (t < different ? others : frames) + t * FRAME, outputs[1]);
         }
-        differences += memcmp(outputs[0], outputs[1], sizeof(outputs[0])) != 0;
+        differences += memcmp(outputs[0], outputs[1], a.output_dim * sizeof(float)) != 0;
         stream_close(&a);
         stream_close(&b);
         free(frames);
@@ -111,40 +124,161 @@ START_TEST(replay_length_is_tight)
 }
 END_TEST
 
-/* An empty state that is given the frames from position `first` on, each at its position, answers from the R-th of them
- * on with the bits of the stream that had them all. */
+/* A state that begins at position `first`, and is given the frames from there on, answers from the R-th of them on with
+ * the bits of the stream that had them all. */
 START_TEST(replayed_frames_give_the_same_bits)
 {
-    struct attn_options options = options_of(_i);
-    struct attn_attention *attention;
-    ck_assert_int_eq(attn_attention_new(&attention, &options, NULL), 0);
-    size_t n = options.window, n_frames = 6 * n, replay = attn_attention_replay_frames(attention);
-    float *frames = noise(1, n_frames * FRAME, 1), *outputs = malloc(n_frames * MODEL_DIM * sizeof(float));
-    float *state = aligned_alloc(ATTN_ALIGN, attn_attention_state_bytes(attention)), output[MODEL_DIM];
-    float *scratch = aligned_alloc(ATTN_ALIGN, attn_attention_scratch_bytes(attention));
-    attn_attention_reset(attention, state);
+    struct stream whole, replay;
+    float output[MOST_OUTPUT];
+    open_variant(&whole, _i);
+    open_variant(&replay, _i);
+    size_t n = variants[_i].window, n_frames = 6 * n, size = whole.output_dim;
+    float *frames = noise(1, n_frames * FRAME, 1), *outputs = malloc(n_frames * size * sizeof(float));
     for (size_t t = 0; t < n_frames; t++)
-        attn_attention_step(attention, state, t, frames + t * FRAME, outputs + t * MODEL_DIM, scratch);
+        stream_push(&whole, frames + t * FRAME, outputs + t * size);
     for (size_t first = 1; first < 3 * n; first++) {
-        attn_attention_reset(attention, state);
+        attn_init_at(replay.plan, replay.state, first);
+        ck_assert_uint_eq(attn_applied(replay.state), 0);
         for (size_t t = first; t < n_frames; t++) {
-            attn_attention_step(attention, state, t, frames + t * FRAME, output, scratch);
-            if (t + 1 >= first + replay)
-                same_bits(output, outputs + t * MODEL_DIM, t);
+            ck_assert_uint_eq(attn_position(replay.state), t);
+            stream_push(&replay, frames + t * FRAME, output);
+            if (t + 1 >= first + replay.info.replay_frames)
+                same_bits(&whole, output, outputs + t * size, t);
         }
+        ck_assert_uint_eq(attn_applied(replay.state), n_frames - first);
     }
-    attn_attention_free(attention);
+    stream_close(&whole);
+    stream_close(&replay);
     free(frames);
     free(outputs);
-    free(state);
-    free(scratch);
+}
+END_TEST
+
+/* Rows of positions before the first are zeros, and those of a stream that has just begun are at the end. */
+START_TEST(rows_that_are_not_there_are_zeros)
+{
+    struct stream stream;
+    float output[MOST_OUTPUT];
+    open_variant(&stream, _i);
+    size_t n_rows = stream.info.output_rows, n = variants[_i].window;
+    ck_assert_uint_eq(n_rows, variants[_i].retroactive ? n : 1);
+    ck_assert_uint_eq(stream.output_dim, n_rows * MODEL_DIM);
+    float *frames = noise(1, 2 * n * FRAME, 1);
+    for (size_t t = 0; t < 2 * n; t++) {
+        memset(output, 0xff, sizeof(output));
+        stream_push(&stream, frames + t * FRAME, output);
+        for (size_t i = 0; i < stream.output_dim; i++) {
+            bool is_there = i / MODEL_DIM + t + 1 >= n_rows;
+            ck_assert_msg(isfinite(output[i]) && (output[i] != 0.0f) == is_there, "frame %zu, row %zu: %g", t,
+                          i / MODEL_DIM, output[i]);
+        }
+    }
+    stream_close(&stream);
+    free(frames);
+}
+END_TEST
+
+/* The work is counted anew at each frame, and nothing is counted that was not done. */
+START_TEST(work_is_that_of_the_newest_frame)
+{
+    struct stream stream;
+    float output[MOST_OUTPUT];
+    open_variant(&stream, _i);
+    size_t n = variants[_i].window;
+    float *frames = noise(1, 3 * n * FRAME, 1);
+    ck_assert_uint_eq(attn_last_work(stream.state).multiply_adds, 0);
+    ck_assert_uint_eq(attn_last_work(stream.state).bytes, 0);
+    for (size_t t = 0; t < 3 * n; t++) {
+        stream_push(&stream, frames + t * FRAME, output);
+        struct attn_work work = attn_last_work(stream.state);
+        ck_assert_uint_gt(work.multiply_adds, 0);
+        ck_assert_uint_ge(work.bytes, FRAME * sizeof(float));
+        ck_assert_uint_lt(work.multiply_adds, 1000000); /* all frames so far would be more */
+    }
+    attn_reset(stream.plan, stream.state);
+    ck_assert_uint_eq(attn_last_work(stream.state).multiply_adds, 0);
+    stream_close(&stream);
+    free(frames);
+}
+END_TEST
+
+START_TEST(verifying_accepts_good_states_and_changes_nothing)
+{
+    struct stream stream;
+    float output[MOST_OUTPUT];
+    double difference = 1;
+    open_variant(&stream, _i);
+    ck_assert_int_eq(attn_verify(stream.plan, stream.state, &difference), ATTN_E_OPTIONS);
+    size_t n_frames = 3 * (size_t)variants[_i].window;
+    float *frames = noise(1, n_frames * FRAME, 1);
+    unsigned char *before = malloc(stream.info.state_bytes);
+    for (size_t t = 0; t < n_frames; t++) {
+        stream_push(&stream, frames + t * FRAME, output);
+        memcpy(before, stream.state, stream.info.state_bytes);
+        ck_assert_int_eq(attn_verify(stream.plan, stream.state, &difference), 0);
+        ck_assert_msg(difference >= 0 && difference < 1e-5, "frame %zu: %g", t, difference);
+        ck_assert_int_eq(memcmp(before, stream.state, stream.info.state_bytes), 0);
+    }
+    stream_close(&stream);
+    free(frames);
+    free(before);
+}
+END_TEST
+
+/* One value after another is spoilt. What stands for the frames themselves cannot be told from others; what was summed
+ * up of them can, where anything was. */
+START_TEST(verifying_finds_damaged_states)
+{
+    struct stream stream;
+    bool is_exact = variants[_i].method == ATTN_EXACT ||
+                    (variants[_i].policy == ATTN_LANDMARKS_MEANS && variants[_i].landmarks >= variants[_i].window);
+    bool sums_nothing = is_exact || (variants[_i].policy == ATTN_LANDMARKS_FIXED && variants[_i].retroactive);
+    open_variant(&stream, _i);
+    size_t n_frames = 3 * (size_t)variants[_i].window, n_found = 0;
+    float *frames = noise(1, n_frames * FRAME, 1), *values = (float *)stream.state;
+    for (size_t t = 0; t < n_frames; t++)
+        stream_push(&stream, frames + t * FRAME, NULL);
+    for (size_t i = ATTN_ALIGN / sizeof(float); i < stream.info.state_bytes / sizeof(float); i++) {
+        double difference;
+        float good = values[i];
+        values[i] += 0.5f;
+        ck_assert_int_eq(attn_verify(stream.plan, stream.state, &difference), 0);
+        n_found += !(difference < 1e-4);
+        values[i] = good;
+    }
+    if (!sums_nothing)
+        ck_assert_uint_gt(n_found, MODEL_DIM);
+    stream_close(&stream);
+    free(frames);
+}
+END_TEST
+
+/* The reference that needs no state, and the steps. */
+START_TEST(recomputing_gives_the_same_outputs)
+{
+    struct stream stream;
+    float outputs[2][MOST_OUTPUT];
+    open_variant(&stream, _i);
+    size_t n_frames = 4 * (size_t)variants[_i].window;
+    float *frames = noise(1, n_frames * FRAME, 1);
+    ck_assert_int_eq(attn_batch(stream.plan, frames, 0, outputs[1]), ATTN_E_OPTIONS);
+    for (size_t t = 0; t < n_frames; t++) {
+        stream_push(&stream, frames + t * FRAME, outputs[0]);
+        memset(outputs[1], 0xff, sizeof(outputs[1]));
+        ck_assert_int_eq(attn_batch(stream.plan, frames, t + 1, outputs[1]), 0);
+        for (size_t i = 0; i < stream.output_dim; i++)
+            ck_assert_msg(fabsf(outputs[0][i] - outputs[1][i]) < 1e-5f, "frame %zu, float %zu: %g and %g", t, i,
+                          outputs[0][i], outputs[1][i]);
+    }
+    stream_close(&stream);
+    free(frames);
 }
 END_TEST
 
 START_TEST(reset_equals_fresh)
 {
     struct stream used, fresh;
-    float outputs[2][MODEL_DIM];
+    float outputs[2][MOST_OUTPUT];
     open_variant(&used, _i);
     open_variant(&fresh, _i);
     size_t n_frames = 3 * variants[_i].window;
@@ -157,7 +291,7 @@ START_TEST(reset_equals_fresh)
     for (size_t t = 0; t < n_frames; t++) {
         stream_push(&used, frames + t * FRAME, outputs[0]);
         stream_push(&fresh, frames + t * FRAME, outputs[1]);
-        same_bits(outputs[0], outputs[1], t);
+        same_bits(&used, outputs[0], outputs[1], t);
     }
     stream_close(&used);
     stream_close(&fresh);
@@ -170,7 +304,7 @@ END_TEST
 START_TEST(memory_need_not_be_clean)
 {
     struct stream clean, dirty;
-    float outputs[2][MODEL_DIM];
+    float outputs[2][MOST_OUTPUT];
     open_variant(&clean, _i);
     open_variant(&dirty, _i);
     memset(dirty.state, 0xff, dirty.info.state_bytes);
@@ -181,7 +315,7 @@ START_TEST(memory_need_not_be_clean)
         memset(dirty.scratch, 0xff, dirty.info.scratch_bytes);
         stream_push(&clean, frames + t * FRAME, outputs[0]);
         stream_push(&dirty, frames + t * FRAME, outputs[1]);
-        same_bits(outputs[0], outputs[1], t);
+        same_bits(&clean, outputs[0], outputs[1], t);
     }
     ck_assert_int_eq(memcmp(clean.state, dirty.state, clean.info.state_bytes), 0);
     stream_close(&clean);
@@ -193,7 +327,7 @@ END_TEST
 START_TEST(frames_without_output_advance_the_state_equally)
 {
     struct stream all, some;
-    float outputs[2][MODEL_DIM];
+    float outputs[2][MOST_OUTPUT];
     open_variant(&all, _i);
     open_variant(&some, _i);
     size_t n_frames = 4 * variants[_i].window;
@@ -202,9 +336,11 @@ START_TEST(frames_without_output_advance_the_state_equally)
         stream_push(&all, frames + t * FRAME, outputs[0]);
         stream_push(&some, frames + t * FRAME, t % 7 == 6 ? outputs[1] : NULL);
         if (t % 7 == 6)
-            same_bits(outputs[0], outputs[1], t);
+            same_bits(&all, outputs[0], outputs[1], t);
     }
-    ck_assert_int_eq(memcmp(all.state, some.state, all.info.state_bytes), 0);
+    /* All but the header, in which the work of the newest frame is another. */
+    ck_assert_int_eq(
+        memcmp((char *)all.state + ATTN_ALIGN, (char *)some.state + ATTN_ALIGN, all.info.state_bytes - ATTN_ALIGN), 0);
     stream_close(&all);
     stream_close(&some);
     free(frames);
@@ -216,7 +352,7 @@ START_TEST(refused_frames_change_nothing)
 {
     const float bad[] = {NAN, INFINITY, -INFINITY};
     struct stream stream;
-    float output[MODEL_DIM];
+    float output[MOST_OUTPUT];
     open_variant(&stream, _i);
     size_t n_frames = 2 * variants[_i].window;
     float *frames = noise(1, n_frames * FRAME, 1);
@@ -247,13 +383,13 @@ END_TEST
 START_TEST(denormals_count_as_zero)
 {
     struct stream stream;
-    float frame[FRAME] = {0}, output[MODEL_DIM];
+    float frame[FRAME] = {0}, output[MOST_OUTPUT];
     open_variant(&stream, _i);
     for (size_t i = 2 * MODEL_DIM; i < FRAME; i++)
         frame[i] = FLT_MIN / 4;
     for (size_t t = 0; t < 2 * (size_t)variants[_i].window; t++) {
         stream_push(&stream, frame, output);
-        for (size_t i = 0; i < MODEL_DIM; i++)
+        for (size_t i = 0; i < stream.output_dim; i++)
             ck_assert(output[i] == 0.0f);
     }
     volatile float least = FLT_MIN;
@@ -266,7 +402,7 @@ END_TEST
 START_TEST(outputs_that_a_plan_has_not_are_refused)
 {
     struct stream stream;
-    float frame[FRAME] = {0}, output[MODEL_DIM];
+    float frame[FRAME] = {0}, output[MOST_OUTPUT];
     open_variant(&stream, _i);
     ck_assert_int_eq(attn_push(stream.plan, stream.state, frame, ATTN_LOGITS, output, stream.scratch), ATTN_E_OPTIONS);
     ck_assert_uint_eq(attn_applied(stream.state), 0);
@@ -311,6 +447,11 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, history_does_not_show, 0, N_VARIANTS);
     tcase_add_loop_test(cases, replay_length_is_tight, 0, N_VARIANTS);
     tcase_add_loop_test(cases, replayed_frames_give_the_same_bits, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, rows_that_are_not_there_are_zeros, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, work_is_that_of_the_newest_frame, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, verifying_accepts_good_states_and_changes_nothing, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, verifying_finds_damaged_states, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, recomputing_gives_the_same_outputs, 0, N_VARIANTS);
     tcase_add_loop_test(cases, reset_equals_fresh, 0, N_VARIANTS);
     tcase_add_loop_test(cases, memory_need_not_be_clean, 0, N_VARIANTS);
     tcase_add_loop_test(cases, frames_without_output_advance_the_state_equally, 0, N_VARIANTS);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each landmark flips once in n frames, when a certain segment e closes: then its window consists of whole segments,
+ * the oldest being e + 1, and one backward scan over them writes an aggregate at each boundary that will still be asked
+ * for: e, the newest segment, alone; e − 1 and e; and so on to e + 2 … e. While the next frames overwrite segment u,
+ * the front is the one at u + 1; while they overwrite e itself there is none, and the one at e + 1, never written, is
+ * empty. The frames that arrive after the flip join the back. (Frames of u that are not overwritten yet: remainder.h.)
+ *
+ * With spread refresh the scan is done while the frames of e arrive, a share with each: first the chain from e − 1
+ * backward, and beside it the sum of e's own frames, which is merged into the chain when e closes. The chain is written
+ * in place, for no front of these landmarks is asked for during e.
+ *
+ * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that
+ * what came before a window leaves no trace. Slots that hold no frame count as nothing.
+ */
+#include "fronts.h"
+
+#include <string.h>
+
+static size_t group_size(size_t landmarks, size_t count)
+{
+    return (landmarks + count - 1) / count;
+}
+
+struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, size_t head_dim, bool spread,
+                               size_t lag)
+{
+    return (struct attn_fronts){
+        .segments = segments,
+        .landmarks = landmarks,
+        .head_dim = head_dim,
+        .spread = spread,
+        .lag = lag,
+        .row = attn_aggregates_floats(landmarks, head_dim),
+        .mid_row = spread ? attn_aggregates_floats(group_size(landmarks, segments.count), head_dim) : 0,
+    };
+}
+
+size_t attn_fronts_floats(const struct attn_fronts *fronts)
+{
+    return (1 + fronts->segments.count) * fronts->row + fronts->mid_row;
+}
+
+size_t attn_fronts_scratch(const struct attn_fronts *fronts)
+{
+    size_t n = fronts->segments.n;
+    size_t group = 3 * group_size(fronts->landmarks, fronts->segments.count);
+    return n > group ? n : group;
+}
+
+struct attn_aggregates attn_fronts_back(const struct attn_fronts *fronts, float *memory)
+{
+    return attn_aggregates_at(memory, fronts->landmarks);
+}
+
+/* The front that begins with this segment. */
+static struct attn_aggregates boundary(const struct attn_fronts *fronts, float *memory, size_t segment)
+{
+    return attn_aggregates_at(memory + (1 + segment) * fronts->row, fronts->landmarks);
+}
+
+/* Spread: the frames of the open segment, of the landmarks that flip when it closes. */
+static struct attn_aggregates mid(const struct attn_fronts *fronts, float *memory, struct attn_fronts_group group)
+{
+    return attn_aggregates_at(memory + (1 + fronts->segments.count) * fronts->row, group.end - group.first);
+}
+
+struct attn_aggregates attn_fronts_front(const struct attn_fronts *fronts, float *memory, size_t open)
+{
+    return boundary(fronts, memory, attn_segments_next(&fronts->segments, open));
+}
+
+struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, size_t segment)
+{
+    size_t count = fronts->segments.count, m = fronts->landmarks;
+    size_t own = (segment + count - fronts->lag) % count;
+    return (struct attn_fronts_group){group_size(own * m, count), group_size((own + 1) * m, count)};
+}
+
+void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
+{
+    size_t m = fronts->landmarks, d = fronts->head_dim, mids = group_size(m, fronts->segments.count);
+    attn_aggregates_clear(NULL, attn_fronts_back(fronts, memory), 0, m, d);
+    for (size_t segment = 0; segment < fronts->segments.count; segment++)
+        attn_aggregates_clear(NULL, boundary(fronts, memory, segment), 0, m, d);
+    if (fronts->spread)
+        attn_aggregates_clear(NULL, mid(fronts, memory, (struct attn_fronts_group){0, mids}), 0, mids, d);
+}
+
+/* One landmark's backward scan. */
+struct scan {
+    size_t j;
+    const float *q;  /* [d] */
+    float *logits;   /* [n], by slot */
+    bool has_logits; /* of the whole window */
+};
+
+/* Rows first … end − 1 of a segment, counted from its last backward, join the chain: `segment`'s front becomes what it
+ * is already, or `newer` where first is 0, and these frames. */
+static void scan_rows(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                      float *memory, const struct attn_fronts_source *source, const struct scan *scan, size_t segment,
+                      size_t newer, size_t first, size_t end)
+{
+    const struct attn_segments *segments = &fronts->segments;
+    size_t d = fronts->head_dim, last = attn_segments_end(segments, segment);
+    size_t filled = attn_place_from(segments, place, segment);
+    size_t from = last - end > filled ? last - end : filled, to = last - first > from ? last - first : from;
+    struct attn_aggregates front = boundary(fronts, memory, segment);
+    if (!scan->has_logits)
+        attn_run_logits(run, to - from, d, scan->logits + from, source->keys + from * d, scan->q);
+    attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, scan->j, scan->logits + from,
+                         source->values + from * d, to - from, d);
+}
+
+/* The part first … end − 1 of the backward scan, counted in slots, that begins with the last slot of segment `newest`;
+ * the front that it starts from is that of the segment after the one that closes, which is empty. */
+static void scan(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place, float *memory,
+                 const struct attn_fronts_source *source, const struct scan *scan, size_t newest, size_t first,
+                 size_t end)
+{
+    const struct attn_segments *segments = &fronts->segments;
+    size_t newer = attn_segments_next(segments, place->segment);
+    for (size_t segment = newest, base = 0; base < end; segment = attn_segments_before(segments, segment)) {
+        size_t length = attn_segments_end(segments, segment) - attn_segments_start(segments, segment);
+        if (base + length > first)
+            scan_rows(fronts, run, place, memory, source, scan, segment, newer, first > base ? first - base : 0,
+                      end - base < length ? end - base : length);
+        base += length;
+        newer = segment;
+    }
+}
+
+/* Slots of all segments but the one that closes and the one after it. */
+static size_t n_older(const struct attn_fronts *fronts, const struct attn_place *place)
+{
+    const struct attn_segments *segments = &fronts->segments;
+    size_t oldest = attn_segments_next(segments, place->segment);
+    size_t others = place->length + attn_segments_end(segments, oldest) - attn_segments_start(segments, oldest);
+    return segments->n > others ? segments->n - others : 0;
+}
+
+void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                       float *memory, const struct attn_fronts_source *source, float *scratch)
+{
+    struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
+    size_t d = fronts->head_dim, size = group.end - group.first;
+    if (size == 0)
+        return;
+    struct attn_aggregates own = mid(fronts, memory, group);
+    if (place->row == 0)
+        attn_aggregates_clear(run, own, 0, size, d);
+    attn_run_logits(run, size, d, scratch, source->q, source->keys + place->slot * d);
+    attn_aggregates_extend(run, own, scratch, source->values + place->slot * d, size, d, scratch + size);
+    size_t slots = n_older(fronts, place);
+    uint64_t first = (uint64_t)slots * place->row / place->length;
+    uint64_t end = (uint64_t)slots * (place->row + 1) / place->length;
+    size_t newest = attn_segments_before(&fronts->segments, place->segment);
+    for (size_t j = group.first; j < group.end; j++) {
+        struct scan own_scan = {.j = j, .q = source->q + (j - group.first) * d, .logits = scratch};
+        scan(fronts, run, place, memory, source, &own_scan, newest, (size_t)first, (size_t)end);
+    }
+}
+
+/* Spread: the frames of the segment that closes join the chain that was made meanwhile. */
+static void complete(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                     float *memory, struct attn_fronts_group group)
+{
+    const struct attn_segments *segments = &fronts->segments;
+    struct attn_aggregates own = mid(fronts, memory, group);
+    size_t d = fronts->head_dim, empty = attn_segments_next(segments, place->segment);
+    for (size_t segment = place->segment; segment != empty; segment = attn_segments_before(segments, segment)) {
+        struct attn_aggregates front = boundary(fronts, memory, segment);
+        if (segment == place->segment)
+            attn_aggregates_clear(run, front, group.first, group.end, d);
+        for (size_t j = group.first; j < group.end; j++)
+            attn_aggregates_merge(run, front, j, own, j - group.first, d);
+    }
+}
+
+/* Immediate: the whole scan. */
+static void scan_window(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                        float *memory, const struct attn_fronts_source *source, struct attn_fronts_group group,
+                        float *logits)
+{
+    size_t n = fronts->segments.n, d = fronts->head_dim;
+    for (size_t j = group.first; j < group.end; j++) {
+        struct scan own = {j, source->q + (j - group.first) * d, logits, true};
+        attn_run_logits(run, n, d, logits, source->keys, own.q);
+        scan(fronts, run, place, memory, source, &own, place->segment, 0, n_older(fronts, place) + place->length);
+    }
+}
+
+void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                      float *memory, const struct attn_fronts_source *source, float *scratch)
+{
+    struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
+    attn_aggregates_clear(run, attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
+    if (fronts->segments.count == 1 || group.first == group.end)
+        return;
+    if (fronts->spread)
+        complete(fronts, run, place, memory, group);
+    else
+        scan_window(fronts, run, place, memory, source, group, scratch);
+}
