@@ -6,9 +6,10 @@
  * the front is the one at u + 1; while they overwrite e itself there is none, and the one at e + 1, never written, is
  * empty. The frames that arrive after the flip join the back. (Frames of u that are not overwritten yet: remainder.h.)
  *
- * With spread refresh the scan is done while the frames of e arrive, a share with each: first the chain from e − 1
- * backward, and beside it the sum of e's own frames, which is merged into the chain when e closes. The chain is written
- * in place, for no front of these landmarks is asked for during e.
+ * With spread refresh the scan is done while the frames of e arrive, a share with each: the chain from e − 1 backward,
+ * and beside it the sum of e's own frames, the middle. The chain is written in place, for no front of these landmarks
+ * is asked for during e. The middle joins a front only while the segment before arrives that asks for it, again a share
+ * with each frame, so that every pass runs along memory.
  *
  * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that
  * what came before a window leaves no trace. Slots that hold no frame count as nothing.
@@ -32,13 +33,12 @@ struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, 
         .spread = spread,
         .lag = lag,
         .row = attn_aggregates_floats(landmarks, head_dim),
-        .mid_row = spread ? attn_aggregates_floats(group_size(landmarks, segments.count), head_dim) : 0,
     };
 }
 
 size_t attn_fronts_floats(const struct attn_fronts *fronts)
 {
-    return (1 + fronts->segments.count) * fronts->row + fronts->mid_row;
+    return (1 + fronts->segments.count + fronts->spread) * fronts->row;
 }
 
 size_t attn_fronts_scratch(const struct attn_fronts *fronts)
@@ -59,10 +59,10 @@ static struct attn_aggregates boundary(const struct attn_fronts *fronts, float *
     return attn_aggregates_at(memory + (1 + segment) * fronts->row, fronts->landmarks);
 }
 
-/* Spread: the frames of the open segment, of the landmarks that flip when it closes. */
-static struct attn_aggregates mid(const struct attn_fronts *fronts, float *memory, struct attn_fronts_group group)
+/* Spread: of each landmark the frames of the segment that it flipped with. */
+static struct attn_aggregates middle(const struct attn_fronts *fronts, float *memory)
 {
-    return attn_aggregates_at(memory + (1 + fronts->segments.count) * fronts->row, group.end - group.first);
+    return attn_aggregates_at(memory + (1 + fronts->segments.count) * fronts->row, fronts->landmarks);
 }
 
 struct attn_aggregates attn_fronts_front(const struct attn_fronts *fronts, float *memory, size_t open)
@@ -79,12 +79,12 @@ struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, 
 
 void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
 {
-    size_t m = fronts->landmarks, d = fronts->head_dim, mids = group_size(m, fronts->segments.count);
+    size_t m = fronts->landmarks, d = fronts->head_dim;
     attn_aggregates_clear(NULL, attn_fronts_back(fronts, memory), 0, m, d);
     for (size_t segment = 0; segment < fronts->segments.count; segment++)
         attn_aggregates_clear(NULL, boundary(fronts, memory, segment), 0, m, d);
     if (fronts->spread)
-        attn_aggregates_clear(NULL, mid(fronts, memory, (struct attn_fronts_group){0, mids}), 0, mids, d);
+        attn_aggregates_clear(NULL, middle(fronts, memory), 0, m, d);
 }
 
 /* One landmark's backward scan. */
@@ -139,41 +139,60 @@ static size_t n_older(const struct attn_fronts *fronts, const struct attn_place 
     return segments->n > others ? segments->n - others : 0;
 }
 
+static bool in_group(struct attn_fronts_group group, size_t j)
+{
+    return group.first <= j && j < group.end;
+}
+
+/* Spread: the share of this frame in the front that will be asked for when the next segment arrives. Those who flip
+ * when the open one closes have theirs then, and those who flip with the next have none. */
+static void complete_front(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                           float *memory)
+{
+    size_t next = attn_segments_next(&fronts->segments, place->segment), m = fronts->landmarks;
+    struct attn_aggregates front = attn_fronts_front(fronts, memory, next), own = middle(fronts, memory);
+    struct attn_fronts_group flip_now = attn_fronts_flipping(fronts, place->segment);
+    struct attn_fronts_group flip_next = attn_fronts_flipping(fronts, next);
+    size_t first = (size_t)((uint64_t)m * place->row / place->length);
+    size_t end = (size_t)((uint64_t)m * (place->row + 1) / place->length);
+    for (size_t j = first; j < end; j++)
+        if (!in_group(flip_now, j) && !in_group(flip_next, j))
+            attn_aggregates_merge(run, front, j, own, j, fronts->head_dim);
+}
+
+/* Spread: the frame joins the middle of those who flip when its segment closes. */
+static void extend_middle(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                          float *memory, const struct attn_fronts_source *source, struct attn_fronts_group group,
+                          float *scratch)
+{
+    size_t d = fronts->head_dim, size = group.end - group.first;
+    struct attn_aggregates own = middle(fronts, memory);
+    if (place->row == 0) { /* the new chain begins */
+        attn_aggregates_clear(run, own, group.first, group.end, d);
+        attn_aggregates_clear(run, boundary(fronts, memory, place->segment), group.first, group.end, d);
+    }
+    own.offset += group.first;
+    own.sum += group.first;
+    own.vector += group.first * d;
+    attn_run_logits(run, size, d, scratch, source->q, source->keys + place->slot * d);
+    attn_aggregates_extend(run, own, scratch, source->values + place->slot * d, size, d, scratch + size);
+}
+
 void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                        float *memory, const struct attn_fronts_source *source, float *scratch)
 {
     struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
-    size_t d = fronts->head_dim, size = group.end - group.first;
-    if (size == 0)
+    complete_front(fronts, run, place, memory);
+    if (group.first == group.end)
         return;
-    struct attn_aggregates own = mid(fronts, memory, group);
-    if (place->row == 0)
-        attn_aggregates_clear(run, own, 0, size, d);
-    attn_run_logits(run, size, d, scratch, source->q, source->keys + place->slot * d);
-    attn_aggregates_extend(run, own, scratch, source->values + place->slot * d, size, d, scratch + size);
-    size_t slots = n_older(fronts, place);
+    extend_middle(fronts, run, place, memory, source, group, scratch);
+    size_t slots = n_older(fronts, place), d = fronts->head_dim;
     uint64_t first = (uint64_t)slots * place->row / place->length;
     uint64_t end = (uint64_t)slots * (place->row + 1) / place->length;
     size_t newest = attn_segments_before(&fronts->segments, place->segment);
     for (size_t j = group.first; j < group.end; j++) {
         struct scan own_scan = {.j = j, .q = source->q + (j - group.first) * d, .logits = scratch};
         scan(fronts, run, place, memory, source, &own_scan, newest, (size_t)first, (size_t)end);
-    }
-}
-
-/* Spread: the frames of the segment that closes join the chain that was made meanwhile. */
-static void complete(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
-                     float *memory, struct attn_fronts_group group)
-{
-    const struct attn_segments *segments = &fronts->segments;
-    struct attn_aggregates own = mid(fronts, memory, group);
-    size_t d = fronts->head_dim, empty = attn_segments_next(segments, place->segment);
-    for (size_t segment = place->segment; segment != empty; segment = attn_segments_before(segments, segment)) {
-        struct attn_aggregates front = boundary(fronts, memory, segment);
-        if (segment == place->segment)
-            attn_aggregates_clear(run, front, group.first, group.end, d);
-        for (size_t j = group.first; j < group.end; j++)
-            attn_aggregates_merge(run, front, j, own, j - group.first, d);
     }
 }
 
@@ -197,8 +216,11 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
     attn_aggregates_clear(run, attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
     if (fronts->segments.count == 1 || group.first == group.end)
         return;
+    size_t next = attn_segments_next(&fronts->segments, place->segment);
     if (fronts->spread)
-        complete(fronts, run, place, memory, group);
+        for (size_t j = group.first; j < group.end; j++)
+            attn_aggregates_merge(run, attn_fronts_front(fronts, memory, next), j, middle(fronts, memory), j,
+                                  fronts->head_dim);
     else
         scan_window(fronts, run, place, memory, source, group, scratch);
 }

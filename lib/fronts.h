@@ -15,7 +15,6 @@ struct attn_fronts {
     bool spread;
     size_t lag;     /* landmark j flips when segment ⌊j·segments/m⌋ + lag closes */
     size_t row;     /* floats of m aggregates */
-    size_t mid_row; /* floats of those that flip together; 0 unless spread */
 };
 
 /* What the aggregates are made of. */
