@@ -249,37 +249,46 @@ static void take_gamma(struct attn_run *run, const struct attn_arc *arc, float *
             memset(gamma + i * m, 0, m * sizeof(float));
 }
 
-/* Γ and the start of Z for every head: the norms may be those of all. */
-static void start(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc, bool odd,
-                  float *state, size_t stride, float *work)
+/* Γ and Z of one head where its norms are its own. */
+static void start(struct attn_run *run, const struct attn_arc *arc, const struct attn_landmarks_head *head, float *work)
 {
-    size_t m = landmarks->count;
+    take_gamma(run, arc, head->gamma, head->logits);
+    attn_inverse_start(run, head->gamma, arc->m, attn_inverse_norms(run, head->gamma, arc->m, work), head->work.z);
+}
+
+/* The same for all heads where the norms are the largest of theirs. */
+static void start_together(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc,
+                           bool odd, float *state, size_t stride, float *work)
+{
     struct attn_norms largest = {0};
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
         struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
         take_gamma(run, arc, head.gamma, head.logits);
-        if (landmarks->share_norms)
-            largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, m, work));
+        largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, arc->m, work));
     }
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
         struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
-        struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, head.gamma, m, work);
-        attn_inverse_start(run, head.gamma, m, norms, head.work.z);
+        attn_inverse_start(run, head.gamma, arc->m, largest, head.work.z);
     }
 }
 
 /* The share of this frame in the rows of products of all heads, one head after the other. */
 static void go_on(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                  bool odd, float *state, size_t stride)
+                  const struct attn_arc *arc, float *state, size_t stride, float *work)
 {
     size_t m = landmarks->count, heads = landmarks->shape.heads;
+    bool odd = attn_landmarks_odd(landmarks, place, false);
     uint64_t of_head = attn_inverse_n_rows(m);
     uint64_t first = place->row * of_head * heads / place->length;
     uint64_t end = (place->row + 1) * of_head * heads / place->length;
+    if (place->row == 0 && landmarks->share_norms)
+        start_together(landmarks, run, arc, odd, state, stride, work);
     for (size_t h = (size_t)(first / of_head); h < heads && h * of_head < end; h++) {
         struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
         uint64_t from = first > h * of_head ? first - h * of_head : 0;
         uint64_t to = end - h * of_head < of_head ? end - h * of_head : of_head;
+        if (from == 0 && !landmarks->share_norms)
+            start(run, arc, &head, work);
         attn_inverse_rows(run, head.gamma, m, head.work, (size_t)from, (size_t)to);
     }
 }
@@ -313,10 +322,7 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
             refresh_at_once(landmarks, run, &arc, state, stride, scratch);
         return;
     }
-    bool odd = attn_landmarks_odd(landmarks, place, false);
-    if (place->row == 0)
-        start(landmarks, run, &arc, odd, state, stride, scratch);
-    go_on(landmarks, run, place, odd, state, stride);
+    go_on(landmarks, run, place, &arc, state, stride, scratch);
 }
 
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
