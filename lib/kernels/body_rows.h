@@ -140,6 +140,8 @@ static void combine(size_t n_rows, size_t d, float *y, float a, const float *y0,
 {
     const size_t vectors = (d + WIDTH - 1) / WIDTH;
     size_t first = 0;
+    if (y0 == NULL)
+        y0 = y; /* not read, since a is 0; there is no arithmetic on a null pointer */
     do {
         struct columns in = {n_rows - first < BLOCK ? n_rows - first : BLOCK, d, w + first, rows + first * d,
                              d % WIDTH};
