@@ -218,8 +218,8 @@ struct attn_info {
     uint32_t heads;             /**< H */
     uint32_t window;            /**< n of the first layer, frames */
     uint32_t layers;            /**< 1 for a raw attention */
-    uint32_t replay_frames;     /**< R: the state is a function of the last R applied frames (maths section 7) */
-    uint32_t warming_frames;    /**< outputs of positions below this are warming: the sum of (n_i − 1) */
+    uint32_t replay_frames;     /**< R: the state is a function of the last R applied frames and of the position */
+    uint32_t warming_frames;    /**< outputs of positions below this are warming: n − 1, summed over layers of their own window */
     size_t state_bytes;         /**< size of the state of one stream, a multiple of ATTN_ALIGN */
     size_t scratch_bytes;       /**< size of the scratch memory of one push, a multiple of ATTN_ALIGN */
     uint32_t n_labels;          /**< 0 where the model names none */
@@ -264,7 +264,7 @@ ATTN_API uint64_t attn_position(const struct attn_state *state);
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
  *  before and after, one a thread is enough. Frame and output do not overlap. Allocates nothing. A frame that holds a NaN
  *  or an infinity is refused with ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing.
- *  Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
+ *  Sources: arXiv 2201.06268 (exact) and 2412.03214 (Nyström); in full: MATHS.md in the source. */
 ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);
 
