@@ -33,8 +33,6 @@ static inline void fold_narrow(size_t n_rows, size_t d, const struct attn_foldin
                                const float *w, const float *values)
 {
     vec even = vec_set(0.0f), odd = even;
-    if (rescale != 0.0f)
-        even = vec_set(rescale) * load_first(folding->from_vector, d);
     size_t r = 0;
     for (; r + 2 <= n_rows; r += 2) {
         even = vec_fma(vec_set(w[r]), load_first(values + r * d, d), even);
@@ -42,7 +40,9 @@ static inline void fold_narrow(size_t n_rows, size_t d, const struct attn_foldin
     }
     if (r < n_rows)
         even = vec_fma(vec_set(w[r]), load_first(values + r * d, d), even);
-    even += odd;
+    even += odd; /* last what there was: it is large, and each sum with it loses */
+    if (rescale != 0.0f)
+        even = vec_fma(vec_set(rescale), load_first(folding->from_vector, d), even);
     if (d == WIDTH)
         vec_store(folding->vector, even);
     else
