@@ -76,3 +76,10 @@ void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size
     to.offset[j] = offset;
     to.sum[j] = a * to.sum[j] + b * from.sum[i];
 }
+
+void attn_aggregates_merge_all(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                               size_t d)
+{
+    for (size_t j = 0; j < m; j++)
+        attn_aggregates_merge(run, to, j, from, j, d);
+}

@@ -40,3 +40,7 @@ void attn_aggregates_fold(struct attn_run *run, struct attn_aggregates to, struc
 /* Aggregate j of `to` takes in aggregate i of `from`, which is other memory. */
 void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size_t j, struct attn_aggregates from,
                            size_t i, size_t d);
+
+/* Each aggregate of `to` takes in that of `from`. */
+void attn_aggregates_merge_all(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                               size_t d);

@@ -66,7 +66,7 @@ static double most_state_floats(const struct attn_options *options)
         return options->heads * (3 * n * d + landmarks + padding);
     double segments = m < n ? m : n, longest = n / segments + 1, blocks = longest / 16 + 1;
     double row = m * d + 2 * m + 2 * padding;
-    double fronts = (segments + 2) * row, remainder = (spread ? 2 : 1) * (longest * m + padding + blocks * row);
+    double fronts = (segments + 4) * row, remainder = (spread ? 2 : 1) * (longest * m + padding + blocks * row);
     return options->heads * (2 * n * d + fronts + remainder + d + landmarks + 4 * padding);
 }
 

@@ -11,12 +11,21 @@
  * is asked for during e. The middle joins a front only while the segment before arrives that asks for it, again a share
  * with each frame, so that every pass runs along memory.
  *
+ * A sum of n floats one by one may lose n/2 units in its last place, where the frames are alike. So in windows of more
+ * than FEW frames the back holds the newest AT_ONCE at most: then, and when a segment closes, it joins the settled sum,
+ * all since the flip, and that with the front of the open segment is the one that is asked for.
+ *
  * Nothing is ever subtracted, and every stored aggregate depends on the frames in it and their slots alone, so that
  * what came before a window leaves no trace. Slots that hold no frame count as nothing.
  */
 #include "fronts.h"
 
 #include <string.h>
+
+enum {
+    FEW = 1024, /* frames that may be summed one by one: 2^-25 of the sum may be lost with each */
+    AT_ONCE = 256
+};
 
 static size_t group_size(size_t landmarks, size_t count)
 {
@@ -31,6 +40,7 @@ struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, 
         .landmarks = landmarks,
         .head_dim = head_dim,
         .spread = spread,
+        .settles = segments.n > FEW,
         .lag = lag,
         .row = attn_aggregates_floats(landmarks, head_dim),
     };
@@ -38,7 +48,7 @@ struct attn_fronts attn_fronts(struct attn_segments segments, size_t landmarks, 
 
 size_t attn_fronts_floats(const struct attn_fronts *fronts)
 {
-    return (1 + fronts->segments.count + fronts->spread) * fronts->row;
+    return (1 + fronts->segments.count + fronts->spread + (fronts->settles ? 2 : 0)) * fronts->row;
 }
 
 size_t attn_fronts_scratch(const struct attn_fronts *fronts)
@@ -65,9 +75,26 @@ static struct attn_aggregates middle(const struct attn_fronts *fronts, float *me
     return attn_aggregates_at(memory + (1 + fronts->segments.count) * fronts->row, fronts->landmarks);
 }
 
-struct attn_aggregates attn_fronts_front(const struct attn_fronts *fronts, float *memory, size_t open)
+static struct attn_aggregates front_of(const struct attn_fronts *fronts, float *memory, size_t open)
 {
     return boundary(fronts, memory, attn_segments_next(&fronts->segments, open));
+}
+
+/* In long windows: the frames since each landmark's flip but those in the back. */
+static struct attn_aggregates settled(const struct attn_fronts *fronts, float *memory)
+{
+    return attn_aggregates_at(memory + (1 + fronts->segments.count + fronts->spread) * fronts->row, fronts->landmarks);
+}
+
+/* These and the front of the open segment. */
+static struct attn_aggregates still(const struct attn_fronts *fronts, float *memory)
+{
+    return attn_aggregates_at(memory + (2 + fronts->segments.count + fronts->spread) * fronts->row, fronts->landmarks);
+}
+
+struct attn_aggregates attn_fronts_front(const struct attn_fronts *fronts, float *memory, size_t open)
+{
+    return fronts->settles ? still(fronts, memory) : front_of(fronts, memory, open);
 }
 
 struct attn_fronts_group attn_fronts_flipping(const struct attn_fronts *fronts, size_t segment)
@@ -85,6 +112,10 @@ void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
         attn_aggregates_clear(NULL, boundary(fronts, memory, segment), 0, m, d);
     if (fronts->spread)
         attn_aggregates_clear(NULL, middle(fronts, memory), 0, m, d);
+    if (fronts->settles) {
+        attn_aggregates_clear(NULL, settled(fronts, memory), 0, m, d);
+        attn_aggregates_clear(NULL, still(fronts, memory), 0, m, d);
+    }
 }
 
 /* One landmark's backward scan. */
@@ -150,7 +181,7 @@ static void complete_front(const struct attn_fronts *fronts, struct attn_run *ru
                            float *memory)
 {
     size_t next = attn_segments_next(&fronts->segments, place->segment), m = fronts->landmarks;
-    struct attn_aggregates front = attn_fronts_front(fronts, memory, next), own = middle(fronts, memory);
+    struct attn_aggregates front = front_of(fronts, memory, next), own = middle(fronts, memory);
     struct attn_fronts_group flip_now = attn_fronts_flipping(fronts, place->segment);
     struct attn_fronts_group flip_next = attn_fronts_flipping(fronts, next);
     size_t first = (size_t)((uint64_t)m * place->row / place->length);
@@ -214,13 +245,27 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
 {
     struct attn_fronts_group group = attn_fronts_flipping(fronts, place->segment);
     attn_aggregates_clear(run, attn_fronts_back(fronts, memory), group.first, group.end, fronts->head_dim);
+    if (fronts->settles)
+        attn_aggregates_clear(run, settled(fronts, memory), group.first, group.end, fronts->head_dim);
     if (fronts->segments.count == 1 || group.first == group.end)
         return;
     size_t next = attn_segments_next(&fronts->segments, place->segment);
     if (fronts->spread)
         for (size_t j = group.first; j < group.end; j++)
-            attn_aggregates_merge(run, attn_fronts_front(fronts, memory, next), j, middle(fronts, memory), j,
-                                  fronts->head_dim);
+            attn_aggregates_merge(run, front_of(fronts, memory, next), j, middle(fronts, memory), j, fronts->head_dim);
     else
         scan_window(fronts, run, place, memory, source, group, scratch);
+}
+
+void attn_fronts_settle(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                        float *memory)
+{
+    size_t m = fronts->landmarks, d = fronts->head_dim;
+    if (!fronts->settles || !(place->closes || (place->row + 1) % AT_ONCE == 0))
+        return;
+    size_t open = place->closes ? attn_segments_next(&fronts->segments, place->segment) : place->segment;
+    attn_aggregates_merge_all(run, settled(fronts, memory), attn_fronts_back(fronts, memory), m, d);
+    attn_aggregates_clear(run, attn_fronts_back(fronts, memory), 0, m, d);
+    attn_aggregates_copy(run, still(fronts, memory), front_of(fronts, memory, open), m, d);
+    attn_aggregates_merge_all(run, still(fronts, memory), settled(fronts, memory), m, d);
 }

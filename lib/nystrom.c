@@ -330,6 +330,13 @@ static void refresh(const struct attn_nystrom *nystrom, struct attn_run *run, co
                            nystrom->layout.head, work->rest);
 }
 
+static void settle(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                   float *state)
+{
+    for (size_t h = 0; h < nystrom->shape.heads; h++)
+        attn_fronts_settle(&nystrom->fronts, run, place, state + h * nystrom->layout.head + nystrom->layout.fronts);
+}
+
 void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        size_t h, float *output, float *scratch)
 {
@@ -393,6 +400,7 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     }
     if (!nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
+    settle(nystrom, run, &moment.place, state);
     if (output != NULL && !read_on_the_way)
         read_heads(nystrom, run, &moment, state, output, &work);
 }
