@@ -121,10 +121,26 @@ void attn_fronts_clear(const struct attn_fronts *fronts, float *memory)
 /* One landmark's backward scan. */
 struct scan {
     size_t j;
-    const float *q;  /* [d] */
-    float *logits;   /* [n], by slot */
-    bool has_logits; /* of the whole window */
+    const float *q; /* [d] */
+    float *logits;  /* [n], by slot */
 };
+
+/* A link of the chain of fronts: slots from … to − 1 of a segment. */
+static struct attn_link link_of(const struct attn_fronts *fronts, float *memory,
+                                const struct attn_fronts_source *source, const struct scan *scan, size_t segment,
+                                size_t from, size_t to)
+{
+    size_t d = fronts->head_dim;
+    struct attn_aggregates front = boundary(fronts, memory, segment);
+    return (struct attn_link){
+        .offset = front.offset + scan->j,
+        .sum = front.sum + scan->j,
+        .vector = front.vector + scan->j * d,
+        .n_rows = to - from,
+        .logits = scan->logits + from,
+        .values = source->values + from * d,
+    };
+}
 
 /* Rows first … end − 1 of a segment, counted from its last backward, join the chain: `segment`'s front becomes what it
  * is already, or `newer` where first is 0, and these frames. */
@@ -132,15 +148,12 @@ static void scan_rows(const struct attn_fronts *fronts, struct attn_run *run, co
                       float *memory, const struct attn_fronts_source *source, const struct scan *scan, size_t segment,
                       size_t newer, size_t first, size_t end)
 {
-    const struct attn_segments *segments = &fronts->segments;
-    size_t d = fronts->head_dim, last = attn_segments_end(segments, segment);
-    size_t filled = attn_place_from(segments, place, segment);
+    size_t d = fronts->head_dim, last = attn_segments_end(&fronts->segments, segment);
+    size_t filled = attn_place_from(&fronts->segments, place, segment);
     size_t from = last - end > filled ? last - end : filled, to = last - first > from ? last - first : from;
-    struct attn_aggregates front = boundary(fronts, memory, segment);
-    if (!scan->has_logits)
-        attn_run_logits(run, to - from, d, scan->logits + from, source->keys + from * d, scan->q);
-    attn_aggregates_fold(run, front, first == 0 ? boundary(fronts, memory, newer) : front, scan->j, scan->logits + from,
-                         source->values + from * d, to - from, d);
+    struct attn_link link = link_of(fronts, memory, source, scan, segment, from, to);
+    attn_run_logits(run, to - from, d, link.logits, source->keys + from * d, scan->q);
+    attn_aggregates_fold(run, &link, 1, boundary(fronts, memory, first == 0 ? newer : segment), scan->j, d);
 }
 
 /* The part first … end − 1 of the backward scan, counted in slots, that begins with the last slot of segment `newest`;
@@ -227,16 +240,23 @@ void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, c
     }
 }
 
-/* Immediate: the whole scan. */
+/* Immediate: the whole scan, from the segment that closes to the one before the oldest, which is empty. */
 static void scan_window(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
-                        float *memory, const struct attn_fronts_source *source, struct attn_fronts_group group,
-                        float *logits)
+                        float *memory, const struct attn_fronts_source *source, const struct scan *scan)
 {
-    size_t n = fronts->segments.n, d = fronts->head_dim;
-    for (size_t j = group.first; j < group.end; j++) {
-        struct scan own = {j, source->q + (j - group.first) * d, logits, true};
-        attn_run_logits(run, n, d, logits, source->keys, own.q);
-        scan(fronts, run, place, memory, source, &own, place->segment, 0, n_older(fronts, place) + place->length);
+    enum { MOST_LINKS = 16 /* in one call */ };
+    const struct attn_segments *segments = &fronts->segments;
+    size_t d = fronts->head_dim, oldest = attn_segments_next(segments, place->segment), newer = oldest;
+    attn_run_logits(run, segments->n, d, scan->logits, source->keys, scan->q);
+    for (size_t segment = place->segment; segment != oldest;) {
+        struct attn_link links[MOST_LINKS];
+        size_t n_links = 0, before = newer;
+        for (; n_links < MOST_LINKS && segment != oldest; segment = attn_segments_before(segments, segment)) {
+            size_t from = attn_place_from(segments, place, segment), to = attn_segments_end(segments, segment);
+            links[n_links++] = link_of(fronts, memory, source, scan, segment, from, to);
+            newer = segment;
+        }
+        attn_aggregates_fold(run, links, n_links, boundary(fronts, memory, before), scan->j, d);
     }
 }
 
@@ -250,11 +270,13 @@ void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, co
     if (fronts->segments.count == 1 || group.first == group.end)
         return;
     size_t next = attn_segments_next(&fronts->segments, place->segment);
-    if (fronts->spread)
-        for (size_t j = group.first; j < group.end; j++)
+    for (size_t j = group.first; j < group.end; j++) {
+        struct scan own = {j, source->q + (j - group.first) * fronts->head_dim, scratch};
+        if (fronts->spread)
             attn_aggregates_merge(run, front_of(fronts, memory, next), j, middle(fronts, memory), j, fronts->head_dim);
-    else
-        scan_window(fronts, run, place, memory, source, group, scratch);
+        else
+            scan_window(fronts, run, place, memory, source, &own);
+    }
 }
 
 void attn_fronts_settle(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
