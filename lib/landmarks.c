@@ -140,31 +140,33 @@ bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct att
 
 struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd)
 {
-    size_t m = landmarks->count, d = landmarks->shape.head_dim, square = padded(m * m);
+    size_t m = landmarks->count, d = landmarks->shape.head_dim;
     if (landmarks->fixed)
         return (struct attn_landmarks_head){.q_by_d = landmarks->own.q_by_d + h * m * d,
                                             .k_by_d = landmarks->own.k_by_d + h * m * d,
                                             .inverse = landmarks->own.inverse + h * m * m};
-    struct attn_landmarks_head head = {.q_by_d = memory};
-    head.k_by_d = head.q_by_d + padded(m * d);
-    head.q_sum = head.k_by_d + padded(m * d);
-    head.k_sum = head.q_sum + padded(d);
-    head.pending_q = head.k_sum + padded(d);
-    head.pending_k = head.pending_q + padded(d);
-    head.logits = head.pending_k + padded(d);
-    head.inverse = head.logits + square;
-    if (!landmarks->spread)
-        return head;
-    head.gamma = head.inverse + 2 * square;
-    head.work = attn_inverse_matrices(head.inverse + (odd ? 0 : square), head.gamma + square, m);
-    head.inverse += odd ? square : 0;
+    size_t vectors = padded(m * d), vector = padded(d), square = padded(m * m);
+    float *sums = memory + 2 * vectors, *logits = sums + 4 * vector, *inverses = logits + square;
+    struct attn_landmarks_head head; /* each part is set: to clear all of them first would take as long again */
+    head.q_by_d = memory;
+    head.k_by_d = memory + vectors;
+    head.q_sum = sums;
+    head.k_sum = sums + vector;
+    head.pending_q = sums + 2 * vector;
+    head.pending_k = sums + 3 * vector;
+    head.logits = logits;
+    head.inverse = inverses + (odd ? square : 0);
+    head.gamma = landmarks->spread ? inverses + 2 * square : NULL;
+    head.work = (struct attn_inverse_matrices){0};
+    if (landmarks->spread)
+        head.work = attn_inverse_matrices(inverses + (odd ? 0 : square), inverses + 3 * square, m);
     return head;
 }
 
-void attn_landmarks_reset(const struct attn_landmarks *landmarks, struct attn_landmarks_head head)
+void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head)
 {
     if (!landmarks->fixed)
-        memset(head.q_by_d, 0, landmarks->head_floats * sizeof(float));
+        memset(head->q_by_d, 0, landmarks->head_floats * sizeof(float));
 }
 
 /* sum[d] += x[d], from zero at the first slot of a segment */
@@ -178,53 +180,53 @@ static void gather(struct attn_run *run, float *sum, const float *x, bool first,
 }
 
 void attn_landmarks_gather(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                           struct attn_landmarks_head head, const float *q, const float *k)
+                           const struct attn_landmarks_head *head, const float *q, const float *k)
 {
     if (landmarks->fixed)
         return;
-    gather(run, head.q_sum, q, place->row == 0, landmarks->shape.head_dim);
-    gather(run, head.k_sum, k, place->row == 0, landmarks->shape.head_dim);
+    gather(run, head->q_sum, q, place->row == 0, landmarks->shape.head_dim);
+    gather(run, head->k_sum, k, place->row == 0, landmarks->shape.head_dim);
 }
 
 /* The pending landmark becomes that of place j. */
-static void enter(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
+static void enter(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_landmarks_head *head,
                   size_t j)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
     for (size_t k = 0; k < d; k++) {
-        head.q_by_d[k * m + j] = head.pending_q[k];
-        head.k_by_d[k * m + j] = head.pending_k[k];
+        head->q_by_d[k * m + j] = head->pending_q[k];
+        head->k_by_d[k * m + j] = head->pending_k[k];
     }
     attn_run_count(run, 0, 4 * d);
 }
 
 /* (q̃, k̃) of the segment that closes here. */
 static void average(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                    struct attn_landmarks_head head)
+                    const struct attn_landmarks_head *head)
 {
     size_t d = landmarks->shape.head_dim;
     float share = 1.0f / (float)place->length;
-    run->kernels->scale(d, head.q_sum, share, head.q_sum);
-    run->kernels->scale(d, head.k_sum, share, head.k_sum);
-    run->kernels->scale(d, head.pending_q, landmarks->shape.scale, head.q_sum);
-    run->kernels->scale(d, head.pending_k, landmarks->shape.scale, head.k_sum);
+    run->kernels->scale(d, head->q_sum, share, head->q_sum);
+    run->kernels->scale(d, head->k_sum, share, head->k_sum);
+    run->kernels->scale(d, head->pending_q, landmarks->shape.scale, head->q_sum);
+    run->kernels->scale(d, head->pending_k, landmarks->shape.scale, head->k_sum);
     attn_run_count(run, 4 * d, 8 * d);
 }
 
 /* Row and column j of Γ's logits, of the pending landmark and those in their places. */
-static void connect(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
-                    size_t j, float *column)
+static void connect(const struct attn_landmarks *landmarks, struct attn_run *run,
+                    const struct attn_landmarks_head *head, size_t j, float *column)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_logits_by_d(run, d, m, head.logits + j * m, head.q_sum, head.k_by_d);
-    attn_run_logits_by_d(run, d, m, column, head.k_sum, head.q_by_d);
+    attn_run_logits_by_d(run, d, m, head->logits + j * m, head->q_sum, head->k_by_d);
+    attn_run_logits_by_d(run, d, m, column, head->k_sum, head->q_by_d);
     for (size_t i = 0; i < m; i++)
-        head.logits[i * m + j] = i == j ? head.logits[i * m + j] : column[i];
-    attn_run_logits(run, 1, d, head.logits + j * m + j, head.k_sum, head.pending_q);
+        head->logits[i * m + j] = i == j ? head->logits[i * m + j] : column[i];
+    attn_run_logits(run, 1, d, head->logits + j * m + j, head->k_sum, head->pending_q);
 }
 
 void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                          struct attn_landmarks_head head, float *scratch)
+                          const struct attn_landmarks_head *head, float *scratch)
 {
     if (landmarks->fixed)
         return;
@@ -326,15 +328,15 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
 }
 
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                            struct attn_landmarks_head head, const float *q, float *logits)
+                            const struct attn_landmarks_head *head, const float *q, float *logits)
 {
-    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, q, head.k_by_d);
+    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, q, head->k_by_d);
     attn_landmarks_mask(now, logits);
 }
 
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
-                          const float *beta, float *weights)
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
+                          const struct attn_landmarks_head *head, const float *beta, float *weights)
 {
     size_t m = landmarks->count;
-    attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head.inverse);
+    attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head->inverse);
 }

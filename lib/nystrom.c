@@ -163,7 +163,7 @@ void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
         struct head head = head_of(nystrom, state, h, false);
         attn_fronts_clear(&nystrom->fronts, head.fronts);
         attn_remainder_clear(&nystrom->remainder, head.remainder);
-        attn_landmarks_reset(&nystrom->landmarks, head.landmarks);
+        attn_landmarks_reset(&nystrom->landmarks, &head.landmarks);
     }
 }
 
@@ -204,7 +204,7 @@ static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, co
     memcpy(head->keys + slot * d, qkv + model_dim, d * sizeof(float));
     memcpy(head->values + slot * d, qkv + 2 * model_dim, d * sizeof(float));
     attn_run_count(run, 0, 6 * d);
-    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, qkv + model_dim);
+    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, &head->landmarks, qkv, qkv + model_dim);
 }
 
 /* The frame joins every back: offsets and sums here, the vectors where they are extended. */
@@ -222,7 +222,7 @@ static void admit(const struct attn_nystrom *nystrom, struct attn_run *run, cons
 static void compare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
                     const struct head *head, float *logits)
 {
-    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, head->query, logits);
+    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, &head->landmarks, head->query, logits);
 }
 
 /* β[H×m]: softened for all heads together, since each of them is short. */
@@ -253,7 +253,7 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
                       const struct attn_remainder_now *rest, const struct work *work)
 {
     size_t m = nystrom->landmarks.count;
-    attn_landmarks_weigh(&nystrom->landmarks, run, head->landmarks, beta, work->w);
+    attn_landmarks_weigh(&nystrom->landmarks, run, &head->landmarks, beta, work->w);
     struct attn_reading reading = {
         .m = m,
         .n_rows = rest->n_rows,
@@ -314,7 +314,7 @@ static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *r
 {
     const struct attn_place *place = &moment->place;
     if (moment->of_landmarks.closes)
-        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, work->rest);
+        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, &head->landmarks, work->rest);
     struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
     struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
     attn_fronts_flip(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);

@@ -167,7 +167,7 @@ static void take_in(const struct attn_retroactive *retroactive, struct attn_run 
     if (retroactive->exact)
         return;
     struct attn_place place = attn_place_of(&retroactive->landmarks.segments, when);
-    attn_landmarks_gather(&retroactive->landmarks, run, &place, head->landmarks, qkv, qkv + model_dim);
+    attn_landmarks_gather(&retroactive->landmarks, run, &place, &head->landmarks, qkv, qkv + model_dim);
 }
 
 /* The landmarks of all heads, and their g(Γ). */
@@ -179,9 +179,10 @@ static void refresh(const struct attn_retroactive *retroactive, struct attn_run 
     size_t heads = retroactive->shape.heads, stride = retroactive->head, offset = stride - landmarks->head_floats;
     if (landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
-    for (size_t h = 0; place.closes && h < heads; h++)
-        attn_landmarks_close(landmarks, run, &place, attn_retroactive_at(retroactive, state, h, false).landmarks,
-                             scratch);
+    for (size_t h = 0; place.closes && h < heads; h++) {
+        struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h, false);
+        attn_landmarks_close(landmarks, run, &place, &head.landmarks, scratch);
+    }
     if (!landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
 }
