@@ -91,11 +91,6 @@ void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, struc
     }
 }
 
-struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m)
-{
-    return (struct attn_inverse_matrices){.z = z, .e = work, .s = work + m * m, .p = work + 2 * m * m};
-}
-
 void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,
                         float *work)
 {

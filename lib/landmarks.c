@@ -138,29 +138,33 @@ bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct att
     return landmarks->spread && closed % 2 != 0;
 }
 
-struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd)
+void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_landmarks_head *head, float *memory,
+                         size_t h, bool odd)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    if (landmarks->fixed)
-        return (struct attn_landmarks_head){.q_by_d = landmarks->own.q_by_d + h * m * d,
-                                            .k_by_d = landmarks->own.k_by_d + h * m * d,
-                                            .inverse = landmarks->own.inverse + h * m * m};
+    if (landmarks->fixed) {
+        *head = (struct attn_landmarks_head){0};
+        head->q_by_d = landmarks->own.q_by_d + h * m * d;
+        head->k_by_d = landmarks->own.k_by_d + h * m * d;
+        head->inverse = landmarks->own.inverse + h * m * m;
+        return;
+    }
     size_t vectors = padded(m * d), vector = padded(d), square = padded(m * m);
     float *sums = memory + 2 * vectors, *logits = sums + 4 * vector, *inverses = logits + square;
-    struct attn_landmarks_head head; /* each part is set: to clear all of them first would take as long again */
-    head.q_by_d = memory;
-    head.k_by_d = memory + vectors;
-    head.q_sum = sums;
-    head.k_sum = sums + vector;
-    head.pending_q = sums + 2 * vector;
-    head.pending_k = sums + 3 * vector;
-    head.logits = logits;
-    head.inverse = inverses + (odd ? square : 0);
-    head.gamma = landmarks->spread ? inverses + 2 * square : NULL;
-    head.work = (struct attn_inverse_matrices){0};
-    if (landmarks->spread)
-        head.work = attn_inverse_matrices(inverses + (odd ? 0 : square), inverses + 3 * square, m);
-    return head;
+    head->q_by_d = memory;
+    head->k_by_d = memory + vectors;
+    head->q_sum = sums;
+    head->k_sum = sums + vector;
+    head->pending_q = sums + 2 * vector;
+    head->pending_k = sums + 3 * vector;
+    head->logits = logits;
+    head->inverse = inverses + (odd ? square : 0);
+    head->gamma = NULL;
+    head->work = (struct attn_inverse_matrices){0};
+    if (landmarks->spread) {
+        head->gamma = inverses + 2 * square;
+        head->work = attn_inverse_matrices(inverses + (odd ? 0 : square), inverses + 3 * square, m);
+    }
 }
 
 void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head)
@@ -264,12 +268,14 @@ static void start_together(const struct attn_landmarks *landmarks, struct attn_r
 {
     struct attn_norms largest = {0};
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
         take_gamma(run, arc, head.gamma, head.logits);
         largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, arc->m, work));
     }
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
         attn_inverse_start(run, head.gamma, arc->m, largest, head.work.z);
     }
 }
@@ -286,7 +292,8 @@ static void go_on(const struct attn_landmarks *landmarks, struct attn_run *run, 
     if (place->row == 0 && landmarks->share_norms)
         start_together(landmarks, run, arc, odd, state, stride, work);
     for (size_t h = (size_t)(first / of_head); h < heads && h * of_head < end; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
         uint64_t from = first > h * of_head ? first - h * of_head : 0;
         uint64_t to = end - h * of_head < of_head ? end - h * of_head : of_head;
         if (from == 0 && !landmarks->share_norms)
@@ -301,13 +308,16 @@ static void refresh_at_once(const struct attn_landmarks *landmarks, struct attn_
     size_t m = landmarks->count, heads = landmarks->shape.heads;
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, false);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, false);
         take_gamma(run, arc, head.inverse, head.logits);
         if (landmarks->share_norms)
             largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.inverse, m, work));
     }
     for (size_t h = 0; h < heads; h++) {
-        float *gamma = attn_landmarks_at(landmarks, state + h * stride, h, false).inverse;
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, false);
+        float *gamma = head.inverse;
         struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, gamma, m, work);
         attn_inverse_invert(run, gamma, m, norms, work);
     }

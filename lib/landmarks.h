@@ -62,8 +62,10 @@ size_t attn_landmarks_scratch(const struct attn_landmarks *landmarks);
  * may differ. */
 bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct attn_place *place, bool after);
 
-/* The parts of head h, whose state is `memory`. */
-struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd);
+/* The parts of head h, whose state is `memory`. They are set where they will be: every frame asks for them, and what
+ * has been written in pieces is slow to copy. */
+void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_landmarks_head *head, float *memory,
+                         size_t h, bool odd);
 
 /* The state of one head without any frame. */
 void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head);

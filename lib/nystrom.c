@@ -58,23 +58,23 @@ static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_w
     return moment;
 }
 
-static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h, bool odd)
+/* The parts of head h, set where they will be (attn_landmarks_find). */
+static void find_head(const struct attn_nystrom *nystrom, struct head *head, float *state, size_t h, bool odd)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
     float *memory = state + h * layout->head;
-    return (struct head){
-        .keys = memory + layout->keys,
-        .values = memory + layout->values,
-        .fronts = memory + layout->fronts,
-        .remainder = memory + layout->remainder,
-        .query = memory + layout->query,
-        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h, odd),
-    };
+    head->keys = memory + layout->keys;
+    head->values = memory + layout->values;
+    head->fronts = memory + layout->fronts;
+    head->remainder = memory + layout->remainder;
+    head->query = memory + layout->query;
+    attn_landmarks_find(&nystrom->landmarks, &head->landmarks, memory + layout->landmarks, h, odd);
 }
 
 struct attn_nystrom_head attn_nystrom_at(const struct attn_nystrom *nystrom, float *state, size_t h)
 {
-    struct head head = head_of(nystrom, state, h, false);
+    struct head head;
+    find_head(nystrom, &head, state, h, false);
     return (struct attn_nystrom_head){head.keys, head.values, head.query, head.landmarks};
 }
 
@@ -160,7 +160,8 @@ void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
 {
     memset(state, 0, attn_nystrom_state(nystrom) * sizeof(float));
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h, false);
+        struct head head;
+        find_head(nystrom, &head, state, h, false);
         attn_fronts_clear(&nystrom->fronts, head.fronts);
         attn_remainder_clear(&nystrom->remainder, head.remainder);
         attn_landmarks_reset(&nystrom->landmarks, &head.landmarks);
@@ -231,7 +232,8 @@ static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, 
 {
     size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment->odd_after);
         compare(nystrom, run, moment, &head, work->beta + h * m);
     }
     attn_run_softmax2(run, heads, m, work->beta);
@@ -342,7 +344,8 @@ void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run,
 {
     struct moment moment = moment_of(nystrom, when);
     struct work work = work_of(nystrom, scratch);
-    struct head head = head_of(nystrom, state, h, moment.odd_after);
+    struct head head;
+    find_head(nystrom, &head, state, h, moment.odd_after);
     if (moment.now.count == 0) {
         attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
         return;
@@ -360,7 +363,8 @@ static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (moment->now.count > 0)
         take_beta(nystrom, run, moment, state, work);
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment->odd_after);
         if (moment->now.count > 0)
             attend(nystrom, run, moment, &head, work->beta + h * m, false, output + h * d, work);
         else
@@ -377,13 +381,15 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     struct work work = work_of(nystrom, scratch);
     bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         take_in(nystrom, run, &moment, &head, qkv + h * d);
     }
     if (read_on_the_way)
         take_beta(nystrom, run, &moment, state, &work);
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         admit(nystrom, run, &moment.place, &head, &work);
         if (read_on_the_way)
             attend(nystrom, run, &moment, &head, work.beta + h * m, true, output + h * d, &work);
@@ -395,7 +401,8 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
     for (size_t h = 0; moment.place.closes && h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         close_segment(nystrom, run, &moment, &head, h, &work);
     }
     if (!nystrom->landmarks.spread)

@@ -69,7 +69,7 @@ struct attn_retroactive_head attn_retroactive_at(const struct attn_retroactive *
     float *memory = state + h * retroactive->head;
     struct attn_retroactive_head head = {memory, memory + ring, memory + 2 * ring, {0}};
     if (!retroactive->exact)
-        head.landmarks = attn_landmarks_at(&retroactive->landmarks, memory + (3 * ring + 15) / 16 * 16, h, odd);
+        attn_landmarks_find(&retroactive->landmarks, &head.landmarks, memory + (3 * ring + 15) / 16 * 16, h, odd);
     return head;
 }
 
