@@ -44,10 +44,7 @@ size_t attn_inverse_n_rows(size_t m)
 
 void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *z)
 {
-    float scale = 1.0f / (norms.column * norms.row);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < m; j++)
-            z[j * m + i] = scale * gamma[i * m + j];
+    run->kernels->transpose(m, m, z, 1.0f / (norms.column * norms.row), gamma);
     attn_run_count(run, m * m, 2 * m * m);
 }
 

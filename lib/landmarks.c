@@ -61,14 +61,6 @@ void attn_landmarks_mask(const struct attn_arc *arc, float *logits)
             logits[j] = ATTN_EMPTY_OFFSET;
 }
 
-/* to[d][m] = from[m][d]ᵀ */
-static void transpose(float *to, const float *from, size_t m, size_t d)
-{
-    for (size_t j = 0; j < m; j++)
-        for (size_t k = 0; k < d; k++)
-            to[k * m + j] = from[j * d + k];
-}
-
 /* Copies fixed landmarks and computes their g(Γ). */
 static int fix(struct attn_landmarks *landmarks, const struct attn_options *options, struct attn_run *run)
 {
@@ -87,10 +79,8 @@ static int fix(struct attn_landmarks *landmarks, const struct attn_options *opti
     run->kernels->scale(n_floats, landmarks->own.q, landmarks->shape.scale, options->q_landmarks);
     for (size_t h = 0; h < heads; h++) {
         const float *q = landmarks->own.q + h * m * d, *k = options->k_landmarks + h * m * d;
-        transpose(landmarks->own.q_by_d + h * m * d, q, m, d);
-        transpose(landmarks->own.k_by_d + h * m * d, k, m, d);
-        run->kernels->scale(m * d, landmarks->own.k_by_d + h * m * d, landmarks->shape.scale,
-                            landmarks->own.k_by_d + h * m * d);
+        run->kernels->transpose(m, d, landmarks->own.q_by_d + h * m * d, 1.0f, q);
+        run->kernels->transpose(m, d, landmarks->own.k_by_d + h * m * d, landmarks->shape.scale, k);
         for (size_t i = 0; i < m; i++)
             run->kernels->logits(m, d, landmarks->own.inverse + (h * m + i) * m, k, q + i * d);
     }

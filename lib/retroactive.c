@@ -105,9 +105,7 @@ static void take_delta(const struct attn_retroactive *retroactive, struct attn_r
     size_t m = retroactive->landmarks.count, d = retroactive->shape.head_dim;
     attn_run_product(run, w, d, m, work->beta, 1.0f, work->keys, head->landmarks.q_by_d);
     run->kernels->clamp(w * m, work->beta);
-    for (size_t i = 0; i < w; i++)
-        for (size_t j = 0; j < m; j++)
-            work->delta[j * w + i] = work->beta[i * m + j];
+    run->kernels->transpose(w, m, work->delta, 1.0f, work->beta);
     memset(work->rest, 0, m * sizeof(float));
     attn_landmarks_mask(now, work->rest);
     attn_run_softmax2(run, m, w, work->delta);

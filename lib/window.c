@@ -264,9 +264,7 @@ static struct landmarks make_landmarks(const struct attn_window *window, struct 
 static void take_logits(struct attn_run *run, const struct work *work, size_t n_rows, size_t c, size_t d,
                         const float *q)
 {
-    for (size_t j = 0; j < c; j++)
-        for (size_t k = 0; k < d; k++)
-            work->q_by_d[k * c + j] = q[j * d + k];
+    run->kernels->transpose(c, d, work->q_by_d, 1.0f, q);
     attn_run_product(run, n_rows, d, c, work->logits, 1.0f, work->keys, work->q_by_d);
     run->kernels->clamp(n_rows * c, work->logits);
 }

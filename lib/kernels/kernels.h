@@ -69,6 +69,8 @@ struct attn_kernels {
     void (*add)(size_t n, float *y, const float *x);
     /* z[n] = a · x[n] + b · y[n]; z may be x or y. */
     void (*blend)(size_t n, float *z, float a, const float *x, float b, const float *y);
+    /* to[N×M] = a · from[M×N]ᵀ */
+    void (*transpose)(size_t m, size_t n, float *to, float a, const float *from);
     /* Index of the first x[n] that is NaN or infinite, or n. */
     size_t (*first_not_finite)(size_t n, const float *x);
 

@@ -399,6 +399,22 @@ START_TEST(folding_equals_joining)
 }
 END_TEST
 
+START_TEST(matrices_are_transposed)
+{
+    const struct attn_kernels *kernels = variants[_i];
+    for (size_t m = 0; m <= 21; m++) {
+        for (size_t n = 0; n <= 21; n++) {
+            const float *from = noise(0, m * n, 1);
+            float *to = array(1, n * m);
+            kernels->transpose(m, n, to, -0.5f, from);
+            for (size_t i = 0; i < m * n; i++)
+                ck_assert(to[i % n * m + i / n] == -0.5f * from[i]);
+            check_canary(to);
+        }
+    }
+}
+END_TEST
+
 START_TEST(logits_by_columns_equal_logits_by_rows)
 {
     const struct attn_kernels *kernels = variants[_i];
@@ -436,6 +452,7 @@ static Suite *kernels(void)
     tcase_add_loop_test(tcase, shares_are_right_at_every_size, 0, n_variants);
     tcase_add_loop_test(tcase, large_logits_keep_their_weights, 0, n_variants);
     tcase_add_loop_test(tcase, folding_equals_joining, 0, n_variants);
+    tcase_add_loop_test(tcase, matrices_are_transposed, 0, n_variants);
     tcase_add_loop_test(tcase, logits_by_columns_equal_logits_by_rows, 0, n_variants);
     suite_add_tcase(suite, tcase);
     return suite;
