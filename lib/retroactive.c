@@ -73,11 +73,6 @@ struct attn_retroactive_head attn_retroactive_at(const struct attn_retroactive *
     return head;
 }
 
-void attn_retroactive_reset(const struct attn_retroactive *retroactive, float *state)
-{
-    memset(state, 0, attn_retroactive_state(retroactive) * sizeof(float));
-}
-
 /* rows[w][d] of a ring, oldest first. */
 static void unroll(const struct attn_retroactive *retroactive, struct attn_when when, float *rows, const float *ring)
 {

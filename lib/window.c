@@ -163,10 +163,7 @@ int attn_window_new(struct attn_window **window, const struct attn_options *opti
     made->kernels = attn_kernels_of(options->variant);
     made->scale = (float)(M_LOG2E / sqrt(options->head_dim));
     made->fixed = options->method == ATTN_NYSTROM && options->landmark_policy == ATTN_LANDMARKS_FIXED;
-    if (made->kernels == NULL)
-        error = attn_refuse(why, ATTN_E_SUPPORT, "variant %d is not in this build or not for this machine",
-                            (int)options->variant);
-    else if (made->fixed && take_landmarks(made) < 0)
+    if (made->fixed && take_landmarks(made) < 0)
         error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %u fixed landmarks", options->landmarks);
     made->options.q_landmarks = made->options.k_landmarks = NULL;
     if (error < 0) {
