@@ -12,10 +12,10 @@
 static const struct shape {
     uint32_t heads, head_dim, window, landmarks;
 } shapes[] = {
-    {1, 192, 120, 16}, {16, 12, 120, 16}, {8, 64, 512, 32}, {1, 1, 1, 1},   {1, 1, 1, 3},
-    {3, 5, 2, 1},      {2, 7, 2, 2},      {2, 4, 12, 3},    {1, 3, 97, 1},  {5, 1, 64, 1},
-    {2, 6, 9, 7},      {1, 8, 8, 8},      {2, 5, 6, 17},    {1, 33, 33, 2}, {3, 16, 256, 64},
-    {2, 17, 1000, 9},  {1, 2, 16, 15},    {4, 9, 17, 3},    {1, 5, 31, 30}, {7, 11, 160, 5},
+    {1, 192, 120, 16}, {16, 12, 120, 16}, {8, 64, 512, 32}, {1, 1, 1, 1},     {1, 1, 1, 3},    {3, 5, 2, 1},
+    {2, 7, 2, 2},      {2, 4, 12, 3},     {1, 3, 97, 1},    {5, 1, 64, 1},    {2, 6, 9, 7},    {1, 8, 8, 8},
+    {2, 5, 6, 17},     {1, 33, 33, 2},    {3, 16, 256, 64}, {2, 17, 1000, 9}, {1, 2, 16, 15},  {4, 9, 17, 3},
+    {1, 5, 31, 30},    {7, 11, 160, 5},   {1, 2, 1024, 7},  {1, 2, 1025, 7},  {2, 3, 2051, 1},
 };
 
 enum { N_SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
@@ -43,11 +43,11 @@ static uint64_t landmark_floats(uint64_t m, uint64_t d, bool spread)
 
 static uint64_t nystrom_floats(uint64_t n, uint64_t m, uint64_t d, bool means, bool spread)
 {
-    uint64_t c = m < n ? m : n, r = spread && n > 1 ? 2 : 1, a = sums(m, d);
+    uint64_t c = m < n ? m : n, r = spread && n > 1 ? 2 : 1, l = n > 1024 ? 2 : 0, a = sums(m, d);
     if (c == 1 && n > 1)
         c = 2;
     uint64_t s = divided_up(n, c);
-    return 2 * padded(n * d) + padded(d) + (c + r) * a + r * (padded(s * m) + (divided_up(s, 16) - 1) * a) +
+    return 2 * padded(n * d) + padded(d) + (c + l + r) * a + r * (padded(s * m) + (divided_up(s, 16) - 1) * a) +
            (means ? landmark_floats(m, d, spread) : 0);
 }
 
