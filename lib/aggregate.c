@@ -52,19 +52,14 @@ void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, con
     attn_run_extend(run, m, d, to.vector, rescale, weight, value);
 }
 
-void attn_aggregates_fold(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t j,
-                          float *logits, const float *values, size_t n_rows, size_t d)
+void attn_aggregates_fold(struct attn_run *run, const struct attn_link *links, size_t n_links,
+                          struct attn_aggregates from, size_t j, size_t d)
 {
-    struct attn_folding folding = {
-        .offset = to.offset + j,
-        .sum = to.sum + j,
-        .vector = to.vector + j * d,
-        .from_offset = from.offset[j],
-        .from_sum = from.sum[j],
-        .from_vector = from.vector + j * d,
-    };
-    run->kernels->fold(n_rows, d, &folding, logits, values);
-    attn_run_count(run, (n_rows + 1) * (d + 1), (n_rows + 2) * (d + 1) + n_rows);
+    size_t n_rows = 0;
+    for (size_t i = 0; i < n_links; i++)
+        n_rows += links[i].n_rows;
+    run->kernels->fold(n_links, d, links, from.offset[j], from.sum[j], from.vector + j * d);
+    attn_run_count(run, (n_rows + n_links) * (d + 1), (n_rows + 2 * n_links) * (d + 1) + n_rows);
 }
 
 void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size_t j, struct attn_aggregates from,
@@ -75,4 +70,11 @@ void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size
     attn_run_blend(run, d, to.vector + j * d, a, to.vector + j * d, b, from.vector + i * d);
     to.offset[j] = offset;
     to.sum[j] = a * to.sum[j] + b * from.sum[i];
+}
+
+void attn_aggregates_merge_all(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                               size_t d)
+{
+    for (size_t j = 0; j < m; j++)
+        attn_aggregates_merge(run, to, j, from, j, d);
 }

@@ -32,11 +32,15 @@ void attn_aggregates_copy(struct attn_run *run, struct attn_aggregates to, struc
 void attn_aggregates_extend(struct attn_run *run, struct attn_aggregates to, const float *logits, const float *value,
                             size_t m, size_t d, float *work);
 
-/* Aggregate j of `to` = aggregate j of `from`, which may be `to`, and R more terms: logits[R], which it uses up, and
- * values[R×d]. */
-void attn_aggregates_fold(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t j,
-                          float *logits, const float *values, size_t n_rows, size_t d);
+/* A chain of aggregates: each is the one before it, the first of all aggregate j of `from`, and its own terms. The
+ * first may be one of them. */
+void attn_aggregates_fold(struct attn_run *run, const struct attn_link *links, size_t n_links,
+                          struct attn_aggregates from, size_t j, size_t d);
 
 /* Aggregate j of `to` takes in aggregate i of `from`, which is other memory. */
 void attn_aggregates_merge(struct attn_run *run, struct attn_aggregates to, size_t j, struct attn_aggregates from,
                            size_t i, size_t d);
+
+/* Each aggregate of `to` takes in that of `from`. */
+void attn_aggregates_merge_all(struct attn_run *run, struct attn_aggregates to, struct attn_aggregates from, size_t m,
+                               size_t d);

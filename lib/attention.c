@@ -66,7 +66,7 @@ static double most_state_floats(const struct attn_options *options)
         return options->heads * (3 * n * d + landmarks + padding);
     double segments = m < n ? m : n, longest = n / segments + 1, blocks = longest / 16 + 1;
     double row = m * d + 2 * m + 2 * padding;
-    double fronts = (segments + 2) * row, remainder = (spread ? 2 : 1) * (longest * m + padding + blocks * row);
+    double fronts = (segments + 4) * row, remainder = (spread ? 2 : 1) * (longest * m + padding + blocks * row);
     return options->heads * (2 * n * d + fronts + remainder + d + landmarks + 4 * padding);
 }
 
@@ -114,16 +114,6 @@ static int derive(struct attn_attention *attention)
     return 0;
 }
 
-static int choose_kernels(struct attn_attention *attention, struct attn_reason *why)
-{
-    attention->kernels = attn_kernels_of(attention->options.variant);
-    if (attention->kernels == NULL)
-        return attn_refuse(why, ATTN_E_OPTIONS, "variant is %d; this machine or this build has no such kernels",
-                           (int)attention->options.variant);
-    attention->options.variant = attention->kernels->variant;
-    return 0;
-}
-
 int attn_attention_new(struct attn_attention **attention, const struct attn_options *options, struct attn_reason *why)
 {
     int error = attn_options_check(options, why);
@@ -137,11 +127,8 @@ int attn_attention_new(struct attn_attention **attention, const struct attn_opti
     if (made == NULL)
         return attn_refuse(why, ATTN_E_MEMORY, "no memory for a plan of %zu bytes", sizeof(*made));
     made->options = *options;
-    error = choose_kernels(made, why);
-    if (error != 0) {
-        free(made);
-        return error;
-    }
+    made->kernels = attn_kernels_of(options->variant); /* attn_options_check saw that they are here */
+    made->options.variant = made->kernels->variant;
     error = own_landmarks(&made->options);
     if (error == 0)
         error = derive(made);
@@ -215,7 +202,7 @@ void attn_attention_reset(const struct attn_attention *attention, void *state)
 {
     if (attention->kind == NYSTROM)
         attn_nystrom_reset(&attention->of.nystrom, state);
-    else
+    else /* of which zeros are the empty state */
         memset(state, 0, attn_attention_state_bytes(attention));
 }
 

@@ -77,7 +77,8 @@ static struct attn_model_config config_of(const struct attn_model_description *d
 }
 
 /* What can be checked before anything of that size is read or allocated. */
-static int check_counts(const struct attn_model_description *description, size_t n_tensors, struct attn_reason *why)
+static int check_counts(const struct attn_model_description *description, const struct attn_tensor_data *tensors,
+                        size_t n_tensors, struct attn_reason *why)
 {
     const size_t most_tensors = 32 * (size_t)ATTN_MAX_LAYERS; /* no architecture has so many */
     if (description->size != sizeof(*description))
@@ -85,12 +86,14 @@ static int check_counts(const struct attn_model_description *description, size_t
                            "size of the description is %zu; this version knows %zu bytes: set it to "
                            "sizeof(struct attn_model_description)",
                            description->size, sizeof(*description));
-    if (description->n_layers < 1 || description->n_layers > ATTN_MAX_LAYERS || description->layers == NULL)
+    if (description->n_layers < 1 || description->n_layers > ATTN_MAX_LAYERS)
         return REFUSE("there are %u layers; there must be 1 to %d", description->n_layers, ATTN_MAX_LAYERS);
-    if (description->n_labels > ATTN_MAX_WIDTH || (description->n_labels > 0 && description->labels == NULL))
+    if (description->n_labels > ATTN_MAX_WIDTH)
         return REFUSE("there are %u labels; there may be 0 to %d", description->n_labels, ATTN_MAX_WIDTH);
     if (n_tensors < 1 || n_tensors > most_tensors)
         return REFUSE("there are %zu tensors; there must be 1 to %zu", n_tensors, most_tensors);
+    if (description->layers == NULL || tensors == NULL || (description->n_labels > 0 && description->labels == NULL))
+        return REFUSE("%s is NULL", description->layers == NULL ? "layers" : tensors == NULL ? "tensors" : "labels");
     return 0;
 }
 
@@ -120,7 +123,7 @@ int attn_plan_build(struct attn_plan **plan, const struct attn_model_description
     struct attn_encoder *encoder = NULL;
     int error = attn_model_options_take(&own, options, why);
     if (error == 0)
-        error = check_counts(description, n_tensors, why);
+        error = check_counts(description, tensors, n_tensors, why);
     if (error != 0)
         return error;
     struct attn_layer_config *layers = calloc(description->n_layers, sizeof(*layers));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "denormals.h"
 #include "reason.h"
 #include "stack.h"
 #include "two_layers.h"
@@ -71,7 +72,9 @@ int attn_encoder_build(struct attn_encoder **encoder, const struct attn_model_so
     struct attn_encoder *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return attn_refuse(why, ATTN_E_MEMORY, "no memory for a model");
+    uint64_t mode = attn_denormals_flush(); /* g of fixed landmarks is to have the bits that frames would give it */
     int error = attn_model_build(&made->model, source, variant, why);
+    attn_denormals_restore(mode);
     made->retroactive = error == 0 && made->model.config.layers[0].retroactive;
     if (error == 0)
         error = check_limits(made, why);

@@ -13,9 +13,9 @@ struct attn_fronts {
     size_t landmarks; /* m */
     size_t head_dim;  /* d */
     bool spread;
-    size_t lag;     /* landmark j flips when segment ⌊j·segments/m⌋ + lag closes */
-    size_t row;     /* floats of m aggregates */
-    size_t mid_row; /* floats of those that flip together; 0 unless spread */
+    bool settles; /* the window is long: attn_fronts_settle has something to do */
+    size_t lag;   /* landmark j flips when segment ⌊j·segments/m⌋ + lag closes */
+    size_t row;   /* floats of m aggregates */
 };
 
 /* What the aggregates are made of. */
@@ -53,8 +53,12 @@ void attn_fronts_go_on(const struct attn_fronts *fronts, struct attn_run *run, c
 void attn_fronts_flip(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
                       float *memory, const struct attn_fronts_source *source, float *scratch);
 
-/* The frames since each landmark's flip: every frame joins here. */
+/* What every frame ends with, after the flips: now and then the back joins what it is read with. */
+void attn_fronts_settle(const struct attn_fronts *fronts, struct attn_run *run, const struct attn_place *place,
+                        float *memory);
+
+/* The newest frames: every frame joins here. Those since each landmark's flip, unless they settle. */
 struct attn_aggregates attn_fronts_back(const struct attn_fronts *fronts, float *memory);
 
-/* All older frames of the window but those in slots of `open`, the segment that the next frame comes to. */
+/* All older frames of the window but the old ones in slots of `open`, the segment that the next frame comes to. */
 struct attn_aggregates attn_fronts_front(const struct attn_fronts *fronts, float *memory, size_t open);

@@ -44,10 +44,7 @@ size_t attn_inverse_n_rows(size_t m)
 
 void attn_inverse_start(struct attn_run *run, const float *gamma, size_t m, struct attn_norms norms, float *z)
 {
-    float scale = 1.0f / (norms.column * norms.row);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < m; j++)
-            z[j * m + i] = scale * gamma[i * m + j];
+    run->kernels->transpose(m, m, z, 1.0f / (norms.column * norms.row), gamma);
     attn_run_count(run, m * m, 2 * m * m);
 }
 
@@ -89,11 +86,6 @@ void attn_inverse_rows(struct attn_run *run, const float *gamma, size_t m, struc
         product_rows(run, gamma, &now, m, product % PRODUCTS, row, row + n_rows);
         first += n_rows;
     }
-}
-
-struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m)
-{
-    return (struct attn_inverse_matrices){.z = z, .e = work, .s = work + m * m, .p = work + 2 * m * m};
 }
 
 void attn_inverse_heads(struct attn_run *run, float *gamma, size_t heads, size_t stride, size_t m, bool shared,

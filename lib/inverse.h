@@ -25,7 +25,10 @@ struct attn_inverse_matrices {
 };
 
 /* Z, and three products side by side in `work`. */
-struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m);
+static inline struct attn_inverse_matrices attn_inverse_matrices(float *z, float *work, size_t m)
+{
+    return (struct attn_inverse_matrices){.z = z, .e = work, .s = work + m * m, .p = work + 2 * m * m};
+}
 
 /* Floats of work memory for one matrix: Z and the products. */
 size_t attn_inverse_work(size_t m);

@@ -61,14 +61,6 @@ void attn_landmarks_mask(const struct attn_arc *arc, float *logits)
             logits[j] = ATTN_EMPTY_OFFSET;
 }
 
-/* to[d][m] = from[m][d]ᵀ */
-static void transpose(float *to, const float *from, size_t m, size_t d)
-{
-    for (size_t j = 0; j < m; j++)
-        for (size_t k = 0; k < d; k++)
-            to[k * m + j] = from[j * d + k];
-}
-
 /* Copies fixed landmarks and computes their g(Γ). */
 static int fix(struct attn_landmarks *landmarks, const struct attn_options *options, struct attn_run *run)
 {
@@ -87,10 +79,8 @@ static int fix(struct attn_landmarks *landmarks, const struct attn_options *opti
     run->kernels->scale(n_floats, landmarks->own.q, landmarks->shape.scale, options->q_landmarks);
     for (size_t h = 0; h < heads; h++) {
         const float *q = landmarks->own.q + h * m * d, *k = options->k_landmarks + h * m * d;
-        transpose(landmarks->own.q_by_d + h * m * d, q, m, d);
-        transpose(landmarks->own.k_by_d + h * m * d, k, m, d);
-        run->kernels->scale(m * d, landmarks->own.k_by_d + h * m * d, landmarks->shape.scale,
-                            landmarks->own.k_by_d + h * m * d);
+        run->kernels->transpose(m, d, landmarks->own.q_by_d + h * m * d, 1.0f, q);
+        run->kernels->transpose(m, d, landmarks->own.k_by_d + h * m * d, landmarks->shape.scale, k);
         for (size_t i = 0; i < m; i++)
             run->kernels->logits(m, d, landmarks->own.inverse + (h * m + i) * m, k, q + i * d);
     }
@@ -138,33 +128,39 @@ bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct att
     return landmarks->spread && closed % 2 != 0;
 }
 
-struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd)
+void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_landmarks_head *head, float *memory,
+                         size_t h, bool odd)
 {
-    size_t m = landmarks->count, d = landmarks->shape.head_dim, square = padded(m * m);
-    if (landmarks->fixed)
-        return (struct attn_landmarks_head){.q_by_d = landmarks->own.q_by_d + h * m * d,
-                                            .k_by_d = landmarks->own.k_by_d + h * m * d,
-                                            .inverse = landmarks->own.inverse + h * m * m};
-    struct attn_landmarks_head head = {.q_by_d = memory};
-    head.k_by_d = head.q_by_d + padded(m * d);
-    head.q_sum = head.k_by_d + padded(m * d);
-    head.k_sum = head.q_sum + padded(d);
-    head.pending_q = head.k_sum + padded(d);
-    head.pending_k = head.pending_q + padded(d);
-    head.logits = head.pending_k + padded(d);
-    head.inverse = head.logits + square;
-    if (!landmarks->spread)
-        return head;
-    head.gamma = head.inverse + 2 * square;
-    head.work = attn_inverse_matrices(head.inverse + (odd ? 0 : square), head.gamma + square, m);
-    head.inverse += odd ? square : 0;
-    return head;
+    size_t m = landmarks->count, d = landmarks->shape.head_dim;
+    if (landmarks->fixed) {
+        *head = (struct attn_landmarks_head){0};
+        head->q_by_d = landmarks->own.q_by_d + h * m * d;
+        head->k_by_d = landmarks->own.k_by_d + h * m * d;
+        head->inverse = landmarks->own.inverse + h * m * m;
+        return;
+    }
+    size_t vectors = padded(m * d), vector = padded(d), square = padded(m * m);
+    float *sums = memory + 2 * vectors, *logits = sums + 4 * vector, *inverses = logits + square;
+    head->q_by_d = memory;
+    head->k_by_d = memory + vectors;
+    head->q_sum = sums;
+    head->k_sum = sums + vector;
+    head->pending_q = sums + 2 * vector;
+    head->pending_k = sums + 3 * vector;
+    head->logits = logits;
+    head->inverse = inverses + (odd ? square : 0);
+    head->gamma = NULL;
+    head->work = (struct attn_inverse_matrices){0};
+    if (landmarks->spread) {
+        head->gamma = inverses + 2 * square;
+        head->work = attn_inverse_matrices(inverses + (odd ? 0 : square), inverses + 3 * square, m);
+    }
 }
 
-void attn_landmarks_reset(const struct attn_landmarks *landmarks, struct attn_landmarks_head head)
+void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head)
 {
     if (!landmarks->fixed)
-        memset(head.q_by_d, 0, landmarks->head_floats * sizeof(float));
+        memset(head->q_by_d, 0, landmarks->head_floats * sizeof(float));
 }
 
 /* sum[d] += x[d], from zero at the first slot of a segment */
@@ -178,53 +174,53 @@ static void gather(struct attn_run *run, float *sum, const float *x, bool first,
 }
 
 void attn_landmarks_gather(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                           struct attn_landmarks_head head, const float *q, const float *k)
+                           const struct attn_landmarks_head *head, const float *q, const float *k)
 {
     if (landmarks->fixed)
         return;
-    gather(run, head.q_sum, q, place->row == 0, landmarks->shape.head_dim);
-    gather(run, head.k_sum, k, place->row == 0, landmarks->shape.head_dim);
+    gather(run, head->q_sum, q, place->row == 0, landmarks->shape.head_dim);
+    gather(run, head->k_sum, k, place->row == 0, landmarks->shape.head_dim);
 }
 
 /* The pending landmark becomes that of place j. */
-static void enter(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
+static void enter(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_landmarks_head *head,
                   size_t j)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
     for (size_t k = 0; k < d; k++) {
-        head.q_by_d[k * m + j] = head.pending_q[k];
-        head.k_by_d[k * m + j] = head.pending_k[k];
+        head->q_by_d[k * m + j] = head->pending_q[k];
+        head->k_by_d[k * m + j] = head->pending_k[k];
     }
     attn_run_count(run, 0, 4 * d);
 }
 
 /* (q̃, k̃) of the segment that closes here. */
 static void average(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                    struct attn_landmarks_head head)
+                    const struct attn_landmarks_head *head)
 {
     size_t d = landmarks->shape.head_dim;
     float share = 1.0f / (float)place->length;
-    run->kernels->scale(d, head.q_sum, share, head.q_sum);
-    run->kernels->scale(d, head.k_sum, share, head.k_sum);
-    run->kernels->scale(d, head.pending_q, landmarks->shape.scale, head.q_sum);
-    run->kernels->scale(d, head.pending_k, landmarks->shape.scale, head.k_sum);
+    run->kernels->scale(d, head->q_sum, share, head->q_sum);
+    run->kernels->scale(d, head->k_sum, share, head->k_sum);
+    run->kernels->scale(d, head->pending_q, landmarks->shape.scale, head->q_sum);
+    run->kernels->scale(d, head->pending_k, landmarks->shape.scale, head->k_sum);
     attn_run_count(run, 4 * d, 8 * d);
 }
 
 /* Row and column j of Γ's logits, of the pending landmark and those in their places. */
-static void connect(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
-                    size_t j, float *column)
+static void connect(const struct attn_landmarks *landmarks, struct attn_run *run,
+                    const struct attn_landmarks_head *head, size_t j, float *column)
 {
     size_t m = landmarks->count, d = landmarks->shape.head_dim;
-    attn_run_logits_by_d(run, d, m, head.logits + j * m, head.q_sum, head.k_by_d);
-    attn_run_logits_by_d(run, d, m, column, head.k_sum, head.q_by_d);
+    attn_run_logits_by_d(run, d, m, head->logits + j * m, head->q_sum, head->k_by_d);
+    attn_run_logits_by_d(run, d, m, column, head->k_sum, head->q_by_d);
     for (size_t i = 0; i < m; i++)
-        head.logits[i * m + j] = i == j ? head.logits[i * m + j] : column[i];
-    attn_run_logits(run, 1, d, head.logits + j * m + j, head.k_sum, head.pending_q);
+        head->logits[i * m + j] = i == j ? head->logits[i * m + j] : column[i];
+    attn_run_logits(run, 1, d, head->logits + j * m + j, head->k_sum, head->pending_q);
 }
 
 void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                          struct attn_landmarks_head head, float *scratch)
+                          const struct attn_landmarks_head *head, float *scratch)
 {
     if (landmarks->fixed)
         return;
@@ -249,37 +245,49 @@ static void take_gamma(struct attn_run *run, const struct attn_arc *arc, float *
             memset(gamma + i * m, 0, m * sizeof(float));
 }
 
-/* Γ and the start of Z for every head: the norms may be those of all. */
-static void start(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc, bool odd,
-                  float *state, size_t stride, float *work)
+/* Γ and Z of one head where its norms are its own. */
+static void start(struct attn_run *run, const struct attn_arc *arc, const struct attn_landmarks_head *head, float *work)
 {
-    size_t m = landmarks->count;
+    take_gamma(run, arc, head->gamma, head->logits);
+    attn_inverse_start(run, head->gamma, arc->m, attn_inverse_norms(run, head->gamma, arc->m, work), head->work.z);
+}
+
+/* The same for all heads where the norms are the largest of theirs. */
+static void start_together(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *arc,
+                           bool odd, float *state, size_t stride, float *work)
+{
     struct attn_norms largest = {0};
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
         take_gamma(run, arc, head.gamma, head.logits);
-        if (landmarks->share_norms)
-            largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, m, work));
+        largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.gamma, arc->m, work));
     }
     for (size_t h = 0; h < landmarks->shape.heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
-        struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, head.gamma, m, work);
-        attn_inverse_start(run, head.gamma, m, norms, head.work.z);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
+        attn_inverse_start(run, head.gamma, arc->m, largest, head.work.z);
     }
 }
 
 /* The share of this frame in the rows of products of all heads, one head after the other. */
 static void go_on(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                  bool odd, float *state, size_t stride)
+                  const struct attn_arc *arc, float *state, size_t stride, float *work)
 {
     size_t m = landmarks->count, heads = landmarks->shape.heads;
+    bool odd = attn_landmarks_odd(landmarks, place, false);
     uint64_t of_head = attn_inverse_n_rows(m);
     uint64_t first = place->row * of_head * heads / place->length;
     uint64_t end = (place->row + 1) * of_head * heads / place->length;
+    if (place->row == 0 && landmarks->share_norms)
+        start_together(landmarks, run, arc, odd, state, stride, work);
     for (size_t h = (size_t)(first / of_head); h < heads && h * of_head < end; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, odd);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, odd);
         uint64_t from = first > h * of_head ? first - h * of_head : 0;
         uint64_t to = end - h * of_head < of_head ? end - h * of_head : of_head;
+        if (from == 0 && !landmarks->share_norms)
+            start(run, arc, &head, work);
         attn_inverse_rows(run, head.gamma, m, head.work, (size_t)from, (size_t)to);
     }
 }
@@ -290,13 +298,16 @@ static void refresh_at_once(const struct attn_landmarks *landmarks, struct attn_
     size_t m = landmarks->count, heads = landmarks->shape.heads;
     struct attn_norms largest = {0};
     for (size_t h = 0; h < heads; h++) {
-        struct attn_landmarks_head head = attn_landmarks_at(landmarks, state + h * stride, h, false);
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, false);
         take_gamma(run, arc, head.inverse, head.logits);
         if (landmarks->share_norms)
             largest = attn_inverse_larger(largest, attn_inverse_norms(run, head.inverse, m, work));
     }
     for (size_t h = 0; h < heads; h++) {
-        float *gamma = attn_landmarks_at(landmarks, state + h * stride, h, false).inverse;
+        struct attn_landmarks_head head;
+        attn_landmarks_find(landmarks, &head, state + h * stride, h, false);
+        float *gamma = head.inverse;
         struct attn_norms norms = landmarks->share_norms ? largest : attn_inverse_norms(run, gamma, m, work);
         attn_inverse_invert(run, gamma, m, norms, work);
     }
@@ -313,22 +324,19 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
             refresh_at_once(landmarks, run, &arc, state, stride, scratch);
         return;
     }
-    bool odd = attn_landmarks_odd(landmarks, place, false);
-    if (place->row == 0)
-        start(landmarks, run, &arc, odd, state, stride, scratch);
-    go_on(landmarks, run, place, odd, state, stride);
+    go_on(landmarks, run, place, &arc, state, stride, scratch);
 }
 
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                            struct attn_landmarks_head head, const float *q, float *logits)
+                            const struct attn_landmarks_head *head, const float *q, float *logits)
 {
-    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, q, head.k_by_d);
+    attn_run_logits_by_d(run, landmarks->shape.head_dim, landmarks->count, logits, q, head->k_by_d);
     attn_landmarks_mask(now, logits);
 }
 
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
-                          const float *beta, float *weights)
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
+                          const struct attn_landmarks_head *head, const float *beta, float *weights)
 {
     size_t m = landmarks->count;
-    attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head.inverse);
+    attn_run_combine(run, m, m, weights, 0.0f, NULL, beta, head->inverse);
 }

@@ -62,24 +62,26 @@ size_t attn_landmarks_scratch(const struct attn_landmarks *landmarks);
  * may differ. */
 bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct attn_place *place, bool after);
 
-/* The parts of head h, whose state is `memory`. */
-struct attn_landmarks_head attn_landmarks_at(const struct attn_landmarks *landmarks, float *memory, size_t h, bool odd);
+/* The parts of head h, whose state is `memory`. They are set where they will be: every frame asks for them, and what
+ * has been written in pieces is slow to copy. */
+void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_landmarks_head *head, float *memory,
+                         size_t h, bool odd);
 
 /* The state of one head without any frame. */
-void attn_landmarks_reset(const struct attn_landmarks *landmarks, struct attn_landmarks_head head);
+void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head);
 
 /* L_t. */
 struct attn_arc attn_landmarks_now(const struct attn_landmarks *landmarks, const struct attn_place *place);
 
 /* q_t and k_t join the means of the open segment. */
 void attn_landmarks_gather(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                           struct attn_landmarks_head head, const float *q, const float *k);
+                           const struct attn_landmarks_head *head, const float *q, const float *k);
 
 /* Where the place's frame closes a segment: the landmark that enters takes its place, and that of the segment that
  * closes becomes known. With immediate refresh they are one, with spread the one that enters was known a segment
  * earlier. Scratch: attn_landmarks_scratch. */
 void attn_landmarks_close(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_place *place,
-                          struct attn_landmarks_head head, float *scratch);
+                          const struct attn_landmarks_head *head, float *scratch);
 
 /* g(Γ) of all heads; `state` is the first head's landmarks, and the others' come every `stride` floats. Immediate
  * refresh: all of it where the frame closes a segment, after `close`. Spread: the share of this frame, before `close`.
@@ -89,11 +91,11 @@ void attn_landmarks_refresh(const struct attn_landmarks *landmarks, struct attn_
 
 /* logits[m] = ℓ(q, k̃_j) in base 2, masked. */
 void attn_landmarks_compare(const struct attn_landmarks *landmarks, struct attn_run *run, const struct attn_arc *now,
-                            struct attn_landmarks_head head, const float *q, float *logits);
+                            const struct attn_landmarks_head *head, const float *q, float *logits);
 
 /* weights[m] = β[m] · g(Γ); 0 at places without a landmark. */
-void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run, struct attn_landmarks_head head,
-                          const float *beta, float *weights);
+void attn_landmarks_weigh(const struct attn_landmarks *landmarks, struct attn_run *run,
+                          const struct attn_landmarks_head *head, const float *beta, float *weights);
 
 /* Makes the logits of places that are not in the arc those of nothing. */
 void attn_landmarks_mask(const struct attn_arc *arc, float *logits);

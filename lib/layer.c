@@ -7,16 +7,18 @@
 
 #include <string.h>
 
-enum { BLOCK = 64 /* rows */ };
+enum { BLOCK = 64 /* most rows */ };
 
+/* Rows of the first block: about as many as of the others. */
 static size_t block_of(size_t n_rows)
 {
-    return n_rows < BLOCK ? n_rows : BLOCK;
+    size_t n_blocks = (n_rows + BLOCK - 1) / BLOCK;
+    return n_blocks > 1 ? (n_rows + n_blocks - 1) / n_blocks : n_rows;
 }
 
 size_t attn_layer_scratch(const struct attn_model *model, const struct attn_layer *layer, size_t n_rows)
 {
-    return block_of(n_rows) * (2 * (size_t)model->config.model_dim + layer->ff1.n_out);
+    return (n_rows < BLOCK ? n_rows : BLOCK) * (2 * (size_t)model->config.model_dim + layer->ff1.n_out);
 }
 
 const float *attn_layer_source(const struct attn_model *model, const struct attn_layer *layer, size_t n_rows, float *y,

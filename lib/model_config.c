@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inverse.h"
 #include "reason.h"
 
 #define REFUSE(...) attn_refuse(why, ATTN_E_MODEL, "configuration: " __VA_ARGS__)
@@ -101,6 +102,23 @@ static int check_retroactive(const struct attn_model_config *config, uint32_t in
     return 0;
 }
 
+/* Every layer's g is computed when the model is loaded, or falls due in the same frame as the others'. */
+static int check_inverses(const struct attn_model_config *config, struct attn_reason *why)
+{
+    double work = 0;
+    for (uint32_t i = 0; i < config->n_layers; i++) {
+        const struct attn_layer_config *layer = &config->layers[i];
+        bool means = layer->landmark_policy == ATTN_LANDMARKS_MEANS;
+        bool inverts = layer->method == ATTN_NYSTROM && !(means && layer->landmarks >= config->window);
+        work += inverts ? config->heads * attn_inverse_multiply_adds(layer->landmarks) : 0;
+    }
+    if (work <= ATTN_MAX_INVERSE_WORK)
+        return 0;
+    return REFUSE("the inverses of %" PRIu32 " heads in all layers would take %.1f billion multiply-adds, and %.1f are "
+                  "allowed: make landmarks or heads smaller",
+                  config->heads, work / 1e9, ATTN_MAX_INVERSE_WORK / 1e9);
+}
+
 static int check_layers(const struct attn_model_config *config, struct attn_reason *why)
 {
     if (config->n_layers < 1 || config->n_layers > ATTN_MAX_LAYERS || config->layers == NULL)
@@ -115,7 +133,7 @@ static int check_layers(const struct attn_model_config *config, struct attn_reas
         if (error < 0)
             return error;
     }
-    return 0;
+    return check_inverses(config, why);
 }
 
 static int by_text(const void *left, const void *right)

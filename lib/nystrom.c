@@ -58,23 +58,23 @@ static struct moment moment_of(const struct attn_nystrom *nystrom, struct attn_w
     return moment;
 }
 
-static struct head head_of(const struct attn_nystrom *nystrom, float *state, size_t h, bool odd)
+/* The parts of head h, set where they will be (attn_landmarks_find). */
+static void find_head(const struct attn_nystrom *nystrom, struct head *head, float *state, size_t h, bool odd)
 {
     const struct attn_nystrom_layout *layout = &nystrom->layout;
     float *memory = state + h * layout->head;
-    return (struct head){
-        .keys = memory + layout->keys,
-        .values = memory + layout->values,
-        .fronts = memory + layout->fronts,
-        .remainder = memory + layout->remainder,
-        .query = memory + layout->query,
-        .landmarks = attn_landmarks_at(&nystrom->landmarks, memory + layout->landmarks, h, odd),
-    };
+    head->keys = memory + layout->keys;
+    head->values = memory + layout->values;
+    head->fronts = memory + layout->fronts;
+    head->remainder = memory + layout->remainder;
+    head->query = memory + layout->query;
+    attn_landmarks_find(&nystrom->landmarks, &head->landmarks, memory + layout->landmarks, h, odd);
 }
 
 struct attn_nystrom_head attn_nystrom_at(const struct attn_nystrom *nystrom, float *state, size_t h)
 {
-    struct head head = head_of(nystrom, state, h, false);
+    struct head head;
+    find_head(nystrom, &head, state, h, false);
     return (struct attn_nystrom_head){head.keys, head.values, head.query, head.landmarks};
 }
 
@@ -160,10 +160,11 @@ void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
 {
     memset(state, 0, attn_nystrom_state(nystrom) * sizeof(float));
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h, false);
+        struct head head;
+        find_head(nystrom, &head, state, h, false);
         attn_fronts_clear(&nystrom->fronts, head.fronts);
         attn_remainder_clear(&nystrom->remainder, head.remainder);
-        attn_landmarks_reset(&nystrom->landmarks, head.landmarks);
+        attn_landmarks_reset(&nystrom->landmarks, &head.landmarks);
     }
 }
 
@@ -204,7 +205,7 @@ static void take_in(const struct attn_nystrom *nystrom, struct attn_run *run, co
     memcpy(head->keys + slot * d, qkv + model_dim, d * sizeof(float));
     memcpy(head->values + slot * d, qkv + 2 * model_dim, d * sizeof(float));
     attn_run_count(run, 0, 6 * d);
-    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, qkv, qkv + model_dim);
+    attn_landmarks_gather(&nystrom->landmarks, run, &moment->of_landmarks, &head->landmarks, qkv, qkv + model_dim);
 }
 
 /* The frame joins every back: offsets and sums here, the vectors where they are extended. */
@@ -222,7 +223,7 @@ static void admit(const struct attn_nystrom *nystrom, struct attn_run *run, cons
 static void compare(const struct attn_nystrom *nystrom, struct attn_run *run, const struct moment *moment,
                     const struct head *head, float *logits)
 {
-    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, head->landmarks, head->query, logits);
+    attn_landmarks_compare(&nystrom->landmarks, run, &moment->now, &head->landmarks, head->query, logits);
 }
 
 /* β[H×m]: softened for all heads together, since each of them is short. */
@@ -231,7 +232,8 @@ static void take_beta(const struct attn_nystrom *nystrom, struct attn_run *run, 
 {
     size_t heads = nystrom->shape.heads, m = nystrom->landmarks.count;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment->odd_after);
         compare(nystrom, run, moment, &head, work->beta + h * m);
     }
     attn_run_softmax2(run, heads, m, work->beta);
@@ -253,7 +255,7 @@ static void share_out(const struct attn_nystrom *nystrom, struct attn_run *run, 
                       const struct attn_remainder_now *rest, const struct work *work)
 {
     size_t m = nystrom->landmarks.count;
-    attn_landmarks_weigh(&nystrom->landmarks, run, head->landmarks, beta, work->w);
+    attn_landmarks_weigh(&nystrom->landmarks, run, &head->landmarks, beta, work->w);
     struct attn_reading reading = {
         .m = m,
         .n_rows = rest->n_rows,
@@ -314,7 +316,7 @@ static void close_segment(const struct attn_nystrom *nystrom, struct attn_run *r
 {
     const struct attn_place *place = &moment->place;
     if (moment->of_landmarks.closes)
-        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, head->landmarks, work->rest);
+        attn_landmarks_close(&nystrom->landmarks, run, &moment->of_landmarks, &head->landmarks, work->rest);
     struct attn_fronts_source for_fronts = fronts_source(nystrom, place, head, h);
     struct attn_remainder_source for_remainder = remainder_source(nystrom, place, head);
     attn_fronts_flip(&nystrom->fronts, run, place, head->fronts, &for_fronts, work->rest);
@@ -330,12 +332,20 @@ static void refresh(const struct attn_nystrom *nystrom, struct attn_run *run, co
                            nystrom->layout.head, work->rest);
 }
 
+static void settle(const struct attn_nystrom *nystrom, struct attn_run *run, const struct attn_place *place,
+                   float *state)
+{
+    for (size_t h = 0; h < nystrom->shape.heads; h++)
+        attn_fronts_settle(&nystrom->fronts, run, place, state + h * nystrom->layout.head + nystrom->layout.fronts);
+}
+
 void attn_nystrom_read(const struct attn_nystrom *nystrom, struct attn_run *run, float *state, struct attn_when when,
                        size_t h, float *output, float *scratch)
 {
     struct moment moment = moment_of(nystrom, when);
     struct work work = work_of(nystrom, scratch);
-    struct head head = head_of(nystrom, state, h, moment.odd_after);
+    struct head head;
+    find_head(nystrom, &head, state, h, moment.odd_after);
     if (moment.now.count == 0) {
         attn_exact_attend(&nystrom->shape, run, when, head.keys, head.values, head.query, output, work.rest);
         return;
@@ -353,7 +363,8 @@ static void read_heads(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (moment->now.count > 0)
         take_beta(nystrom, run, moment, state, work);
     for (size_t h = 0; h < nystrom->shape.heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment->odd_after);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment->odd_after);
         if (moment->now.count > 0)
             attend(nystrom, run, moment, &head, work->beta + h * m, false, output + h * d, work);
         else
@@ -370,13 +381,15 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     struct work work = work_of(nystrom, scratch);
     bool read_on_the_way = output != NULL && !moment.place.closes && moment.now.count > 0;
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         take_in(nystrom, run, &moment, &head, qkv + h * d);
     }
     if (read_on_the_way)
         take_beta(nystrom, run, &moment, state, &work);
     for (size_t h = 0; h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         admit(nystrom, run, &moment.place, &head, &work);
         if (read_on_the_way)
             attend(nystrom, run, &moment, &head, work.beta + h * m, true, output + h * d, &work);
@@ -388,11 +401,13 @@ void attn_nystrom_step(const struct attn_nystrom *nystrom, struct attn_run *run,
     if (nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
     for (size_t h = 0; moment.place.closes && h < heads; h++) {
-        struct head head = head_of(nystrom, state, h, moment.odd_before);
+        struct head head;
+        find_head(nystrom, &head, state, h, moment.odd_before);
         close_segment(nystrom, run, &moment, &head, h, &work);
     }
     if (!nystrom->landmarks.spread)
         refresh(nystrom, run, &moment, state, &work);
+    settle(nystrom, run, &moment.place, state);
     if (output != NULL && !read_on_the_way)
         read_heads(nystrom, run, &moment, state, output, &work);
 }

@@ -139,7 +139,7 @@ static double retroactive_work(const struct attn_options *options)
     bool means = options->landmark_policy == ATTN_LANDMARKS_MEANS;
     if (options->method == ATTN_EXACT || (means && m >= n))
         return options->heads * 2 * n * n * d;
-    return options->heads * n * m * (4 * d + m);
+    return options->heads * m * (n * (4 * d + m) + m * d);
 }
 
 static int check_retroactive(const struct attn_options *options, struct attn_reason *why)

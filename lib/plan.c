@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "denormals.h"
 #include "hash.h"
 #include "options.h"
 #include "reason.h"
@@ -74,8 +75,10 @@ int attn_plan_new(struct attn_plan **plan, const struct attn_options *options, s
     struct attn_options own;
     struct attn_attention *attention = NULL;
     int error = attn_options_take(&own, options, why);
+    uint64_t mode = attn_denormals_flush(); /* g of fixed landmarks is to have the bits that frames would give it */
     if (error == 0)
         error = attn_attention_new(&attention, &own, why);
+    attn_denormals_restore(mode);
     return error != 0 ? error : attn_plan_make(plan, attention, NULL, why);
 }
 

@@ -120,7 +120,8 @@ static void take_logits(const struct attn_remainder *remainder, struct attn_run 
         attn_run_logits(run, 1, d, logits + row * m + source->entering, keys + (row - first) * d, source->entering_q);
 }
 
-/* The frame of a row joins the sums for the block before its own; the last row of a block begins them. */
+/* The frame of a row joins the sums for the block before its own. They begin with the last row of the block, and the
+ * sums over the blocks after it join them when it is whole: a sum of so many frames one by one would lose more. */
 static void join_sums(const struct attn_remainder *remainder, struct attn_run *run, const struct coming *coming,
                       float *memory, const struct attn_remainder_source *source, size_t row, float *scratch)
 {
@@ -128,12 +129,12 @@ static void join_sums(const struct attn_remainder *remainder, struct attn_run *r
     if (block == 0)
         return;
     struct attn_aggregates sums = after_block(remainder, memory, block - 1);
-    if (row + 1 == coming->length)
+    if (row + 1 == coming->length || row % BLOCK == BLOCK - 1)
         attn_aggregates_clear(run, sums, 0, m, d);
-    else if (row % BLOCK == BLOCK - 1)
-        attn_aggregates_copy(run, sums, after_block(remainder, memory, block), m, d);
     if (coming->start + row >= coming->from)
         attn_aggregates_extend(run, sums, memory + row * m, source->values + (coming->start + row) * d, m, d, scratch);
+    if (row % BLOCK == 0 && block + 1 < blocks_of(coming->length))
+        attn_aggregates_merge_all(run, sums, after_block(remainder, memory, block), m, d);
 }
 
 void attn_remainder_prepare(const struct attn_remainder *remainder, struct attn_run *run,

@@ -69,13 +69,8 @@ struct attn_retroactive_head attn_retroactive_at(const struct attn_retroactive *
     float *memory = state + h * retroactive->head;
     struct attn_retroactive_head head = {memory, memory + ring, memory + 2 * ring, {0}};
     if (!retroactive->exact)
-        head.landmarks = attn_landmarks_at(&retroactive->landmarks, memory + (3 * ring + 15) / 16 * 16, h, odd);
+        attn_landmarks_find(&retroactive->landmarks, &head.landmarks, memory + (3 * ring + 15) / 16 * 16, h, odd);
     return head;
-}
-
-void attn_retroactive_reset(const struct attn_retroactive *retroactive, float *state)
-{
-    memset(state, 0, attn_retroactive_state(retroactive) * sizeof(float));
 }
 
 /* rows[w][d] of a ring, oldest first. */
@@ -105,9 +100,7 @@ static void take_delta(const struct attn_retroactive *retroactive, struct attn_r
     size_t m = retroactive->landmarks.count, d = retroactive->shape.head_dim;
     attn_run_product(run, w, d, m, work->beta, 1.0f, work->keys, head->landmarks.q_by_d);
     run->kernels->clamp(w * m, work->beta);
-    for (size_t i = 0; i < w; i++)
-        for (size_t j = 0; j < m; j++)
-            work->delta[j * w + i] = work->beta[i * m + j];
+    run->kernels->transpose(w, m, work->delta, 1.0f, work->beta);
     memset(work->rest, 0, m * sizeof(float));
     attn_landmarks_mask(now, work->rest);
     attn_run_softmax2(run, m, w, work->delta);
@@ -167,7 +160,7 @@ static void take_in(const struct attn_retroactive *retroactive, struct attn_run 
     if (retroactive->exact)
         return;
     struct attn_place place = attn_place_of(&retroactive->landmarks.segments, when);
-    attn_landmarks_gather(&retroactive->landmarks, run, &place, head->landmarks, qkv, qkv + model_dim);
+    attn_landmarks_gather(&retroactive->landmarks, run, &place, &head->landmarks, qkv, qkv + model_dim);
 }
 
 /* The landmarks of all heads, and their g(Γ). */
@@ -179,9 +172,10 @@ static void refresh(const struct attn_retroactive *retroactive, struct attn_run 
     size_t heads = retroactive->shape.heads, stride = retroactive->head, offset = stride - landmarks->head_floats;
     if (landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
-    for (size_t h = 0; place.closes && h < heads; h++)
-        attn_landmarks_close(landmarks, run, &place, attn_retroactive_at(retroactive, state, h, false).landmarks,
-                             scratch);
+    for (size_t h = 0; place.closes && h < heads; h++) {
+        struct attn_retroactive_head head = attn_retroactive_at(retroactive, state, h, false);
+        attn_landmarks_close(landmarks, run, &place, &head.landmarks, scratch);
+    }
     if (!landmarks->spread)
         attn_landmarks_refresh(landmarks, run, &place, state + offset, stride, scratch);
 }

@@ -25,8 +25,6 @@ void attn_retroactive_done(struct attn_retroactive *retroactive);
 size_t attn_retroactive_state(const struct attn_retroactive *retroactive);
 size_t attn_retroactive_scratch(const struct attn_retroactive *retroactive);
 
-void attn_retroactive_reset(const struct attn_retroactive *retroactive, float *state);
-
 /* The step of a frame: qkv [3][H][d] → the |W_t| rows that exist, oldest first, [|W_t|][H][d] or, raw, [H][|W_t|][d].
  * NULL: not computed. */
 void attn_retroactive_step(const struct attn_retroactive *retroactive, struct attn_run *run, float *state,

@@ -15,7 +15,9 @@
 /* Where the arrays of a step lie in the scratch memory, bytes. */
 struct layout {
     uint64_t newest; /* [frames][E]: what the second layer's attention gives */
-    uint64_t qkv, attended, rows, normed, kv, means, queries, layer, attention, n_bytes;
+    uint64_t qkv;    /* [frames][3E], of the first layer, from */
+    uint64_t source; /* [frames][E] */
+    uint64_t attended, rows, normed, kv, means, queries, layer, attention, n_bytes;
 };
 
 static uint64_t aligned(uint64_t n_bytes)
@@ -42,7 +44,8 @@ static struct layout lay_out(const struct attn_model *model, size_t n_frames)
     uint64_t of_first = attn_layer_scratch(model, first, block), of_second = attn_layer_scratch(model, second, block);
     struct layout layout = {0};
     layout.newest = append(&layout.n_bytes, n_frames * model_dim);
-    layout.qkv = append(&layout.n_bytes, 3 * model_dim);
+    layout.qkv = append(&layout.n_bytes, n_frames * 3 * model_dim);
+    layout.source = append(&layout.n_bytes, n_frames * model_dim);
     layout.attended = append(&layout.n_bytes, n * model_dim);
     layout.rows = append(&layout.n_bytes, n * model_dim);
     layout.normed = append(&layout.n_bytes, n * model_dim);
@@ -110,21 +113,19 @@ static void attend(const struct attn_model *model, struct attn_run *run, const s
     attn_window_attend(layer->window, run, n_rows, attended, queries, kv, base + layout->attention);
 }
 
-/* One frame. x[E], in: the first layer's input; out: the second layer's residual x′. attended[E], out: the second
- * layer's attention of its newest row; NULL: only the state advances, and x stays. */
+/* One frame. qkv[3E] of the first layer; x[E], in: that layer's input; out: the second layer's residual x′.
+ * attended[E], out: the second layer's attention of its newest row; NULL: only the state advances, and x stays. */
 static void step(const struct attn_model *model, struct attn_encoder_frame *frame, const struct layout *layout,
-                 float *x, float *attended, char *base)
+                 const float *qkv, float *x, float *attended, char *base)
 {
     const struct attn_layer *layer = &model->layers[0];
     size_t n = model->config.window, model_dim = model->config.model_dim, n_rows = attn_when_rows(frame->when, n);
-    float *ring = ring_of(model, frame->state), *qkv = (float *)(base + layout->qkv);
+    float *ring = ring_of(model, frame->state);
     float *all = (float *)(base + layout->attended), *rows = (float *)(base + layout->rows);
     bool raw = model->config.layers[0].head_merge == ATTN_MERGE_RAW;
     struct attn_run run = {.kernels = model->kernels};
 
     memcpy(ring + frame->when.t % n * model_dim, x, model_dim * sizeof(float));
-    const float *source = attn_layer_source(model, layer, 1, rows, x);
-    attn_layer_project(model, &layer->qkv, 1, 3, qkv, source);
     attn_attention_step(layer->attention, &run, frame->state, frame->when, qkv, attended != NULL ? all : NULL, raw,
                         base + layout->attention);
     if (attended != NULL) {
@@ -142,10 +143,14 @@ void attn_two_layers_step(const struct attn_model *model, struct attn_encoder_fr
 {
     struct layout layout = lay_out(model, n);
     size_t model_dim = model->config.model_dim, n_rows = 0;
-    float *newest = (float *)((char *)scratch + layout.newest);
+    float *newest = (float *)((char *)scratch + layout.newest), *qkv = (float *)((char *)scratch + layout.qkv);
+    const struct attn_layer *first = &model->layers[0];
+    const float *source = attn_layer_source(model, first, n, (float *)((char *)scratch + layout.source), x);
+    attn_layer_project(model, &first->qkv, n, 3, qkv, source);
     for (size_t i = 0; i < n; i++) {
         bool wanted = frames[i].output != NULL;
-        step(model, &frames[i], &layout, x + i * model_dim, wanted ? newest + n_rows * model_dim : NULL, scratch);
+        step(model, &frames[i], &layout, qkv + i * 3 * model_dim, x + i * model_dim,
+             wanted ? newest + n_rows * model_dim : NULL, scratch);
         if (wanted && n_rows != i)
             memcpy(x + n_rows * model_dim, x + i * model_dim, model_dim * sizeof(float));
         n_rows += wanted;

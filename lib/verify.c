@@ -88,13 +88,16 @@ static void invert(double *gamma, double scale, const struct work *work)
     memcpy(gamma, work->z, c * c * sizeof(double));
 }
 
-/* ℓ in base e between a landmark's q or k, scaled to base 2, and a vector whose floats are `stride` apart. */
-static double logit(const float *q, size_t q_stride, const float *k, size_t stride, size_t d)
+/* ℓ in base e of two vectors, one of whose floats are `q_stride` apart; their product times `scale` is in base 2.
+ * Within the limits of the kernels, beyond which the steps do not tell one from another; a NaN stays one. */
+static double logit(const float *q, size_t q_stride, const float *k, size_t k_stride, size_t d, double scale)
 {
+    const double limit = (double)ATTN_LOGIT_LIMIT;
     double sum = 0;
     for (size_t i = 0; i < d; i++)
-        sum += (double)q[i * q_stride] * k[i * stride];
-    return sum * 0.69314718055994531;
+        sum += (double)q[i * q_stride] * k[i * k_stride];
+    double base_2 = scale * sum;
+    return M_LN2 * (base_2 > limit ? limit : base_2 < -limit ? -limit : base_2);
 }
 
 static void invert_heads(const struct attn_landmarks *landmarks, const struct attn_verified *heads,
@@ -107,8 +110,7 @@ static void invert_heads(const struct attn_landmarks *landmarks, const struct at
         for (size_t i = 0; i < c; i++) {
             for (size_t j = 0; j < c; j++)
                 gamma[i * c + j] = logit(heads[h].landmarks.q_by_d + work->places[i], m,
-                                         heads[h].landmarks.k_by_d + work->places[j], m, d) /
-                                   landmarks->shape.scale;
+                                         heads[h].landmarks.k_by_d + work->places[j], m, d, 1 / landmarks->shape.scale);
             softmax(gamma + i * c, c);
         }
         join_norms(gamma, c, &column, &row);
@@ -132,8 +134,8 @@ static void add_mean(const struct window *window, const struct attn_verified *he
 static void attend_exactly(const struct window *window, const struct attn_verified *head, const struct work *work)
 {
     for (size_t i = 0; i < window->w; i++)
-        work->weights[i] = logit(head->query, 1, head->keys + slot_of(window, i) * window->d, 1, window->d) /
-                           (0.69314718055994531 * sqrt((double)window->d));
+        work->weights[i] = logit(head->query, 1, head->keys + slot_of(window, i) * window->d, 1, window->d,
+                                 M_LOG2E / sqrt((double)window->d));
     add_mean(window, head, 1, work);
 }
 
@@ -142,7 +144,7 @@ static void attend(const struct attn_landmarks *landmarks, const struct window *
 {
     size_t m = landmarks->count, c = work->c, d = window->d;
     for (size_t j = 0; j < c; j++)
-        work->beta[j] = logit(head->query, 1, head->landmarks.k_by_d + work->places[j], m, d);
+        work->beta[j] = logit(head->query, 1, head->landmarks.k_by_d + work->places[j], m, d, 1);
     softmax(work->beta, c);
     for (size_t j = 0; j < c; j++) {
         work->share[j] = 0;
@@ -152,7 +154,7 @@ static void attend(const struct attn_landmarks *landmarks, const struct window *
     for (size_t j = 0; j < c; j++) {
         for (size_t i = 0; i < window->w; i++)
             work->weights[i] =
-                logit(head->landmarks.q_by_d + work->places[j], m, head->keys + slot_of(window, i) * d, 1, d);
+                logit(head->landmarks.q_by_d + work->places[j], m, head->keys + slot_of(window, i) * d, 1, d, 1);
         add_mean(window, head, work->share[j], work);
     }
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The batch formulas, of which only the newest row is wanted: its query needs one row of attention, or one of β, so
- * that Δ is never kept, but folded row by row into the one weight that each frame gets:
+ * that ΔV is never made, but each frame gets one weight:
  *
  *     o = β g(Γ) Δ V = Σ_i (Σ_j w_j Δ_ji) v_i  with  w = β g(Γ)
  *
- * That costs m·n a head for the fold, where ΔV would cost m·n·d. Heads are gathered out of the rows one at a time, for
+ * That costs m·n a head, where ΔV would cost m·n·d. Heads are gathered out of the rows one at a time, for
  * kernels read dense rows. Logits are in base 2: queries are scaled by log2(e)/√d.
  */
 #include "window.h"
@@ -41,10 +41,14 @@ struct attn_window {
 /* The arrays of a step. */
 struct work {
     float *keys, *values;     /* [n][d] each, of one head */
-    float *weights, *logits;  /* [n] each */
+    float *weights;           /* [n] */
+    float *logits;            /* [n][m], of Δᵀ */
     float *query, *beta;      /* [d], [m] */
-    float *shares;            /* [m]: β g(Γ) */
+    float *q_by_d;            /* [d][m], the landmarks of one head */
+    float *w;                 /* [m]: β g(Γ) */
+    float *shares;            /* [3m], of attn_kernels.shares */
     float *q_means, *k_means; /* [H][c][d] each, queries scaled */
+    float *mean;              /* [H][d] */
     float *gamma;             /* [H][c][c] */
     float *inverse;           /* of attn_inverse_heads */
 };
@@ -72,12 +76,15 @@ static uint64_t cut(const struct attn_window *window, struct work *work, float *
         {&work->keys, n * d},
         {&work->values, n * d},
         {&work->weights, n},
-        {&work->logits, n},
+        {&work->logits, n * m},
         {&work->query, d},
         {&work->beta, m},
-        {&work->shares, m},
+        {&work->q_by_d, d * m},
+        {&work->w, m},
+        {&work->shares, 3 * m},
         {&work->q_means, heads * c * d},
         {&work->k_means, heads * c * d},
+        {&work->mean, heads * d},
         {&work->gamma, heads * c * c},
         {&work->inverse, attn_inverse_work((size_t)c)},
     };
@@ -156,10 +163,7 @@ int attn_window_new(struct attn_window **window, const struct attn_options *opti
     made->kernels = attn_kernels_of(options->variant);
     made->scale = (float)(M_LOG2E / sqrt(options->head_dim));
     made->fixed = options->method == ATTN_NYSTROM && options->landmark_policy == ATTN_LANDMARKS_FIXED;
-    if (made->kernels == NULL)
-        error = attn_refuse(why, ATTN_E_SUPPORT, "variant %d is not in this build or not for this machine",
-                            (int)options->variant);
-    else if (made->fixed && take_landmarks(made) < 0)
+    if (made->fixed && take_landmarks(made) < 0)
         error = attn_refuse(why, ATTN_E_MEMORY, "no memory for %u fixed landmarks", options->landmarks);
     made->options.q_landmarks = made->options.k_landmarks = NULL;
     if (error < 0) {
@@ -220,6 +224,20 @@ void attn_window_means(const struct attn_window *window, size_t n_rows, size_t w
     }
 }
 
+/* k_means[H][c][d] of the keys in kv [n_rows][2][H][d]: the means of a segment in one piece, by way of `mean` [H][d].
+ */
+static void take_k_means(const struct attn_window *window, struct attn_run *run, const struct attn_segments *segments,
+                         float *k_means, float *mean, const float *kv)
+{
+    size_t heads = window->options.heads, d = window->options.head_dim, width = heads * d, c = segments->count;
+    for (size_t j = 0; j < c; j++) {
+        size_t start = attn_segments_start(segments, j), end = attn_segments_end(segments, j);
+        take_mean(run, end - start, 2 * width, width, mean, kv + start * 2 * width);
+        for (size_t h = 0; h < heads; h++)
+            memcpy(k_means + (h * c + j) * d, mean + h * d, d * sizeof(float));
+    }
+}
+
 /* The means of every head's c segments: queries from q [1+c][H][d], keys from kv [n_rows][2][H][d]; and g(Γ). */
 static struct landmarks make_landmarks(const struct attn_window *window, struct attn_run *run, const struct work *work,
                                        size_t n_rows, const float *q, const float *kv)
@@ -227,18 +245,25 @@ static struct landmarks make_landmarks(const struct attn_window *window, struct 
     size_t heads = window->options.heads, d = window->options.head_dim, width = heads * d;
     size_t c = attn_window_segments(window, n_rows);
     struct attn_segments segments = attn_segments(n_rows, c);
+    take_k_means(window, run, &segments, work->k_means, work->mean, kv);
     for (size_t h = 0; h < heads; h++) {
-        float *q_means = work->q_means + h * c * d, *k_means = work->k_means + h * c * d;
-        for (size_t j = 0; j < c; j++) {
-            size_t start = attn_segments_start(&segments, j), end = attn_segments_end(&segments, j);
+        float *q_means = work->q_means + h * c * d;
+        for (size_t j = 0; j < c; j++)
             run->kernels->scale(d, q_means + j * d, window->scale, q + (1 + j) * width + h * d);
-            take_mean(run, end - start, 2 * width, d, k_means + j * d, kv + start * 2 * width + h * d);
-        }
-        take_gamma(run, c, d, work->gamma + h * c * c, q_means, k_means);
+        take_gamma(run, c, d, work->gamma + h * c * c, q_means, work->k_means + h * c * d);
     }
     attn_inverse_heads(run, work->gamma, heads, c * c, c, window->options.inverse_scale == ATTN_INVERSE_HEADS,
                        work->inverse);
     return (struct landmarks){.c = c, .q = work->q_means, .k = work->k_means, .inverse = work->gamma};
+}
+
+/* Δᵀ's logits of the rows in work->keys, base 2: logits[n_rows×c] for q[c×d] */
+static void take_logits(struct attn_run *run, const struct work *work, size_t n_rows, size_t c, size_t d,
+                        const float *q)
+{
+    run->kernels->transpose(c, d, work->q_by_d, 1.0f, q);
+    attn_run_product(run, n_rows, d, c, work->logits, 1.0f, work->keys, work->q_by_d);
+    run->kernels->clamp(n_rows * c, work->logits);
 }
 
 /* weights[n_rows] = β g(Γ) Δ of head h, or without landmarks those of exact attention */
@@ -246,21 +271,24 @@ static void take_weights(const struct attn_window *window, struct attn_run *run,
                          size_t h, const struct landmarks *landmarks)
 {
     size_t d = window->options.head_dim, c = landmarks->c;
-    const float *q = landmarks->q + h * c * d, *k = landmarks->k + h * c * d, *inverse = landmarks->inverse + h * c * c;
     if (c == 0) {
         attn_run_logits(run, n_rows, d, work->weights, work->keys, work->query);
         attn_run_softmax2(run, 1, n_rows, work->weights);
         return;
     }
-    attn_run_logits(run, c, d, work->beta, k, work->query);
+    attn_run_logits(run, c, d, work->beta, landmarks->k + h * c * d, work->query);
     attn_run_softmax2(run, 1, c, work->beta);
-    attn_run_product(run, 1, c, c, work->shares, 1.0f, work->beta, inverse);
-    memset(work->weights, 0, n_rows * sizeof(float));
-    for (size_t j = 0; j < c; j++) {
-        attn_run_logits(run, n_rows, d, work->logits, work->keys, q + j * d);
-        attn_run_softmax2(run, 1, n_rows, work->logits);
-        attn_run_blend(run, n_rows, work->weights, 1.0f, work->weights, work->shares[j], work->logits);
-    }
+    attn_run_product(run, 1, c, c, work->w, 1.0f, work->beta, landmarks->inverse + h * c * c);
+    take_logits(run, work, n_rows, c, d, landmarks->q + h * c * d);
+    run->kernels->shares(&(struct attn_reading){
+        .m = c,
+        .n_rows = n_rows,
+        .w = work->w,
+        .logits = work->logits,
+        .row_weight = work->weights,
+        .work = work->shares,
+    });
+    attn_run_count(run, n_rows * c, (2 * n_rows + 4) * c);
 }
 
 /* The keys and values of head h, out of kv [n_rows][2][H][d]. */

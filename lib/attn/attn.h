@@ -218,8 +218,8 @@ struct attn_info {
     uint32_t heads;             /**< H */
     uint32_t window;            /**< n of the first layer, frames */
     uint32_t layers;            /**< 1 for a raw attention */
-    uint32_t replay_frames;     /**< R: the state is a function of the last R applied frames (maths section 7) */
-    uint32_t warming_frames;    /**< outputs of positions below this are warming: the sum of (n_i − 1) */
+    uint32_t replay_frames;     /**< R: an output is a function of the last R applied frames and of its position */
+    uint32_t warming_frames;    /**< outputs of positions below this are warming: n − 1, summed over layers of their own window */
     size_t state_bytes;         /**< size of the state of one stream, a multiple of ATTN_ALIGN */
     size_t scratch_bytes;       /**< size of the scratch memory of one push, a multiple of ATTN_ALIGN */
     uint32_t n_labels;          /**< 0 where the model names none */
@@ -247,8 +247,8 @@ ATTN_API uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output
 ATTN_API struct attn_state *attn_init(const struct attn_plan *plan, void *memory);
 
 /** The same for a stream whose next frame has this position: for a replay (attnd-protocol(7)). Frames before it count as never
- *  sent, and a segment of landmarks that began before it never closes; after replay_frames frames the state has the bits of a
- *  stream that had all of them. */
+ *  sent, and a segment of landmarks that began before it never closes; from its replay_frames-th frame on the outputs have the
+ *  bits of a stream that had all of them. `position` and all that follow stay below 2^64. */
 ATTN_API struct attn_state *attn_init_at(const struct attn_plan *plan, void *memory, uint64_t position);
 
 /** Empties a state: the next frame is position 0 again, and nothing of the frames before remains. */
@@ -264,7 +264,9 @@ ATTN_API uint64_t attn_position(const struct attn_state *state);
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
  *  before and after, one a thread is enough. Frame and output do not overlap. Allocates nothing. A frame that holds a NaN
  *  or an infinity is refused with ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing.
- *  Source: maths sections 2–4 and 6 ([CoT], [CoNy]). */
+ *  Floats of any size are taken. Values beyond ± 1e30 may overflow in the sums over a window: the outputs while they are in it
+ *  are then not finite, and the later ones are right.
+ *  Sources: arXiv 2201.06268 (exact) and 2412.03214 (Nyström); in full: MATHS.md in the source. */
 ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);
 
@@ -294,7 +296,7 @@ ATTN_API struct attn_work attn_last_work(const struct attn_state *state);
 
 /** Recomputes the newest attention outputs of every layer from the keys and values in the window, in double precision, and
  *  writes the largest |difference| / max|v| to what the state gives; an alarm, since more than 1e-4 means a damaged state or
- *  machine. Allocates. Errors: ATTN_E_OPTIONS (no frame yet), ATTN_E_MEMORY. */
+ *  machine, unless frames had logits beyond a thousand or values beyond 1e30, for which float32 is too coarse. Allocates. Errors: ATTN_E_OPTIONS (no frame yet), ATTN_E_MEMORY. */
 ATTN_API int attn_verify(const struct attn_plan *plan, struct attn_state *state, double *difference);
 
 /** Writes the state to `blob`, attn_info.saved_bytes of any alignment: little-endian, versioned, with a checksum, bound to the

@@ -20,8 +20,8 @@
 
 /* The members of a table that are functions. */
 #define BODY                                                                                                           \
-    .scale = scale, .add = add, .blend = blend, .first_not_finite = first_not_finite, .logits = logits,                \
-    .logits_by_d = logits_by_d, .fold = fold, .clamp = clamp, .combine = combine, .product = product,                  \
-    .product_shifted = product_shifted, .packed = packed, .max = max_of, .weights = weights, .softmax2 = softmax2,     \
-    .admit = admit, .extend = extend, .read_out = read_out, .shares = shares, .norm = norm, .gelu = gelu,              \
-    .relu = relu, .softmax = softmax, .sigmoid = sigmoid
+    .scale = scale, .add = add, .blend = blend, .transpose = transpose, .first_not_finite = first_not_finite,          \
+    .logits = logits, .logits_by_d = logits_by_d, .fold = fold, .clamp = clamp, .combine = combine,                    \
+    .product = product, .product_shifted = product_shifted, .packed = packed, .max = max_of, .weights = weights,       \
+    .softmax2 = softmax2, .admit = admit, .extend = extend, .read_out = read_out, .shares = shares, .norm = norm,      \
+    .gelu = gelu, .relu = relu, .softmax = softmax, .sigmoid = sigmoid

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Logits and sums of the few frames of a segment, in one call each. */
+/* Logits and sums of the few frames of a segment, in one call each; chains of such sums. */
 #pragma once
 
 static void logits_by_d(size_t d, size_t m, float *to, const float *x, const float *by_d)
 {
+    if (m <= WIDTH && d <= BLOCK) {
+        store_first(to, within_limit(combination(d, m, x, by_d)), m);
+        return;
+    }
     combine(d, m, to, 0.0f, to, x, by_d);
     clamp(m, to);
 }
@@ -28,13 +32,10 @@ static inline float fold_weights_short(size_t n_rows, float w[static WIDTH], con
     return vec_sum(weight);
 }
 
-/* vector = rescale · from + w[R] · values[R×d] where a row fits one vector. */
-static inline void fold_narrow(size_t n_rows, size_t d, const struct attn_folding *folding, float rescale,
-                               const float *w, const float *values)
+/* w[R] · values[R×d] for a few rows that fit one vector. */
+static inline vec fold_rows(size_t n_rows, size_t d, const float *w, const float *values)
 {
     vec even = vec_set(0.0f), odd = even;
-    if (rescale != 0.0f)
-        even = vec_set(rescale) * load_first(folding->from_vector, d);
     size_t r = 0;
     for (; r + 2 <= n_rows; r += 2) {
         even = vec_fma(vec_set(w[r]), load_first(values + r * d, d), even);
@@ -42,27 +43,57 @@ static inline void fold_narrow(size_t n_rows, size_t d, const struct attn_foldin
     }
     if (r < n_rows)
         even = vec_fma(vec_set(w[r]), load_first(values + r * d, d), even);
-    even += odd;
-    if (d == WIDTH)
-        vec_store(folding->vector, even);
-    else
-        vec_store_part(folding->vector, even, d);
+    return even + odd;
 }
 
-static void fold(size_t n_rows, size_t d, const struct attn_folding *folding, float *logits, const float *values)
+/* Takes a link's rows in, and gives the factor of what was there before. */
+static inline float fold_scalars(const struct attn_link *link, float *w, float *offset, float *sum)
 {
-    float offset = folding->from_offset, sum = 0.0f, few[WIDTH], *w = n_rows <= WIDTH ? few : logits;
-    if (n_rows > WIDTH)
-        sum = fold_weights(n_rows, logits, logits, &offset);
-    else if (n_rows > 0)
-        sum = fold_weights_short(n_rows, few, logits, &offset);
-    float rescale = 0.0f;
-    if (folding->from_sum > 0.0f)
-        rescale = vec_largest(exp2_integer(vec_set(folding->from_offset - offset)));
-    if (d <= WIDTH && n_rows <= WIDTH)
-        fold_narrow(n_rows, d, folding, rescale, w, values);
-    else
-        combine(n_rows, d, folding->vector, rescale, folding->from_vector, w, values);
-    *folding->sum = rescale * folding->from_sum + sum;
-    *folding->offset = offset;
+    float before = *offset, added = 0.0f, rescale = 0.0f;
+    if (link->n_rows > WIDTH)
+        added = fold_weights(link->n_rows, w, link->logits, offset);
+    else if (link->n_rows > 0)
+        added = fold_weights_short(link->n_rows, w, link->logits, offset);
+    if (*sum > 0.0f)
+        rescale = vec_largest(exp2_integer(vec_set(before - *offset)));
+    *sum = rescale * *sum + added;
+    *link->offset = *offset;
+    *link->sum = *sum;
+    return rescale;
+}
+
+/* Rows that fit one vector: that of the chain stays in a register. */
+static void fold_narrow(size_t n_links, size_t d, const struct attn_link *links, float offset, float sum,
+                        const float *vector)
+{
+    vec chain = sum > 0.0f ? load_first(vector, d) : vec_set(0.0f);
+    for (size_t i = 0; i < n_links; i++) {
+        const struct attn_link *link = &links[i];
+        float few[WIDTH], *w = link->n_rows > WIDTH ? link->logits : few;
+        float rescale = fold_scalars(link, w, &offset, &sum);
+        vec own;
+        if (link->n_rows <= WIDTH) {
+            own = fold_rows(link->n_rows, d, w, link->values);
+        } else {
+            combine(link->n_rows, d, link->vector, 0.0f, NULL, w, link->values);
+            own = load_first(link->vector, d);
+        }
+        chain = vec_fma(vec_set(rescale), chain, own);
+        store_first(link->vector, chain, d);
+    }
+}
+
+static void fold(size_t n_links, size_t d, const struct attn_link *links, float offset, float sum, const float *vector)
+{
+    if (d <= WIDTH) {
+        fold_narrow(n_links, d, links, offset, sum, vector);
+        return;
+    }
+    for (size_t i = 0; i < n_links; i++) {
+        const struct attn_link *link = &links[i];
+        float few[WIDTH], *w = link->n_rows > WIDTH ? link->logits : few;
+        float rescale = fold_scalars(link, w, &offset, &sum);
+        combine(link->n_rows, d, link->vector, rescale, vector, w, link->values);
+        vector = link->vector;
+    }
 }

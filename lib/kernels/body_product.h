@@ -6,7 +6,13 @@
 
 #include "body_tile.h"
 
-enum { MOST_PANELS = 8 };
+enum {
+    MOST_PANELS = 8,
+    /* Rows of a panel at a time that divide it and fit the registers; 1 where more than that do not. */
+    SQUARE_ROWS = SUMS / PER_PANEL >= 16  ? 16
+                  : SUMS / PER_PANEL >= 4 ? 4
+                                          : 1
+};
 
 /* A function for each tile of r rows and p panels whose sums the registers hold, since a compiler that sees several
  * tiles in one keeps their sums in memory; and for the one vector of columns, or less, that is no panel. */
@@ -93,34 +99,73 @@ INLINE void tiles_of_panels(size_t m, size_t panels, struct operands *in, struct
     }
 }
 
-/* C[M×N] = A[M×K] · B[K×N] as `to` says, a few panels or less than one at a time. */
-static void product_columns(size_t m, size_t k, size_t n, const float *left, const float *right, struct results to)
+/* C[M×N] = A[M×K] · B[K×N] as `to` says, a few panels or less than one at a time; `in` and `to` are those of the first.
+ * It is inlined so that they need not be copied: what has just been written in pieces is slow to read as a whole. */
+INLINE void product_columns(size_t m, size_t n, struct operands in, struct results to)
 {
     static const float zeros[MOST_PANELS * ATTN_PANEL];
-    to.bias = zeros;
-    to.stride = n;
-    if (m == 0)
-        return;
-    for (size_t j = 0; j < n;) {
+    for (size_t j = 0; m > 0 && j < n;) {
         size_t panels = next_panels(m, (n - j) / ATTN_PANEL);
-        struct operands in = {k, left, k, right + j, n, ATTN_PANEL};
-        struct results part = to;
-        part.y += j;
-        part.shift += to.shift != NULL ? j : 0;
-        part.n_columns = panels > 0 ? panels * ATTN_PANEL : n - j < WIDTH ? n - j : WIDTH;
-        j += part.n_columns;
-        tiles_of_panels(m, panels, &in, &part);
+        size_t n_columns = panels > 0 ? panels * ATTN_PANEL : n - j < WIDTH ? n - j : WIDTH;
+        struct operands of = {in.k, in.left, in.k, in.right + j, n, ATTN_PANEL};
+        struct results part = {to.y + j, n, zeros, to.shift != NULL ? to.shift + j : NULL, to.b, to.a, n_columns};
+        tiles_of_panels(m, panels, &of, &part);
+        j += n_columns;
     }
+}
+
+/* Rows of a product of squares as large as a panel: what it says, with lengths and strides that the compiler knows. */
+INLINE void square_rows(const size_t rows, const bool shifted, float *c, float a, const float *left, const float *right,
+                        float b)
+{
+    vec sum[SUMS];
+    EACH (i, rows * PER_PANEL)
+        sum[i] = vec_set(0.0f);
+    EACH (k, ATTN_PANEL) {
+        vec held[PER_PANEL];
+        EACH (v, PER_PANEL)
+            held[v] = vec_keep(vec_load(right + k * ATTN_PANEL + v * WIDTH));
+        EACH (i, rows) {
+            vec factor = vec_set(left[i * ATTN_PANEL + k]);
+            EACH (v, PER_PANEL)
+                sum[i * PER_PANEL + v] = vec_fma(factor, held[v], sum[i * PER_PANEL + v]);
+        }
+    }
+    EACH (i, rows * PER_PANEL) {
+        if (shifted)
+            sum[i] = vec_fma(vec_set(b), vec_load(left + i * WIDTH), sum[i]);
+        vec_store(c + i * WIDTH, vec_set(a) * sum[i]);
+    }
+}
+
+/* C[16×16] = a · A[16×16] · (B[16×16] + b · I): g(Γ) of sixteen landmarks is nothing else. */
+INLINE void square(const bool shifted, float *c, float a, const float *left, const float *right, float b)
+{
+    for (size_t i = 0; i < ATTN_PANEL; i += SQUARE_ROWS)
+        square_rows(SQUARE_ROWS, shifted, c + i * ATTN_PANEL, a, left + i * ATTN_PANEL, right, b);
+}
+
+static inline bool is_square(size_t m, size_t k, size_t n)
+{
+    return SQUARE_ROWS > 1 && m == ATTN_PANEL && k == ATTN_PANEL && n == ATTN_PANEL;
 }
 
 static void product(size_t m, size_t k, size_t n, float *c, float a, const float *left, const float *right)
 {
-    product_columns(m, k, n, left, right, (struct results){.y = c, .a = a});
+    if (is_square(m, k, n))
+        square(false, c, a, left, right, 0.0f);
+    else
+        product_columns(m, n, (struct operands){.k = k, .left = left, .right = right},
+                        (struct results){.y = c, .a = a});
 }
 
 static void product_shifted(size_t m, size_t n, float *c, float a, const float *left, const float *right, float b)
 {
-    product_columns(m, n, n, left, right, (struct results){.y = c, .shift = left, .b = b, .a = a});
+    if (is_square(m, n, n))
+        square(true, c, a, left, right, b);
+    else
+        product_columns(m, n, (struct operands){.k = n, .left = left, .right = right},
+                        (struct results){.y = c, .shift = left, .b = b, .a = a});
 }
 
 /* The last panels where they are wider than what is left of y: each row's columns go there by way of a buffer. */

@@ -136,10 +136,29 @@ static size_t combine_some(size_t vectors, struct columns *in, float *y, float a
     return 0;
 }
 
+/* w[R] · rows[R×d] of one block where a row fits one vector */
+static inline vec combination(size_t n_rows, size_t d, const float *w, const float *rows)
+{
+    struct columns in = {n_rows, d, w, rows, d};
+    vec sum[8];
+    if (d == WIDTH)
+        combine_block(1, true, sum, &in);
+    else
+        combine_block(1, false, sum, &in);
+    return sum[0];
+}
+
 static void combine(size_t n_rows, size_t d, float *y, float a, const float *y0, const float *w, const float *rows)
 {
+    if (d <= WIDTH && n_rows <= BLOCK) {
+        vec sum = combination(n_rows, d, w, rows);
+        store_first(y, a != 0.0f ? vec_fma(vec_set(a), load_first(y0, d), sum) : sum, d);
+        return;
+    }
     const size_t vectors = (d + WIDTH - 1) / WIDTH;
     size_t first = 0;
+    if (y0 == NULL)
+        y0 = y; /* not read, since a is 0; there is no arithmetic on a null pointer */
     do {
         struct columns in = {n_rows - first < BLOCK ? n_rows - first : BLOCK, d, w + first, rows + first * d,
                              d % WIDTH};

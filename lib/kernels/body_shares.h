@@ -9,7 +9,7 @@
 #include "body_aggregate.h"
 
 enum {
-    KEPT = 64,       /* powers that are kept from the first use to the second; more are computed twice */
+    KEPT = 128,      /* powers that are kept from the first use to the second; more are computed twice */
     SHARE_CHAINS = 4 /* sums side by side */
 };
 

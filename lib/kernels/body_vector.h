@@ -3,6 +3,14 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
+
+/* Four floats of two vectors of four, of which the second's are 4 … 7. */
+#ifdef __clang__
+#define SHUFFLE_FOUR(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define SHUFFLE_FOUR(x, y, ...) __builtin_shuffle(x, y, (int __attribute__((vector_size(16)))){__VA_ARGS__})
+#endif
 
 static void scale(size_t n, float *y, float a, const float *x)
 {
@@ -31,6 +39,38 @@ static void blend(size_t n, float *z, float a, const float *x, float b, const fl
         vec_store(z + i, vec_fma(p, vec_load(x + i), q * vec_load(y + i)));
     if (i < n)
         vec_store_part(z + i, vec_fma(p, vec_load_part(x + i, n - i), q * vec_load_part(y + i, n - i)), n - i);
+}
+
+typedef float four __attribute__((vector_size(16)));
+
+/* The transpose of four floats of four rows each, times a. */
+static inline void transpose_block(size_t m, size_t n, float *to, four a, const float *from)
+{
+    four row[4], half[4];
+    for (size_t i = 0; i < 4; i++)
+        memcpy(&row[i], from + i * n, sizeof(four));
+    for (size_t i = 0; i < 2; i++) {
+        half[2 * i] = SHUFFLE_FOUR(row[i], row[i + 2], 0, 4, 1, 5);
+        half[2 * i + 1] = SHUFFLE_FOUR(row[i], row[i + 2], 2, 6, 3, 7);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        row[2 * i] = a * SHUFFLE_FOUR(half[i], half[i + 2], 0, 4, 1, 5);
+        row[2 * i + 1] = a * SHUFFLE_FOUR(half[i], half[i + 2], 2, 6, 3, 7);
+    }
+    for (size_t i = 0; i < 4; i++)
+        memcpy(to + i * m, &row[i], sizeof(four));
+}
+
+static void transpose(size_t m, size_t n, float *to, float a, const float *from)
+{
+    const four factor = {a, a, a, a};
+    size_t m_whole = m / 4 * 4, n_whole = n / 4 * 4;
+    for (size_t i = 0; i < m_whole; i += 4)
+        for (size_t j = 0; j < n_whole; j += 4)
+            transpose_block(m, n, to + j * m + i, factor, from + i * n + j);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = i < m_whole ? n_whole : 0; j < n; j++)
+            to[j * m + i] = a * from[i * n + j];
 }
 
 /* 0 · x is 0 for what is finite and NaN for what is not, and so is the sum. */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Every header compiles alone, in C and, where it is installed, in C++.
 cd "$ATTN_SRCDIR" || exit 99
 count=0

@@ -120,6 +120,32 @@ START_TEST(constants_and_zeros_are_right)
 }
 END_TEST
 
+/* Thousands of equal terms, which lose the same way each, when they are summed one by one. */
+START_TEST(long_windows_of_equal_frames_are_right)
+{
+    enum { WINDOW = 8192, FRAMES = 2 * WINDOW + 100 };
+    const float frame[12] = {0.3f, -0.7f, 1.1f, 0.2f, 0.9f, 0.1f, -0.4f, 0.6f, 0.7f, -0.3f, 0.1f, 0.9f};
+    const enum attn_refresh refreshes[] = {ATTN_REFRESH_IMMEDIATE, ATTN_REFRESH_SPREAD};
+    for (size_t i = 0; i < 2; i++) {
+        struct attn_options options = nystrom_options(1, 4, WINDOW, 8);
+        options.refresh = refreshes[i];
+        struct stream stream;
+        float output[4];
+        double difference, worst = 0;
+        stream_open(&stream, &options);
+        for (size_t t = 0; t < FRAMES; t++) {
+            stream_push(&stream, frame, output);
+            if (t % 511 != 0)
+                continue;
+            ck_assert_int_eq(attn_verify(stream.plan, stream.state, &difference), 0);
+            worst = fmax(worst, difference);
+        }
+        ck_assert_msg(worst <= 1e-5, "refresh %d: %g", (int)refreshes[i], worst);
+        stream_close(&stream);
+    }
+}
+END_TEST
+
 START_TEST(outputs_are_finite_whatever_overflows)
 {
     float *frames = noise(5, 60 * 24, 1e20), output[8];
@@ -162,6 +188,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, fixed_landmarks_are_right, 0, n_cuts);
     tcase_add_test(cases, inverse_scales_differ);
     tcase_add_test(cases, constants_and_zeros_are_right);
+    tcase_add_test(cases, long_windows_of_equal_frames_are_right);
     tcase_add_test(cases, outputs_are_finite_whatever_overflows);
     tcase_add_test(cases, batch_refuses_no_frames);
     suite_add_tcase(made, cases);

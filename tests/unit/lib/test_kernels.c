@@ -362,31 +362,55 @@ START_TEST(large_logits_keep_their_weights)
 }
 END_TEST
 
-/* Frames that join one by one, and all at once after others that did. */
+/* Frames that join one by one, and a few at a time in a chain, of which some have none. */
 START_TEST(folding_equals_joining)
 {
-    enum { D = 5 };
+    enum { D = 19, N_LINKS = 5 };
     const struct attn_kernels *kernels = variants[_i];
-    for (size_t n = 0; n <= MOST; n++) {
-        const float *values = noise(0, n * D, 1), *spread = noise(1, n, 30);
-        float *logits = array(2, n), vector[D] = {0}, half[D] = {0}, all[D];
-        float offset = ATTN_EMPTY_OFFSET, sum = 0, rescale, weight, all_offset, all_sum;
-        struct attn_folding folding = {&all_offset, &all_sum, all, offset, sum, half};
-        for (size_t r = 0; r < n; r++) {
-            kernels->admit(1, &offset, &sum, &rescale, &weight, spread + r);
-            kernels->extend(1, D, vector, &rescale, &weight, values + r * D);
-            if (r + 1 == n / 2) {
-                folding.from_offset = offset;
-                folding.from_sum = sum;
-                memcpy(half, vector, sizeof(half));
-            }
-        }
+    for (size_t n = 0, d = 1; n <= MOST; n += d == D, d = d % D + 1) {
+        const float *values = noise(0, n * d, 1), *spread = noise(1, n, 30);
+        float *logits = array(2, n), vector[D] = {0}, offset = ATTN_EMPTY_OFFSET, sum = 0;
+        float offsets[N_LINKS] = {ATTN_EMPTY_OFFSET}, sums[N_LINKS] = {0}, *vectors = array(3, N_LINKS * d);
+        struct attn_link links[N_LINKS];
         memcpy(logits, spread, n * sizeof(float));
-        kernels->fold(n - n / 2, D, &folding, logits + n / 2, values + n / 2 * D);
-        ck_assert(all_offset == offset);
-        check_near("a folded sum", n, all_sum, sum, 2e-6);
-        for (size_t i = 0; i < D; i++)
-            check_near("a folded vector", n, all[i], vector[i], 3e-6);
+        memset(vectors, 0, d * sizeof(float));
+        const size_t bounds[N_LINKS + 1] = {0, n / 2, n / 2, n, n, n};
+        for (size_t l = 0; l < N_LINKS; l++)
+            links[l] = (struct attn_link){.offset = &offsets[l],
+                                          .sum = &sums[l],
+                                          .vector = vectors + l * d,
+                                          .n_rows = bounds[l + 1] - bounds[l],
+                                          .logits = logits + bounds[l],
+                                          .values = values + bounds[l] * d};
+        kernels->fold(N_LINKS, d, links, offsets[0], sums[0], vectors);
+        for (size_t l = 0, r = 0; l < N_LINKS; l++) {
+            for (size_t end = r + links[l].n_rows; r < end; r++) {
+                float rescale, weight;
+                kernels->admit(1, &offset, &sum, &rescale, &weight, spread + r);
+                kernels->extend(1, d, vector, &rescale, &weight, values + r * d);
+            }
+            ck_assert(offsets[l] == offset);
+            check_near("a folded sum", n, sums[l], sum, 2e-6);
+            for (size_t i = 0; i < d; i++)
+                check_near("a folded vector", n, vectors[l * d + i], vector[i], 3e-6);
+        }
+        check_canary(vectors);
+    }
+}
+END_TEST
+
+START_TEST(matrices_are_transposed)
+{
+    const struct attn_kernels *kernels = variants[_i];
+    for (size_t m = 0; m <= 21; m++) {
+        for (size_t n = 0; n <= 21; n++) {
+            const float *from = noise(0, m * n, 1);
+            float *to = array(1, n * m);
+            kernels->transpose(m, n, to, -0.5f, from);
+            for (size_t i = 0; i < m * n; i++)
+                ck_assert(to[i % n * m + i / n] == -0.5f * from[i]);
+            check_canary(to);
+        }
     }
 }
 END_TEST
@@ -428,6 +452,7 @@ static Suite *kernels(void)
     tcase_add_loop_test(tcase, shares_are_right_at_every_size, 0, n_variants);
     tcase_add_loop_test(tcase, large_logits_keep_their_weights, 0, n_variants);
     tcase_add_loop_test(tcase, folding_equals_joining, 0, n_variants);
+    tcase_add_loop_test(tcase, matrices_are_transposed, 0, n_variants);
     tcase_add_loop_test(tcase, logits_by_columns_equal_logits_by_rows, 0, n_variants);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -88,6 +88,12 @@ static const struct {
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"cur\"", "layers[0].landmark_policy is cur"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"",
      "tensor blocks.0.q_landmarks is missing"},
+    {"{\"method\": \"exact\"}", "{\"method\": \"nystrom\", \"landmarks\": 250, \"landmark_policy\": \"fixed\"}",
+     "tensor blocks.0.q_landmarks is missing"},
+    {"{\"method\": \"exact\"}",
+     "{\"method\": \"nystrom\", \"landmarks\": 250, \"landmark_policy\": \"fixed\"}, "
+     "{\"method\": \"nystrom\", \"landmarks\": 250, \"landmark_policy\": \"fixed\"}",
+     "the inverses of 2 heads in all layers would take 1.5 billion multiply-adds, and 1.1 are allowed"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"batch\"", "layers[0].inverse_scale is batch"},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2, \"inverse_scale\": \"heads\"", NULL},
     {"\"exact\"", "\"nystrom\", \"landmarks\": 2", NULL},
@@ -165,7 +171,7 @@ static const struct {
     {"\"exact\", \"retroactive\": true", "\"nystrom\", \"landmarks\": 2, \"landmark_policy\": \"fixed\"", NULL,
      "tensor blocks.1.q_landmarks is missing"},
     {"\"exact\", \"retroactive\": true", "\"nystrom\", \"landmarks\": 4096, \"landmark_policy\": \"fixed\"", NULL,
-     "tensor blocks.1.q_landmarks is missing"},
+     "the inverses of 2 heads in all layers would take 3298.5 billion multiply-adds"},
 };
 
 START_TEST(judges_how_layers_stand_on_each_other)

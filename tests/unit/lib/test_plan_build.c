@@ -137,12 +137,23 @@ END_TEST
 
 static const uint64_t many[] = {1u << 30, 1u << 30, 1u << 30, 1u << 30}, transposed[] = {3, 4};
 
+START_TEST(no_list_of_tensors)
+{
+    struct attn_plan *plan = NULL;
+    struct attn_reason why = {""};
+    ck_assert_int_eq(attn_plan_build(&plan, &parts.description, NULL, parts.n_tensors, NULL, &why), ATTN_E_MODEL);
+    ck_assert_str_eq(why.text, "tensors is NULL");
+    ck_assert_ptr_null(plan);
+}
+END_TEST
+
 REFUSED(unknown_size, parts.description.size = 8, ATTN_E_OPTIONS, "size of the description is 8")
 REFUSED(unknown_size_of_a_layer, parts.layers[0].size = 0, ATTN_E_OPTIONS, "size of layer 0 is 0")
 REFUSED(unknown_size_of_options, parts.options.size = 4, ATTN_E_OPTIONS, "size is 4")
 REFUSED(no_layers, parts.description.n_layers = 0, ATTN_E_MODEL, "there are 0 layers")
 REFUSED(too_many_layers, parts.description.n_layers = 65, ATTN_E_MODEL, "there are 65 layers")
-REFUSED(no_list_of_layers, parts.description.layers = NULL, ATTN_E_MODEL, "layers")
+REFUSED(no_list_of_layers, parts.description.layers = NULL, ATTN_E_MODEL, "layers is NULL")
+REFUSED(no_list_of_labels, parts.description.labels = NULL, ATTN_E_MODEL, "labels is NULL")
 REFUSED(too_many_labels, parts.description.n_labels = 70000, ATTN_E_MODEL, "70000 labels")
 REFUSED(wrong_number_of_labels, parts.description.n_labels = 1, ATTN_E_MODEL, "labels")
 REFUSED(no_label, parts.labels[1] = NULL, ATTN_E_MODEL, "labels[1]")
@@ -178,6 +189,8 @@ static Suite *suite(void)
         no_layers,
         too_many_layers,
         no_list_of_layers,
+        no_list_of_labels,
+        no_list_of_tensors,
         too_many_labels,
         wrong_number_of_labels,
         no_label,
