@@ -14,12 +14,3 @@ static inline float attn_exp2_integer(float e)
     memcpy(&power, &bits, sizeof(power));
     return power;
 }
-
-/* The least integer not below x; floats of 2^23 and more are integers already, and need not fit an int32_t. */
-static inline float attn_ceil(float x)
-{
-    float bounded = x < 0x1p23f && x > -0x1p23f ? x : 0.0f;
-    float whole = (float)(int32_t)bounded;
-    float up = whole < bounded ? whole + 1.0f : whole;
-    return bounded == x ? up : x;
-}

@@ -157,12 +157,6 @@ void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_lan
     }
 }
 
-void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head)
-{
-    if (!landmarks->fixed)
-        memset(head->q_by_d, 0, landmarks->head_floats * sizeof(float));
-}
-
 /* sum[d] += x[d], from zero at the first slot of a segment */
 static void gather(struct attn_run *run, float *sum, const float *x, bool first, size_t d)
 {

@@ -26,7 +26,7 @@ struct attn_landmarks {
         float *k_by_d;  /* [H][d][m] */
         float *inverse; /* [H][m][m] */
     } own;
-    size_t head_floats; /* of state, a multiple of 16 */
+    size_t head_floats; /* of state, a multiple of 16; without any frame it is zeros */
 };
 
 /* One head's landmarks, in its state or in the plan. What is only for means is NULL where they are fixed. */
@@ -39,9 +39,10 @@ struct attn_landmarks_head {
     float *k_sum;     /* [d], k̃ */
     float *pending_q; /* [d], scaled: the landmark of the segment that closed last */
     float *pending_k; /* [d], scaled */
-    float *gamma; /* only with spread, as what follows: the Γ whose g is made while the frames of a segment arrive, */
-    struct attn_inverse_matrices
-        work; /* and that g on its way. When the segment closes, work.z and inverse change places */
+    /* Only with spread: the Γ whose g is made while the frames of a segment arrive, and that g on its way. When the
+     * segment closes, work.z and inverse change places. */
+    float *gamma;
+    struct attn_inverse_matrices work;
 };
 
 /* The landmarks that count at some time: `count` of the m places, going round, up to `newest`. */
@@ -66,9 +67,6 @@ bool attn_landmarks_odd(const struct attn_landmarks *landmarks, const struct att
  * has been written in pieces is slow to copy. */
 void attn_landmarks_find(const struct attn_landmarks *landmarks, struct attn_landmarks_head *head, float *memory,
                          size_t h, bool odd);
-
-/* The state of one head without any frame. */
-void attn_landmarks_reset(const struct attn_landmarks *landmarks, const struct attn_landmarks_head *head);
 
 /* L_t. */
 struct attn_arc attn_landmarks_now(const struct attn_landmarks *landmarks, const struct attn_place *place);

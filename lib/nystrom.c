@@ -121,6 +121,7 @@ int attn_nystrom_init(struct attn_nystrom *nystrom, const struct attn_options *o
     nystrom->shape = *shape;
     int error = attn_landmarks_init(&nystrom->landmarks, options, shape, run);
     const struct attn_landmarks *landmarks = &nystrom->landmarks;
+    /* With a single segment the frames to be prepared for would be those that just arrive. */
     bool whole = landmarks->segments.count == 1 && shape->window > 1;
     nystrom->segments = whole ? attn_segments(shape->window, 2) : landmarks->segments;
     bool spread = landmarks->spread && nystrom->segments.count > 1;
@@ -164,7 +165,6 @@ void attn_nystrom_reset(const struct attn_nystrom *nystrom, float *state)
         find_head(nystrom, &head, state, h, false);
         attn_fronts_clear(&nystrom->fronts, head.fronts);
         attn_remainder_clear(&nystrom->remainder, head.remainder);
-        attn_landmarks_reset(&nystrom->landmarks, &head.landmarks);
     }
 }
 
