@@ -55,7 +55,7 @@ struct group {
 static size_t room(const struct stream *stream, uint64_t until_us)
 {
     uint64_t now_us = shard_now_us();
-    if (stream->own_plan != NULL || stream->step_ns == 0 || now_us >= until_us)
+    if (model_is_attention(stream->model) || stream->step_ns == 0 || now_us >= until_us)
         return 1;
     uint64_t in_time = (until_us - now_us) * 1000 / stream->step_ns;
     if (in_time == 0)

@@ -58,21 +58,25 @@ static void put_model(struct attnp_writer *writer, const struct model *model)
 int look_models(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                 struct attnp_error *error)
 {
-    const struct models *models = connection->shard->shared->models;
+    struct models *models = connection->shard->shared->models;
     const msgpack_object *name = attnp_map_get(params, "model");
-    const struct model *only = NULL;
+    struct model *list[MODELS_MOST];
+    size_t n = 1;
     if (name != NULL && name->type != MSGPACK_OBJECT_STR)
         return attnp_fail(error, ATTNP_BAD_PARAMS, "model has to be a string: the name of a model");
-    if (name != NULL && (only = models_find(models, name->via.str.ptr, name->via.str.size)) == NULL)
+    if (name == NULL)
+        n = models_list(models, list);
+    else if ((list[0] = models_find(models, name->via.str.ptr, name->via.str.size)) == NULL)
         return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no such model; without a name, `models` lists all %zu",
-                          models->n);
+                          models_count(models));
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, 1);
     attnp_write_key(writer, "models");
-    attnp_write_array(writer, only != NULL ? 1 : (uint32_t)models->n);
-    for (size_t i = 0; i < models->n; i++)
-        if (only == NULL || only == &models->list[i])
-            put_model(writer, &models->list[i]);
+    attnp_write_array(writer, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) {
+        put_model(writer, list[i]);
+        model_release(list[i]);
+    }
     reply_send(connection->shard, asker);
     return 0;
 }
@@ -233,7 +237,7 @@ int look_stats(struct connection *connection, const struct asker *asker, const m
     attnp_put_uint(writer, "connections", sum_of(shared, offsetof(struct counters, connections)));
     attnp_put_uint(writer, "streams", n_streams);
     attnp_put_uint(writer, "max_streams", most_streams);
-    attnp_put_uint(writer, "models", shared->models->n);
+    attnp_put_uint(writer, "models", models_count(shared->models));
     attnp_put_uint(writer, "state_bytes", bytes);
     attnp_put_uint(writer, "max_state_bytes", most_bytes);
     attnp_put_uint(writer, "cpu_us", sum_of(shared, offsetof(struct counters, computing_ns)) / 1000);

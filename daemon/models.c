@@ -48,14 +48,19 @@ static bool describable(const struct plan_facts *facts, char *why, size_t n_why)
 
 static int append(struct models *models, const char *name, struct plan *plan)
 {
-    struct model *list = realloc(models->list, (models->n + 1) * sizeof(*list));
-    if (list == NULL)
+    struct model *model = model_new(name, plan);
+    if (model == NULL)
         return -1;
-    models->list = list;
-    strcpy(list[models->n].name, name);
-    list[models->n].plan = plan;
-    models->n++;
+    models->list[models->n++] = model;
     return 0;
+}
+
+static struct model *find(const struct models *models, const char *name, size_t n_name)
+{
+    for (size_t i = 0; i < models->n; i++)
+        if (strlen(models->list[i]->name) == n_name && memcmp(models->list[i]->name, name, n_name) == 0)
+            return models->list[i];
+    return NULL;
 }
 
 /* 0, or -1: the file is not served, and why is logged. */
@@ -67,7 +72,7 @@ static int load(struct models *models, const char *path)
         log_error("model %s is not served: its name has to be 1 to %d bytes", path, ATTNP_MAX_MODEL);
         return -1;
     }
-    if (models_find(models, name, strlen(name)) != NULL) {
+    if (find(models, name, strlen(name)) != NULL) {
         log_error("model %s is not served: another one is called '%s' already; rename one of them", path, name);
         return -1;
     }
@@ -114,7 +119,7 @@ static int load_directory(struct models *models, const char *directory, bool is_
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
+    return strcmp((*(struct model *const *)a)->name, (*(struct model *const *)b)->name);
 }
 
 int models_load(struct models *models, const struct config *config)
@@ -122,7 +127,7 @@ int models_load(struct models *models, const struct config *config)
     char path[CONFIG_TEXT_BYTES];
     const char *rest = config_text(config, CONFIG_models_directories);
     bool is_default = strcmp(config->values[CONFIG_models_directories].origin, "default") == 0;
-    *models = (struct models){0};
+    *models = (struct models){.mutex = PTHREAD_MUTEX_INITIALIZER};
     while (config_next_item(&rest, path))
         if (load_directory(models, path, is_default) != 0)
             goto failed;
@@ -130,8 +135,7 @@ int models_load(struct models *models, const struct config *config)
     while (config_next_item(&rest, path))
         if (load(models, path) != 0)
             goto failed;
-    if (models->n > 0)
-        qsort(models->list, models->n, sizeof(*models->list), by_name);
+    qsort(models->list, models->n, sizeof(*models->list), by_name);
     return 0;
 failed:
     models_free(models);
@@ -141,15 +145,32 @@ failed:
 void models_free(struct models *models)
 {
     for (size_t i = 0; i < models->n; i++)
-        plan_free(models->list[i].plan);
-    free(models->list);
-    *models = (struct models){0};
+        model_release(models->list[i]);
+    models->n = 0;
 }
 
-const struct model *models_find(const struct models *models, const char *name, size_t n_name)
+struct model *models_find(struct models *models, const char *name, size_t n_name)
 {
-    for (size_t i = 0; i < models->n; i++)
-        if (strlen(models->list[i].name) == n_name && memcmp(models->list[i].name, name, n_name) == 0)
-            return &models->list[i];
-    return NULL;
+    pthread_mutex_lock(&models->mutex);
+    struct model *model = model_use(find(models, name, n_name));
+    pthread_mutex_unlock(&models->mutex);
+    return model;
+}
+
+size_t models_list(struct models *models, struct model *list[MODELS_MOST])
+{
+    pthread_mutex_lock(&models->mutex);
+    size_t n = models->n;
+    for (size_t i = 0; i < n; i++)
+        list[i] = model_use(models->list[i]);
+    pthread_mutex_unlock(&models->mutex);
+    return n;
+}
+
+size_t models_count(struct models *models)
+{
+    pthread_mutex_lock(&models->mutex);
+    size_t n = models->n;
+    pthread_mutex_unlock(&models->mutex);
+    return n;
 }

@@ -10,8 +10,7 @@
 /* A stream that is being opened: what is known so far. */
 struct opening {
     struct attnp_open request;
-    const struct model *model; /* NULL: a raw attention */
-    struct plan *own_plan;     /* of a raw attention, until the stream owns it */
+    struct model *model; /* used */
     const struct plan *plan;
     uint32_t credit;
 };
@@ -59,27 +58,35 @@ static int check_attention(const struct attnp_attention *attention, uint64_t mos
     return check_messages(frame, output, attention->retroactive, most, error);
 }
 
-static int find_plan(struct opening *opening, const struct models *models, uint64_t most, struct attnp_error *error)
+static int make_attention(struct opening *opening, uint64_t most, struct attnp_error *error)
+{
+    struct plan *plan;
+    if (check_attention(&opening->request.attention, most, error) != 0 ||
+        plan_of_attention(&plan, &opening->request.attention, error) != 0)
+        return -1;
+    opening->model = model_new("", plan);
+    if (opening->model != NULL)
+        return 0;
+    plan_free(plan);
+    return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for an attention; try again later");
+}
+
+static int find_model(struct opening *opening, struct models *models, uint64_t most, struct attnp_error *error)
 {
     const struct attnp_string *name = &opening->request.model;
-    if (opening->request.has_attention) {
-        if (check_attention(&opening->request.attention, most, error) != 0 ||
-            plan_of_attention(&opening->own_plan, &opening->request.attention, error) != 0)
-            return -1;
-        opening->plan = opening->own_plan;
-        return 0;
-    }
+    if (opening->request.has_attention)
+        return make_attention(opening, most, error);
     opening->model = models_find(models, name->data, name->n);
     if (opening->model == NULL)
         return attnp_fail(error, ATTNP_UNKNOWN_MODEL,
                           "no model is called '%.*s'; `models` lists the %zu that are served",
-                          (int)(name->n < 64 ? name->n : 64), name->data, models->n);
-    opening->plan = opening->model->plan;
+                          (int)(name->n < 64 ? name->n : 64), name->data, models_count(models));
     return 0;
 }
 
 static int check_sizes(struct opening *opening, uint64_t most, struct attnp_error *error)
 {
+    opening->plan = opening->model->plan;
     uint64_t input_dim = plan_facts(opening->plan)->input_dim;
     uint64_t output_dim = plan_output_dim(opening->plan, opening->request.output);
     if (output_dim == 0)
@@ -97,8 +104,7 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     const struct attnp_string *name = &opening->request.name;
     if (name->data != NULL)
         memcpy(card->name, name->data, name->n); /* at most ATTNP_MAX_NAME, checked by its reader */
-    if (opening->model != NULL)
-        strcpy(card->model, opening->model->name);
+    strcpy(card->model, opening->model->name);
     card->uid = connection->uid;
     card->shard = connection->shard->index;
     card->connection = connection->id;
@@ -133,13 +139,13 @@ static int provide(struct connection *connection, struct stream *stream)
     return stream_start(stream);
 }
 
-static struct stream *make_stream(struct connection *connection, struct opening *opening, struct attnp_error *error)
+static struct stream *make_stream(struct connection *connection, const struct opening *opening,
+                                  struct attnp_error *error)
 {
     struct registry *registry = connection->shard->shared->registry;
-    struct stream *stream = stream_new(opening->plan, opening->own_plan, opening->request.output, opening->credit);
+    struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
     if (stream == NULL || connection_reserve_stream(connection) != 0)
         goto no_memory;
-    opening->own_plan = NULL;
     attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
     fill_card(&stream->card, opening, connection);
     if (registry_add(registry, &stream->card, error) != 0) {
@@ -152,8 +158,6 @@ static struct stream *make_stream(struct connection *connection, struct opening 
 no_memory:
     attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",
                stream_block_bytes(opening->plan, opening->request.output, opening->credit));
-    if (stream != NULL && opening->own_plan != NULL)
-        stream->own_plan = NULL; /* freed by the caller */
     stream_free(stream);
     return NULL;
 }
@@ -203,12 +207,11 @@ int opening_request(struct connection *connection, const struct asker *asker, co
             error, ATTNP_OVER_CAPACITY,
             "this connection holds %zu streams, which is the limit; close some, or open another connection",
             connection->n_streams);
-    if (find_plan(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
+    if (find_model(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
         stream = make_stream(connection, &opening, error);
-    if (stream == NULL) {
-        plan_free(opening.own_plan);
+    model_release(opening.model);
+    if (stream == NULL)
         return -1;
-    }
     connection_hold(connection, stream);
     counters_add(&connection->shard->counters.streams, 1);
     counters_add(&connection->shard->counters.opened, 1);

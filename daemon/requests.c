@@ -48,9 +48,13 @@ static int hello(struct connection *connection, const struct asker *asker, const
     attnp_put_uint(writer, "max_streams", config_number(shared->config, CONFIG_limits_streams));
     attnp_put_uint(writer, "unsent_bytes", config_number(shared->config, CONFIG_limits_unsent_bytes));
     attnp_write_key(writer, "models");
-    attnp_write_array(writer, (uint32_t)shared->models->n);
-    for (size_t i = 0; i < shared->models->n; i++)
-        attnp_write_string(writer, shared->models->list[i].name, strlen(shared->models->list[i].name));
+    struct model *models[MODELS_MOST];
+    size_t n_models = models_list(shared->models, models);
+    attnp_write_array(writer, (uint32_t)n_models);
+    for (size_t i = 0; i < n_models; i++) {
+        attnp_write_string(writer, models[i]->name, strlen(models[i]->name));
+        model_release(models[i]);
+    }
     reply_send(connection->shard, asker);
     return 0;
 }

@@ -216,9 +216,9 @@ int server_start_serving(struct server *server)
 
 void server_run(struct server *server)
 {
-    log_info("serving %zu models on %s with %u shards", server->models.n,
+    log_info("serving %zu models on %s with %u shards", models_count(&server->models),
              server->listener.lock_fd >= 0 ? server->listener.path : "systemd's socket", server->shared.n_shards);
-    systemd_ready("serving %zu models with %u shards", server->models.n, server->shared.n_shards);
+    systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
     uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 

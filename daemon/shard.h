@@ -19,10 +19,10 @@
 
 struct shard;
 
-/* Read-only while shards run, but for the registry (locked) and the atomics. */
+/* Read-only while shards run, but for the registry and the models (locked) and the atomics. */
 struct shared {
     const struct config *config;
-    const struct models *models;
+    struct models *models;
     struct registry *registry;
     struct shard *shards;
     unsigned n_shards;

@@ -29,13 +29,14 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
     return total;
 }
 
-struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum attnp_output_kind kind, uint32_t credit)
+struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint32_t credit)
 {
+    const struct plan *plan = model->plan;
     struct stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL)
         return NULL;
+    stream->model = model_use(model);
     stream->plan = plan;
-    stream->own_plan = own_plan;
     stream->kind = kind;
     stream->frame_bytes = (size_t)plan_facts(plan)->input_dim * sizeof(float);
     stream->output_bytes = (size_t)plan_output_dim(plan, kind) * sizeof(float);
@@ -74,7 +75,7 @@ void stream_free(struct stream *stream)
     if (stream == NULL)
         return;
     free(stream->block);
-    plan_free(stream->own_plan);
+    model_release(stream->model);
     free(stream);
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "daemon/plan.h"
+#include "daemon/model.h"
 #include "daemon/registry.h"
 #include "protocol/push.h"
 #include "protocol/sequence.h"
@@ -53,8 +53,8 @@ struct connection;
 struct stream {
     struct card card;
     struct attnp_sequence sequence;
-    const struct plan *plan;
-    struct plan *own_plan; /* of a raw attention; NULL for a model's */
+    struct model *model;     /* which it uses */
+    const struct plan *plan; /* the model's */
     enum attnp_output_kind kind;
     size_t frame_bytes, output_bytes;
     uint8_t token[ATTNP_TOKEN_BYTES];
@@ -76,9 +76,8 @@ struct stream {
 /* Size of the block for this plan, output and credit; 0 where it does not fit a size_t. */
 size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, uint32_t credit);
 
-/* A stream without its block: what is needed to register it. Owns own_plan from here on where that is not NULL. NULL:
- * no memory (own_plan stays the caller's). */
-struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum attnp_output_kind kind, uint32_t credit);
+/* A stream without its block: what is needed to register it. It uses the model until it is freed. NULL: no memory. */
+struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint32_t credit);
 
 /* Makes the block, empty. 0, or -1: no memory. */
 int stream_start(struct stream *stream);

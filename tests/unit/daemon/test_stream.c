@@ -13,13 +13,23 @@
 static struct stream *stream;
 static void *scratch;
 
+/* Of a plan, which it owns. */
+static struct stream *new_stream(struct plan *plan)
+{
+    struct model *model = model_new("", plan);
+    ck_assert_ptr_nonnull(model);
+    struct stream *made = stream_new(model, ATTNP_OUTPUT_SCORES, CREDIT);
+    model_release(model);
+    return made;
+}
+
 static void set_up(void)
 {
     const struct attnp_attention attention = {.method = ATTNP_METHOD_EXACT, .window = 3, .heads = 1, .head_dim = WIDTH};
     struct attnp_error error;
     struct plan *plan;
     ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
-    stream = stream_new(plan, plan, ATTNP_OUTPUT_SCORES, CREDIT);
+    stream = new_stream(plan);
     ck_assert_ptr_nonnull(stream);
     ck_assert_int_eq(stream_start(stream), 0);
     scratch = aligned_alloc(PLAN_ALIGN, plan_facts(plan)->scratch_bytes + PLAN_ALIGN);
@@ -135,7 +145,7 @@ START_TEST(a_stream_that_computes_in_much_brings_its_own)
     ck_assert_uint_eq(facts->scratch_bytes, 0);
     ck_assert_uint_gt(facts->own_scratch_bytes, 1 << 20);
 
-    struct stream *large = stream_new(plan, plan, ATTNP_OUTPUT_SCORES, CREDIT);
+    struct stream *large = new_stream(plan);
     ck_assert_uint_gt(large->card.bytes,
                       facts->state_bytes + facts->own_scratch_bytes + CREDIT * 20000 * sizeof(float));
     ck_assert_int_eq(stream_start(large), 0);
