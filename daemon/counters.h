@@ -15,6 +15,11 @@
     X(outputs)                                                                                                         \
     X(refused)                                                                                                         \
     X(dropped)                                                                                                         \
+    X(skipped)                                                                                                         \
+    X(missed)                                                                                                          \
+    X(attached)                                                                                                        \
+    X(expired)                                                                                                         \
+    X(killed)                                                                                                          \
     X(repeated)                                                                                                        \
     X(batches)                                                                                                         \
     X(bytes_in)                                                                                                        \

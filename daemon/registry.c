@@ -155,6 +155,7 @@ static void copy_card(struct card_view *view, const struct card *card)
         .output_dim = card->output_dim,
         .credit = card->credit,
         .warming_frames = card->warming_frames,
+        .terms = card->terms,
         .opened_us = card->opened_us,
         .next_frame = load(&card->next_frame),
         .settled = load(&card->settled),
@@ -162,10 +163,14 @@ static void copy_card(struct card_view *view, const struct card *card)
         .frames = load(&card->frames),
         .outputs = load(&card->outputs),
         .refused = load(&card->refused),
+        .dropped = load(&card->dropped),
+        .skipped = load(&card->skipped),
+        .missed = load(&card->missed),
         .lag_us = load(&card->lag_us),
         .computing_ns = load(&card->computing_ns),
         .bytes_in = load(&card->bytes_in),
         .bytes_out = load(&card->bytes_out),
+        .parked_us = load(&card->parked_us),
     };
     memcpy(view->name, card->name, sizeof(view->name));
     memcpy(view->model, card->model, sizeof(view->model));

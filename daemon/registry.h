@@ -13,7 +13,15 @@
 
 #include "protocol/request.h"
 
-/* The public face of a stream, embedded in it. The first part never changes while the card is registered. */
+/* What is asked of a stream besides its model; told by `open`. */
+struct card_terms {
+    double rate;          /* frames/s that were promised; 0: none was */
+    uint32_t deadline_ms; /* of an answer, from the frame's arrival; 0: none */
+    enum attnp_late late;
+};
+
+/* The public face of a stream, embedded in it. The first part never changes while the card is registered, but for shard
+ * and connection, which registry_move changes. */
 struct card {
     uint64_t number;                 /* given by registry_add, never again while the daemon runs */
     char name[ATTNP_MAX_NAME + 1];   /* "": none */
@@ -23,10 +31,13 @@ struct card {
     uint64_t connection;
     uint64_t bytes; /* of the stream's block */
     uint32_t input_dim, output_dim, credit, warming_frames;
+    struct card_terms terms;
     uint64_t opened_us;
     atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
-    atomic_uint_fast64_t frames, outputs, refused, lag_us, computing_ns, bytes_in, bytes_out;
-    TAILQ_ENTRY(card) in_order; /* the rest is the registry's */
+    atomic_uint_fast64_t frames, outputs, refused, dropped, skipped, missed; /* missed: answered after the deadline */
+    atomic_uint_fast64_t lag_us, computing_ns, bytes_in, bytes_out;
+    atomic_uint_fast64_t parked_us; /* since when nobody holds it; 0: somebody does */
+    TAILQ_ENTRY(card) in_order;     /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
 };
 
@@ -38,8 +49,9 @@ struct card_view {
     unsigned shard;
     uint64_t connection, bytes;
     uint32_t input_dim, output_dim, credit, warming_frames;
-    uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, lag_us, computing_ns, bytes_in,
-        bytes_out;
+    struct card_terms terms;
+    uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, dropped, skipped, missed, lag_us,
+        computing_ns, bytes_in, bytes_out, parked_us;
 };
 
 struct registry;
