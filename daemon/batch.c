@@ -11,6 +11,7 @@
 
 #include "daemon/connection.h"
 #include "daemon/frames.h"
+#include "daemon/late.h"
 #include "daemon/orders.h"
 
 void batch_add(struct shard *shard, struct stream *stream)
@@ -34,15 +35,11 @@ void batch_remove(struct shard *shard, struct stream *stream)
 static void count(struct shard *shard, struct stream *stream, const struct answer *answer, uint64_t took_ns)
 {
     struct card *card = &stream->card;
-    bool is_output = answer->kind == ANSWER_OUTPUT;
-    counters_add(is_output ? &card->outputs : &card->refused, 1);
-    counters_add(is_output ? &shard->counters.outputs : &shard->counters.refused, 1);
+    late_count(shard, stream, answer);
     counters_add(&card->computing_ns, took_ns);
     counters_add(&shard->counters.computing_ns, took_ns);
     counters_add(&shard->counters.lags[counters_lag_bucket(answer->lag_us)], 1);
     counters_set(&card->lag_us, answer->lag_us);
-    counters_set(&card->settled, stream->sequence.settled);
-    counters_set(&card->position, plan_applied(stream->state));
 }
 
 /* Streams of one plan whose frames are computed together. */
@@ -67,8 +64,9 @@ static size_t room(const struct stream *stream, uint64_t until_us)
 static void take(struct shard *shard, struct group *group, struct stream *stream)
 {
     batch_remove(shard, stream);
-    if (!connection_is_full(stream->holder)) {
-        group->streams[group->n++] = stream;
+    if (stream->holder == NULL || !connection_is_full(stream->holder)) {
+        if (late_settle(shard, stream, shard_now_us(), stream->step_ns))
+            group->streams[group->n++] = stream;
         return;
     }
     stream->holder->is_held = true;
@@ -112,8 +110,8 @@ static void compute(struct shard *shard, const struct group *group)
         answers[i]->lag_us = ended_ns / 1000 - arrived_us[i];
         count(shard, stream, answers[i], each_ns);
         frames_answer(stream, answers[i]);
-        orders_run(shard, stream);
-        batch_add(shard, stream);
+        if (orders_run(shard, stream))
+            batch_add(shard, stream);
     }
 }
 

@@ -33,6 +33,10 @@
     X(limits, message_bytes, SIZE, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \
+    X(timeouts, park_ms, NUMBER, "60000", 0, 86400000, \
+      "milliseconds for which a stream whose connection broke can be attached; 0: it ends at once") \
+    X(timeouts, idle_ms, NUMBER, "3600000", 0, 1000000000, \
+      "milliseconds without a push or request after which a stream ends; warned of when a quarter is left; 0: never") \
     X(timeouts, hello_ms, NUMBER, "10000", 1, 86400000, "milliseconds from connecting to hello") \
     X(timeouts, send_ms, NUMBER, "30000", 1, 86400000, \
       "milliseconds for which a client may read nothing while something waits for it") \

@@ -21,6 +21,9 @@ enum connection_phase {
     CONNECTION_CLOSED  /* waits for libuv to let go of the handle */
 };
 
+/* Streams that it lost lately and what it may still push for them. */
+#define CONNECTION_MOST_LOST 16
+
 struct connection {
     uv_pipe_t pipe;
     struct shard *shard;
@@ -34,6 +37,8 @@ struct connection {
     size_t n_partial, partial_room;
     struct stream **streams; /* held, by rising number */
     size_t n_streams, streams_room;
+    uint64_t lost[CONNECTION_MOST_LOST]; /* numbers, of the newest n_lost at n % CONNECTION_MOST_LOST */
+    uint64_t n_lost;
     bool is_dirty, is_reading;
     bool is_held;           /* something waits until the client reads: bytes unread, or frames not computed */
     bool is_paused;         /* took long: goes on with the rest of what it sent when others had their turn */
@@ -105,3 +110,8 @@ struct stream *connection_stream(const struct connection *connection, uint64_t n
 int connection_reserve_stream(struct connection *connection);
 void connection_hold(struct connection *connection, struct stream *stream);
 void connection_release(struct connection *connection, struct stream *stream);
+
+/* Releases a stream that somebody else has taken or ended: what the client, not knowing it yet, still pushes for it is
+ * no mistake. */
+void connection_lose(struct connection *connection, struct stream *stream);
+bool connection_has_lost(const struct connection *connection, uint64_t number);

@@ -38,7 +38,7 @@ struct counters {
 #define X(name) atomic_uint_fast64_t name;
     COUNTERS(X)
 #undef X
-    atomic_uint_fast64_t connections, streams; /* now */
+    atomic_uint_fast64_t connections, streams, parked; /* now; parked: of the streams, those that nobody holds */
     atomic_uint_fast64_t computing_ns;
     atomic_uint_fast64_t errors[COUNTERS_ERRORS]; /* how often each was told */
     atomic_uint_fast64_t lags[COUNTERS_LAG_BUCKETS];

@@ -5,6 +5,9 @@
 
 #include "daemon/batch.h"
 #include "daemon/reply.h"
+#include "daemon/rest.h"
+
+static void tell(struct stream *stream, const struct answer *answer);
 
 static void refuse(struct stream *stream, struct attnp_error *error)
 {
@@ -74,7 +77,8 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
         return true;
     case ATTNP_ANSWER_AGAIN:
         counters_add(&shard->counters.repeated, 1);
-        frames_answer(stream, stream_answer(stream, number));
+        frames_name_unanswered(stream);
+        tell(stream, stream_answer(stream, number));
         return true;
     case ATTNP_WAITS:
         return true;
@@ -97,6 +101,8 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
     if (attnp_push_read(&push, body, n_body, error) != 0)
         return -1;
     struct stream *stream = connection_stream(connection, push.stream);
+    if (stream == NULL && connection_has_lost(connection, push.stream))
+        return 0;
     if (stream == NULL) {
         attnp_fail(error, ATTNP_UNKNOWN_STREAM, "this connection holds no stream %ju; open one first",
                    (uintmax_t)push.stream);
@@ -105,6 +111,8 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         reply_notify_error(connection, error);
         return 0;
     }
+    uint64_t now_us = shard_now_us();
+    rest_active(connection->shard, stream, now_us);
     if (!attnp_sequence_begin(&stream->sequence, push.first))
         return 0;
     if (push.n_bytes == 0 || push.n_bytes % stream->frame_bytes != 0) {
@@ -112,7 +120,6 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         return 0;
     }
     counters_add(&stream->card.bytes_in, ATTNP_LENGTH_BYTES + n_body);
-    uint64_t now_us = shard_now_us();
     size_t n_frames = push.n_bytes / stream->frame_bytes;
     for (size_t i = 0; i < n_frames; i++)
         if (!take_frame(stream, push.first + i, push.frames + i * stream->frame_bytes, now_us, push.time))
@@ -143,19 +150,59 @@ static void answer_output(struct stream *stream, const struct answer *answer)
     }
 }
 
-void frames_answer(struct stream *stream, const struct answer *answer)
+static void refuse_value(struct stream *stream, const struct answer *answer)
 {
     struct attnp_error error;
-    if (answer->kind == ANSWER_OUTPUT) {
-        answer_output(stream, answer);
-        return;
-    }
     attnp_fail(&error, ATTNP_BAD_FRAME,
                "float %u of frame %ju is NaN or infinite; the frame is not applied, the stream goes on with the next",
                answer->bad_index, (uintmax_t)answer->number);
     error.has_frame = true;
     error.frame = answer->number;
     refuse(stream, &error);
+}
+
+static void tell(struct stream *stream, const struct answer *answer)
+{
+    const struct unnamed one = {answer->kind, answer->reason, answer->number, 1};
+    if (stream->holder == NULL)
+        return;
+    if (answer->kind == ANSWER_OUTPUT)
+        answer_output(stream, answer);
+    else if (answer->kind == ANSWER_BAD_FRAME)
+        refuse_value(stream, answer);
+    else
+        reply_event_unanswered(stream->holder, stream->card.number, &one);
+}
+
+void frames_name_unanswered(struct stream *stream)
+{
+    reply_event_unanswered(stream->holder, stream->card.number, &stream->unnamed);
+    stream->unnamed.count = 0;
+}
+
+/* A replay is named when half the credit is unsettled, for its client has nothing else to wait for; what is late, once
+ * nothing more waits. */
+static void gather(struct stream *stream, const struct answer *answer)
+{
+    struct unnamed *unnamed = &stream->unnamed;
+    if (unnamed->count > 0 && (unnamed->kind != answer->kind || unnamed->reason != answer->reason))
+        frames_name_unanswered(stream);
+    if (unnamed->count == 0)
+        *unnamed = (struct unnamed){answer->kind, answer->reason, answer->number, 0};
+    unnamed->count++;
+    bool nothing_waits = attnp_sequence_waiting(&stream->sequence) == 0;
+    if (2 * unnamed->count >= stream->card.credit || (answer->reason != stream_replay && nothing_waits))
+        frames_name_unanswered(stream);
+}
+
+void frames_answer(struct stream *stream, const struct answer *answer)
+{
+    if (answer->kind == ANSWER_DROPPED || answer->kind == ANSWER_SKIPPED) {
+        gather(stream, answer);
+        return;
+    }
+    frames_name_unanswered(stream);
+    tell(stream, answer);
 }
 
 size_t frames_push_bytes(size_t frame_bytes)

@@ -6,6 +6,7 @@
 
 #include "daemon/frames.h"
 #include "daemon/reply.h"
+#include "daemon/rest.h"
 
 /* A stream that is being opened: what is known so far. */
 struct opening {
@@ -14,22 +15,6 @@ struct opening {
     const struct plan *plan;
     uint32_t credit;
 };
-
-static int refuse_unsupported(const struct attnp_open *request, struct attnp_error *error)
-{
-    const char *what = NULL;
-    if (request->has_replay)
-        what = "a replay (position, answer_from)";
-    else if (request->late != ATTNP_LATE_BLOCK)
-        what = "'late' other than block";
-    else if (request->has_deadline)
-        what = "a deadline (deadline_ms)";
-    else if (request->has_rate)
-        what = "a rate";
-    if (what != NULL)
-        return attnp_fail(error, ATTNP_NOT_SUPPORTED, "%s is not supported by this version; open without it", what);
-    return 0;
-}
 
 /* A frame and an output, floats each, have to fit a message of `most` bytes. */
 static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
@@ -109,9 +94,11 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     card->shard = connection->shard->index;
     card->connection = connection->id;
     card->opened_us = shard_now_us();
+    card->terms = (struct card_terms){opening->request.rate, opening->request.deadline_ms, opening->request.late};
     card->warming_frames = plan_facts(opening->plan)->warming_frames;
     counters_set(&card->next_frame, opening->request.first_frame);
     counters_set(&card->settled, opening->request.first_frame);
+    counters_set(&card->position, opening->request.position);
 }
 
 /* The most that outputs may take in the connection's outbox with this stream among its others: all that the credits
@@ -128,15 +115,24 @@ static size_t most_unsent(const struct connection *connection, const struct stre
     return all < most ? all : most;
 }
 
+int opening_provide(struct connection *connection, struct stream *stream)
+{
+    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
+        return -1;
+    return outbox_reserve(&connection->outbox, most_unsent(connection, stream));
+}
+
 /* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
  * connection. */
-static int provide(struct connection *connection, struct stream *stream)
+static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request)
 {
-    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0 ||
-        outbox_reserve(&connection->outbox, most_unsent(connection, stream)) != 0 ||
+    if (opening_provide(connection, stream) != 0 ||
         getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
         return -1;
-    return stream_start(stream);
+    stream->answer_from = request->answer_from;
+    stream->deadline_us = (uint64_t)request->deadline_ms * 1000;
+    stream->late = request->late;
+    return stream_start(stream, request->position);
 }
 
 static struct stream *make_stream(struct connection *connection, const struct opening *opening,
@@ -152,7 +148,7 @@ static struct stream *make_stream(struct connection *connection, const struct op
         stream_free(stream);
         return NULL;
     }
-    if (provide(connection, stream) == 0)
+    if (start(connection, stream, &opening->request) == 0)
         return stream;
     registry_remove(registry, &stream->card);
 no_memory:
@@ -171,7 +167,7 @@ static void put_labels(struct attnp_writer *writer, const struct plan_facts *fac
         attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
 }
 
-static void answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
+void opening_answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
@@ -183,7 +179,7 @@ static void answer(struct connection *connection, const struct asker *asker, con
     put_labels(writer, facts, stream->card.output_dim);
     attnp_put_uint(writer, "credit", stream->card.credit);
     attnp_put_uint(writer, "next_frame", stream->sequence.next);
-    attnp_put_uint(writer, "position", 0);
+    attnp_put_uint(writer, "position", plan_position(stream->state));
     attnp_put_uint(writer, "replay_frames", facts->replay_frames);
     attnp_put_uint(writer, "state_bytes", stream->card.bytes);
     attnp_put_uint(writer, "window", facts->window);
@@ -200,7 +196,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     const struct shared *shared = connection->shard->shared;
     uint64_t most = config_number(shared->config, CONFIG_limits_message_bytes);
     struct stream *stream = NULL;
-    if (attnp_open_read(&opening.request, params, error) != 0 || refuse_unsupported(&opening.request, error) != 0)
+    if (attnp_open_read(&opening.request, params, error) != 0)
         return -1;
     if (connection->n_streams >= config_number(shared->config, CONFIG_limits_streams_per_connection))
         return attnp_fail(
@@ -213,8 +209,9 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     if (stream == NULL)
         return -1;
     connection_hold(connection, stream);
+    rest_active(connection->shard, stream, shard_now_us());
     counters_add(&connection->shard->counters.streams, 1);
     counters_add(&connection->shard->counters.opened, 1);
-    answer(connection, asker, stream);
+    opening_answer(connection, asker, stream);
     return 0;
 }

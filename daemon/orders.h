@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked of a stream and takes effect at a place in its sequence: reset, finish, close; and its end. From the
- * holder or anybody who may, on this shard or another. The stream's shard's thread. */
+/* What is asked of a stream and takes effect at a place in its sequence: reset, finish, attach, close; and its end.
+ * From the holder or anybody who may, on this shard or another. The stream's shard's thread. */
 #pragma once
 
 #include "daemon/connection.h"
 
-/* Asks for it behind the frames accepted so far; the response follows when that is reached. */
-void orders_add(struct shard *shard, struct stream *stream, int kind, const struct asker *asker);
+/* Asks for it behind the frames accepted so far; the response follows when that is reached. An attach may have moved
+ * the stream to another shard when this returns. 0, or -1: who asked was told why not. */
+int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
 
-/* Carries out what is due now: after a frame was settled. */
-void orders_run(struct shard *shard, struct stream *stream);
+/* Carries out what is due now: after a frame was settled. False: the stream is no longer of this shard. */
+bool orders_run(struct shard *shard, struct stream *stream);
 
 /* Closes the stream: waiting frames are dropped and named, who asked is answered. Frees it. */
 void orders_close(struct shard *shard, struct stream *stream, const struct asker *asker);
+
+/* The same by an operator, with his reason ("": he gave none). */
+void orders_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text);
+
+/* Its time is up: the holder, if there is one, is told the reason. Frees it. */
+void orders_expire(struct shard *shard, struct stream *stream, const char *reason);
 
 /* Ends the stream with its connection; `why` NULL: nobody is there to be told. Frees it. */
 void orders_end(struct shard *shard, struct stream *stream, const struct attnp_error *why);

@@ -163,9 +163,9 @@ uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind)
     return attn_output_dim(plan->of_library, outputs[kind]);
 }
 
-void plan_start(const struct plan *plan, void *memory)
+void plan_start(const struct plan *plan, void *memory, uint64_t position)
 {
-    attn_init(plan->of_library, memory);
+    attn_init_at(plan->of_library, memory, position);
 }
 
 void plan_reset(const struct plan *plan, void *state)
@@ -176,6 +176,11 @@ void plan_reset(const struct plan *plan, void *state)
 uint64_t plan_applied(const void *state)
 {
     return attn_applied(state);
+}
+
+uint64_t plan_position(const void *state)
+{
+    return attn_position(state);
 }
 
 void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, void *scratch)

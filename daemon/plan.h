@@ -42,17 +42,18 @@ const struct plan_facts *plan_facts(const struct plan *plan);
 /* Floats in an output; 0 where this plan has no such output. */
 uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind);
 
-/* The empty state of a stream in state_bytes at `memory`, aligned to PLAN_ALIGN. */
-void plan_start(const struct plan *plan, void *memory);
+/* The empty state of a stream in state_bytes at `memory`, aligned to PLAN_ALIGN; its first frame has this position. */
+void plan_start(const struct plan *plan, void *memory, uint64_t position);
 void plan_reset(const struct plan *plan, void *state);
-uint64_t plan_applied(const void *state); /* frames since start or reset */
+uint64_t plan_applied(const void *state);  /* frames since start or reset */
+uint64_t plan_position(const void *state); /* that the next frame will have */
 
 /* One frame of one stream. */
 struct plan_frame {
     void *state;
     const float *frame; /* [input_dim] */
     enum attnp_output_kind kind;
-    float *output;
+    float *output; /* NULL: the state advances, and what only the output needs is not computed */
     size_t bad; /* out: 0, or 1 + the index of the first float that is no finite number; then the state is as it was */
 };
 

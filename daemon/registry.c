@@ -130,12 +130,26 @@ void registry_remove(struct registry *registry, struct card *card)
     pthread_mutex_unlock(&registry->mutex);
 }
 
-struct card *registry_find(struct registry *registry, uint64_t number)
+struct card *registry_find(struct registry *registry, uint64_t number, unsigned shard, int *elsewhere)
 {
     pthread_mutex_lock(&registry->mutex);
     struct card *card = by_number(registry, number);
+    bool is_here = card != NULL && card->shard == shard;
+    if (elsewhere != NULL)
+        *elsewhere = card != NULL && !is_here ? (int)card->shard : -1;
     pthread_mutex_unlock(&registry->mutex);
-    return card;
+    return is_here ? card : NULL;
+}
+
+void registry_move(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
+                   const struct registry_moved *moved)
+{
+    pthread_mutex_lock(&registry->mutex);
+    card->shard = shard;
+    card->connection = connection;
+    if (moved != NULL)
+        moved->then(moved->argument);
+    pthread_mutex_unlock(&registry->mutex);
 }
 
 static uint64_t load(const atomic_uint_fast64_t *counter)

@@ -65,8 +65,20 @@ void registry_free(struct registry *registry); /* NULL is allowed; no card may b
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
 
-/* The card of a number; NULL: none. Only for the shard that it belongs to, which alone may use or remove it. */
-struct card *registry_find(struct registry *registry, uint64_t number);
+/* The card of a number, for its shard, which alone may use or remove it. NULL: there is none, or it belongs to another
+ * shard, which *elsewhere (may be NULL) then tells; -1: none. */
+struct card *registry_find(struct registry *registry, uint64_t number, unsigned shard, int *elsewhere);
+
+/* What is done while nobody can look the card up. */
+struct registry_moved {
+    void (*then)(void *argument);
+    void *argument;
+};
+
+/* By the card's shard, which with another `shard` gives it away: what `moved` (NULL: nothing) does comes before
+ * whatever others do who look it up there. */
+void registry_move(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
+                   const struct registry_moved *moved);
 
 /* Copies the card that `target` names, where a peer of this uid (or an operator) may see it. 0, or -1 and *error:
  * unknown_stream, denied. A name means the peer's own stream first, and any other only for an operator. */

@@ -230,6 +230,8 @@ void server_stop_shards(struct server *server)
             shard_drain(&shared->shards[i]);
     for (unsigned i = 0; i < shared->n_shards; i++)
         shard_join(&shared->shards[i]);
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        shard_done(&shared->shards[i]);
     free(shared->shards);
     shared->shards = NULL;
     shared->n_shards = 0;

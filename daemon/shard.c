@@ -10,12 +10,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/attaching.h"
 #include "daemon/batch.h"
 #include "daemon/connection.h"
 #include "daemon/log.h"
 #include "daemon/reply.h"
 #include "daemon/requests.h"
+#include "daemon/rest.h"
 
 #define TICK_MS 250
 
@@ -87,8 +90,10 @@ static void end_drained(struct shard *shard)
     connection_flush_all(shard);
     while (is_over && !TAILQ_EMPTY(&shard->connections))
         connection_break(TAILQ_FIRST(&shard->connections));
-    if (TAILQ_EMPTY(&shard->connections))
+    if (TAILQ_EMPTY(&shard->connections)) {
+        rest_end_parked(shard, "draining");
         close_handles(shard);
+    }
 }
 
 static void begin_drain(struct shard *shard)
@@ -126,10 +131,11 @@ static void on_wake(uv_async_t *async)
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
         STAILQ_REMOVE_HEAD(&mails, link);
-        if (mail->kind == MAIL_CONNECTION)
-            take_connection(shard, mail);
-        else
+        if (mail->kind != MAIL_CONNECTION) {
             requests_mail(shard, mail);
+            continue;
+        }
+        take_connection(shard, mail);
         free(mail);
     }
     counters_set(&shard->pulses, counters_get(&shard->pulses_asked));
@@ -156,6 +162,7 @@ static void on_tick(uv_timer_t *timer)
         next = TAILQ_NEXT(connection, all);
         connection_look(connection, now_us);
     }
+    rest_look(shard, now_us);
     connection_flush_all(shard);
     if (shard->draining)
         end_drained(shard);
@@ -182,6 +189,17 @@ static int start_thread(struct shard *shard)
 
 static void free_memory(struct shard *shard)
 {
+    struct mails mails;
+    mailbox_take(&shard->mailbox, &mails);
+    while (!STAILQ_EMPTY(&mails)) {
+        struct mail *mail = STAILQ_FIRST(&mails);
+        STAILQ_REMOVE_HEAD(&mails, link);
+        if (mail->kind == MAIL_CONNECTION)
+            close(mail->fd);
+        else if (mail->kind == MAIL_STREAM)
+            attaching_discard(shard, mail);
+        free(mail);
+    }
     mailbox_done(&shard->mailbox);
     attnp_writer_done(&shard->writer);
     free(shard->scratch);
@@ -198,6 +216,9 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index)
     TAILQ_INIT(&shard->dirty);
     TAILQ_INIT(&shard->paused);
     TAILQ_INIT(&shard->ready);
+    TAILQ_INIT(&shard->active);
+    TAILQ_INIT(&shard->warned);
+    TAILQ_INIT(&shard->parked);
     shard->input = malloc(SHARD_INPUT_BYTES);
     int status = shard->input != NULL ? uv_loop_init(&shard->loop) : UV_ENOMEM;
     if (status != 0) {
@@ -235,6 +256,10 @@ void shard_drain(struct shard *shard)
 void shard_join(struct shard *shard)
 {
     uv_thread_join(&shard->thread);
+}
+
+void shard_done(struct shard *shard)
+{
     int status = uv_loop_close(&shard->loop);
     assert(status == 0); /* every handle was closed */
     (void)status;

@@ -39,6 +39,7 @@ struct shared {
 TAILQ_HEAD(connections, connection);
 LIST_HEAD(connection_bucket, connection);
 TAILQ_HEAD(ready_streams, stream);
+TAILQ_HEAD(streams_at_rest, stream);
 
 struct connection_handler;
 
@@ -55,13 +56,14 @@ struct shard {
     struct mailbox mailbox;
     struct connections connections;
     struct connection_bucket by_id[SHARD_BUCKETS];
-    struct connections dirty;   /* those with something to send */
-    struct connections paused;  /* those with more requests, after the others' turn */
-    struct ready_streams ready; /* those with a frame to compute, oldest first */
-    uint64_t turn;              /* number of the newest batch, from 1 on */
-    struct attnp_writer writer; /* of every message but output */
-    uint8_t *input;             /* [SHARD_INPUT_BYTES], where bytes arrive */
-    void *scratch;              /* of the largest plan so far, aligned */
+    struct connections dirty;                      /* those with something to send */
+    struct connections paused;                     /* those with more requests, after the others' turn */
+    struct ready_streams ready;                    /* those with a frame to compute, oldest first */
+    struct streams_at_rest active, warned, parked; /* daemon/rest.h */
+    uint64_t turn;                                 /* number of the newest batch, from 1 on */
+    struct attnp_writer writer;                    /* of every message but output */
+    uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */
+    void *scratch;                                 /* of the largest plan so far, aligned */
     size_t scratch_bytes;
     struct counters counters;
     bool draining;
@@ -77,8 +79,11 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index);
 /* Has the shard settle what it accepted and end. Main thread. */
 void shard_drain(struct shard *shard);
 
-/* Waits for the end of the thread and frees everything. Main thread, after is_running became false. */
+/* Waits for the end of the thread. Main thread, after shard_drain. */
 void shard_join(struct shard *shard);
+
+/* Frees everything, what other shards posted at the end included: once all of them are joined. Main thread. */
+void shard_done(struct shard *shard);
 
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char stream_late[] = "late", stream_replay[] = "replay";
+
 static size_t aligned(size_t n_bytes)
 {
     return (n_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
@@ -51,15 +53,32 @@ struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint
     return stream;
 }
 
-int stream_start(struct stream *stream)
+/* In builds that look for mistakes, memory that no stream has written, or that a stream has left, reads as NaN. */
+static void poison(void *block, size_t n_bytes)
+{
+#ifdef ATTND_POISON
+    memset(block, 0xff, n_bytes);
+#else
+    (void)block, (void)n_bytes;
+#endif
+}
+
+static size_t block_bytes(const struct stream *stream)
+{
+    return stream_block_bytes(stream->plan, stream->kind, stream->sequence.credit);
+}
+
+int stream_start(struct stream *stream, uint64_t position)
 {
     uint32_t credit = stream->sequence.credit;
-    stream->block = aligned_alloc(PLAN_ALIGN, stream_block_bytes(stream->plan, stream->kind, credit));
+    stream->block = aligned_alloc(PLAN_ALIGN, block_bytes(stream));
     if (stream->block == NULL)
         return -1;
+    poison(stream->block, block_bytes(stream));
+    stream->first_position = position;
     const struct plan_facts *facts = plan_facts(stream->plan);
     uint8_t *place = stream->block;
-    plan_start(stream->plan, place);
+    plan_start(stream->plan, place, position);
     stream->state = place;
     place += facts->state_bytes;
     stream->scratch = facts->own_scratch_bytes > 0 ? place : NULL;
@@ -74,6 +93,8 @@ void stream_free(struct stream *stream)
 {
     if (stream == NULL)
         return;
+    if (stream->block != NULL)
+        poison(stream->block, block_bytes(stream));
     free(stream->block);
     model_release(stream->model);
     free(stream);
@@ -100,23 +121,32 @@ static struct plan_frame next_frame(const struct stream *stream)
         .state = stream->state,
         .frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride),
         .kind = stream->kind,
-        .output = (float *)(void *)(stream->outputs + slot * stream->output_stride),
+        .output = stream->skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
     };
 }
 
-/* Of that frame, at this position; bad as plan_push says. */
-static struct answer *settle(struct stream *stream, uint64_t position, size_t bad)
+static struct answer *settle(struct stream *stream, enum answer_kind kind)
 {
     size_t slot = slot_of(stream, stream->sequence.settled);
     struct answer *answer = &stream->answers[slot];
-    *answer = (struct answer){
-        .kind = bad == 0 ? ANSWER_OUTPUT : ANSWER_BAD_FRAME,
-        .warming = position < plan_facts(stream->plan)->warming_frames,
-        .bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1),
-        .number = attnp_sequence_settle(&stream->sequence),
-        .position = position,
-        .time = stream->waiting[slot].time,
-    };
+    *answer = (struct answer){.kind = kind, .time = stream->waiting[slot].time};
+    answer->number = attnp_sequence_settle(&stream->sequence);
+    return answer;
+}
+
+/* Of the oldest waiting frame, which had this position; bad as plan_push says. */
+static struct answer *settle_computed(struct stream *stream, uint64_t position, size_t bad)
+{
+    const struct plan_facts *facts = plan_facts(stream->plan);
+    struct answer *answer = settle(stream, bad != 0               ? ANSWER_BAD_FRAME
+                                           : stream->skip != NULL ? ANSWER_SKIPPED
+                                                                  : ANSWER_OUTPUT);
+    answer->position = position;
+    answer->reason = stream->skip;
+    answer->bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1);
+    /* A replay that began in the middle has the lost stream's outputs once R frames are applied, this one included. */
+    answer->warming = position < facts->warming_frames ||
+                      (stream->first_position > 0 && plan_applied(stream->state) < facts->replay_frames);
     return answer;
 }
 
@@ -126,11 +156,18 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
     uint64_t positions[PLAN_MOST_AT_ONCE];
     for (size_t i = 0; i < n; i++) {
         frames[i] = next_frame(streams[i]);
-        positions[i] = plan_applied(streams[i]->state);
+        positions[i] = plan_position(streams[i]->state);
     }
     plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
     for (size_t i = 0; i < n; i++)
-        answers[i] = settle(streams[i], positions[i], frames[i].bad);
+        answers[i] = settle_computed(streams[i], positions[i], frames[i].bad);
+}
+
+struct answer *stream_drop(struct stream *stream, const char *reason)
+{
+    struct answer *answer = settle(stream, ANSWER_DROPPED);
+    answer->reason = reason;
+    return answer;
 }
 
 struct answer *stream_answer(struct stream *stream, uint64_t number)
@@ -151,4 +188,5 @@ uint64_t stream_arrived_us(const struct stream *stream)
 void stream_reset(struct stream *stream)
 {
     plan_reset(stream->plan, stream->state);
+    stream->first_position = 0;
 }

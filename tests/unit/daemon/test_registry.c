@@ -43,8 +43,8 @@ START_TEST(numbers_rise_and_are_never_used_again)
     registry_remove(registry, &one);
     ck_assert_int_eq(registry_add(registry, &two, &error), 0);
     ck_assert_uint_gt(two.number, first);
-    ck_assert_ptr_null(registry_find(registry, first));
-    ck_assert_ptr_eq(registry_find(registry, two.number), &two);
+    ck_assert_ptr_null(registry_find(registry, first, 0, NULL));
+    ck_assert_ptr_eq(registry_find(registry, two.number, 0, NULL), &two);
     registry_remove(registry, &two);
 }
 END_TEST

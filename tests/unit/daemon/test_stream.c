@@ -31,7 +31,7 @@ static void set_up(void)
     ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
     stream = new_stream(plan);
     ck_assert_ptr_nonnull(stream);
-    ck_assert_int_eq(stream_start(stream), 0);
+    ck_assert_int_eq(stream_start(stream, 0), 0);
     scratch = aligned_alloc(PLAN_ALIGN, plan_facts(plan)->scratch_bytes + PLAN_ALIGN);
 }
 
@@ -148,7 +148,7 @@ START_TEST(a_stream_that_computes_in_much_brings_its_own)
     struct stream *large = new_stream(plan);
     ck_assert_uint_gt(large->card.bytes,
                       facts->state_bytes + facts->own_scratch_bytes + CREDIT * 20000 * sizeof(float));
-    ck_assert_int_eq(stream_start(large), 0);
+    ck_assert_int_eq(stream_start(large, 0), 0);
     for (uint64_t number = 0; number < 3 * CREDIT; number++) {
         ck_assert_int_eq(attnp_sequence_frame(&large->sequence, number), ATTNP_TAKE);
         stream_put(large, number, (const uint8_t *)frame, 0, (struct attnp_time){.n_bytes = 0});
