@@ -139,7 +139,7 @@ int look_info(struct connection *connection, const struct asker *asker, const ms
                       &view, error) != 0)
         return -1;
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
-    begin_stream(writer, &view, 20);
+    begin_stream(writer, &view, 23);
     attnp_put_uint(writer, "stream", view.number);
     attnp_put_uint(writer, "uid", view.uid);
     attnp_put_uint(writer, "shard", view.shard);
@@ -153,7 +153,10 @@ int look_info(struct connection *connection, const struct asker *asker, const ms
     attnp_put_uint(writer, "frames", view.frames);
     attnp_put_uint(writer, "outputs", view.outputs);
     attnp_put_uint(writer, "refused", view.refused);
-    attnp_put_uint(writer, "dropped", 0); /* only its end drops frames of a stream */
+    attnp_put_uint(writer, "dropped", view.dropped);
+    attnp_put_uint(writer, "skipped", view.skipped);
+    attnp_put_uint(writer, "missed", view.missed);
+    attnp_put_bool(writer, "parked", view.parked_us != 0);
     attnp_put_uint(writer, "bytes_in", view.bytes_in);
     attnp_put_uint(writer, "bytes_out", view.bytes_out);
     attnp_put_uint(writer, "state_bytes", view.bytes);
