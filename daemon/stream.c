@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <config.h>
+
 /*
  * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of
  * `credit` slots do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit,
