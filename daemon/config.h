@@ -24,12 +24,20 @@
     X(models, files, LIST, "", 0, 0, "single model files, separated by ':'") \
     X(daemon, shards, NUMBER, "0", 0, 256, "threads that compute; 0: one a processor") \
     X(daemon, log_level, LEVEL, "info", 0, 0, "error, warning, info or debug") \
-    X(limits, connections, NUMBER, "10000", 1, 1000000, \
+    X(limits, connections, NUMBER, "12000", 1, 1000000, \
       "connections at the same time; also bounded by the descriptor limit") \
+    X(limits, connections_per_user, NUMBER, "0", 0, 1000000, "those of one user; 0: all but a sixteenth") \
     X(limits, streams, NUMBER, "20000", 1, 10000000, "streams at the same time") \
+    X(limits, streams_per_user, NUMBER, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, streams_per_connection, NUMBER, "4096", 1, 1000000, "streams of one connection") \
     X(limits, state_bytes, SIZE, "0", 0, INT64_MAX, \
       "bytes of all streams together; 0: half of the memory of the machine or container") \
+    X(limits, state_bytes_per_user, SIZE, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
+    X(limits, buffer_bytes, SIZE, "0", 0, INT64_MAX, \
+      "bytes of all connections' buffers, of unfinished and of unsent messages; 0: an eighth of the memory") \
+    X(limits, buffer_bytes_per_user, SIZE, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
+    X(limits, waiting_requests, NUMBER, "65536", 1, 10000000, "requests that may wait for their turn behind frames") \
+    X(limits, waiting_requests_per_user, NUMBER, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, message_bytes, SIZE, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \

@@ -24,13 +24,6 @@ static uint64_t memory_bytes(void)
     return bytes;
 }
 
-/* The budget of all streams' states; 0 in the configuration means half of the memory. */
-static uint64_t state_budget(const struct config *config)
-{
-    uint64_t bytes = config_number(config, CONFIG_limits_state_bytes);
-    return bytes != 0 ? bytes : memory_bytes() / 2;
-}
-
 int main(int argc, char **argv)
 {
     static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
@@ -43,11 +36,15 @@ int main(int argc, char **argv)
     }
     status = EXIT_FAILURE;
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
-    server.shared.registry =
-        registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
+    server.shared.users = users_new(&server.config, geteuid(), memory_bytes());
+    if (server.shared.users == NULL) {
+        log_error("no memory for the table of users");
+        goto end;
+    }
+    server.shared.registry = registry_new(server.shared.users);
     if (server.shared.registry == NULL) {
         log_error("no memory for the table of streams; lower streams in [limits]");
-        goto end;
+        goto free_users;
     }
     if (server_start_loop(&server) != 0)
         goto free_registry;
@@ -71,6 +68,8 @@ stop_loop:
     server_stop_loop(&server);
 free_registry:
     registry_free(server.shared.registry);
+free_users:
+    users_free(server.shared.users);
 end:
     return status;
 }

@@ -28,10 +28,10 @@ void shard_post(struct shard *shard, struct mail *mail)
     uv_async_send(&shard->wake);
 }
 
-void shard_connection_gone(struct shard *shard)
+void shard_connection_gone(struct shard *shard, uid_t uid)
 {
     atomic_fetch_sub(&shard->n_assigned, 1);
-    atomic_fetch_sub(&shard->shared->n_connections, 1);
+    users_discharge(shard->shared->users, uid, USERS_CONNECTIONS, 1);
 }
 
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
@@ -117,7 +117,7 @@ static void take_connection(struct shard *shard, const struct mail *mail)
 {
     if (connection_open(shard, mail->fd, mail->connection, mail->uid, mail->pid) != 0) {
         log_warning("no memory for a connection of uid %u", (unsigned)mail->uid);
-        shard_connection_gone(shard);
+        shard_connection_gone(shard, mail->uid);
     }
 }
 
