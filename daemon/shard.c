@@ -194,8 +194,11 @@ static void free_memory(struct shard *shard)
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
         STAILQ_REMOVE_HEAD(&mails, link);
-        if (mail->kind == MAIL_CONNECTION)
+        if (mail->kind == MAIL_CONNECTION) {
             close(mail->fd);
+            shard_connection_gone(shard, mail->uid);
+        } else if (mail->is_charged)
+            users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
         else if (mail->kind == MAIL_STREAM)
             attaching_discard(shard, mail);
         free(mail);

@@ -30,7 +30,7 @@ struct users;
 /* Reads its limits from `config` at each check; `memory_bytes` is that of the machine, for those that follow it. NULL:
  * no memory. */
 struct users *users_new(const struct config *config, uid_t daemon_uid, uint64_t memory_bytes);
-void users_free(struct users *users); /* NULL is allowed */
+void users_free(struct users *users); /* NULL is allowed; everything has to be given back */
 
 /* Connections are also bounded by so many, the operators' not counted. */
 void users_bound_connections(struct users *users, uint64_t most);

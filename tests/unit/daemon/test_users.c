@@ -43,8 +43,13 @@ static void set_up(void)
     ck_assert_ptr_nonnull(users);
 }
 
+/* Whatever a test has left. */
 static void tear_down(void)
 {
+    static const uid_t uids[] = {ROOT, DAEMON, ANNA, BERT};
+    for (size_t i = 0; i < sizeof(uids) / sizeof(uids[0]); i++)
+        for (int what = 0; what < N_USERS_WHAT; what++)
+            users_discharge(users, uids[i], what, users_count(users, uids[i], what));
     users_free(users);
 }
 
