@@ -99,8 +99,8 @@ struct attnc_output {
  * - "skipped": `first` and `count` frames were applied, but have no output ("late", or "replay").
  * - "reset": another connection emptied the state; the frame `next_frame` will have position 0.
  * - "idle": the daemon ends the stream unless it is used within `left_ms`.
- * - "ended": the stream is no more, `name` says why. "superseded": another connection has taken it over. After either
- *   the stream takes no more frames, and attnc_push says why.
+ * - "ended": the stream is no more, `name` says why ("closed", "killed", "idle"), and `text` what an operator added.
+ *   "superseded": another connection has taken it over. After either it takes no more frames, and attnc_push says why.
  * - "drain": the daemon stops, and ends the connection within `left_ms`.
  * - "error": `name` and `text` say which; with a count it refuses a frame. */
 struct attnc_notice {
@@ -108,7 +108,7 @@ struct attnc_notice {
     const struct attnc_stream *stream; /**< NULL where it concerns the connection or a stream that is not open here */
     uint64_t first, count;             /**< the frames named, which have no output; count 0: none is named */
     const char *name;    /**< the error's name ("bad_frame"), or the event's reason; "" where there is none */
-    const char *text;    /**< the error's text; "" for events */
+    const char *text;    /**< the error's text; "" where there is none */
     uint64_t next_frame; /**< of "reset"; else 0 */
     uint64_t left_ms;    /**< of "idle" and "drain"; else 0 */
 };

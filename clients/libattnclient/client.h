@@ -62,8 +62,9 @@ int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body);
 int attnc_stream_opened(struct attnc_client *client, struct attnc_stream **stream,
                         const struct attnc_listener *listener);
 
-/* From here on the stream takes no frames; `reason` is that of the event `ended`, or "superseded". */
-void attnc_stream_end(struct attnc_stream *stream, const char *reason);
+/* From here on the stream takes no frames; `reason` and `message` ("" for none) are those of the event `ended`, or the
+ * reason is "superseded". */
+void attnc_stream_end(struct attnc_stream *stream, const char *reason, const char *message);
 
 /* The stream of that number; NULL where none is open here. Of two with the same number, the newer one. */
 struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number);

@@ -11,7 +11,7 @@
 #include "protocol/push.h"
 #include "protocol/utf8.h"
 
-#define TEXT_BYTES 256 /* of an event's name or reason; a reason of `kill` has at most 120 */
+#define TEXT_BYTES 256 /* of an event's name or reason; what an operator says has at most 120 */
 
 struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number)
 {
@@ -139,13 +139,14 @@ static void get_string(char text[TEXT_BYTES], const msgpack_object *map, const c
 
 static int take_event(struct attnc_client *client, const msgpack_object *params)
 {
-    char what[TEXT_BYTES], reason[TEXT_BYTES];
+    char what[TEXT_BYTES], reason[TEXT_BYTES], message[TEXT_BYTES];
     if (params->type != MSGPACK_OBJECT_MAP)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an event that cannot be read");
     get_string(what, params, "event");
     get_string(reason, params, "reason");
+    get_string(message, params, "message");
     struct attnc_stream *stream = attnc_stream_find(client, get_number(params, "stream"));
-    struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = ""};
+    struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = message};
     bool dropped = strcmp(what, "dropped") == 0;
     if (dropped || strcmp(what, "skipped") == 0) {
         notice.first = get_number(params, "first");
@@ -161,7 +162,7 @@ static int take_event(struct attnc_client *client, const msgpack_object *params)
     } else if (strcmp(what, "drain") == 0) {
         notice.left_ms = get_number(params, "deadline_ms");
     } else if (stream && (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0)) {
-        attnc_stream_end(stream, reason[0] ? reason : what);
+        attnc_stream_end(stream, reason[0] ? reason : what, message);
     }
     tell(client, &notice);
     return 0;

@@ -79,7 +79,7 @@ static int enter(struct attnc_client *client, struct attnc_stream *stream)
     if (!streams)
         return -1;
     if (before && !before->ended)
-        attnc_stream_end(before, "superseded");
+        attnc_stream_end(before, "superseded", "");
     client->streams = streams;
     size_t i = client->n_streams++;
     for (; i > 0 && streams[i - 1]->info.stream > stream->info.stream; i--)

@@ -50,31 +50,35 @@ static int check_stream(struct attnc_stream *stream)
     return stream->why.result;
 }
 
-/* What a reason means for who holds the stream, and what to do; NULL where it speaks for itself. */
-static const char *explain(const char *reason)
+/* What is known of a reason: what happened, and what to do. */
+struct ending {
+    const char *reason, *cause, *advice;
+};
+
+static const struct ending *find_ending(const char *reason)
 {
-    static const struct {
-        const char *reason, *text;
-    } known[] = {
-        {"superseded", "another connection took it over, and what is pushed here is ignored"},
-        {"idle", "nothing came for longer than the daemon lets a stream idle; open it anew when there is more"},
-        {"expired", "nobody held it for longer than the daemon keeps it; open it anew"},
-        {"closed", "another connection closed it; open it anew to go on"},
-        {"killed", "an operator ended it; ask before opening it anew"},
+    static const struct ending endings[] = {
+        {"superseded", "another connection took it over", "what is pushed here is ignored"},
+        {"idle", "nothing came for as long as the daemon lets a stream idle", "open it anew when there is more"},
+        {"closed", "another connection closed it", "open it anew to go on"},
+        {"killed", "an operator ended it", "ask before opening it anew"},
     };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strcmp(reason, known[i].reason) == 0)
-            return known[i].text;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (strcmp(reason, endings[i].reason) == 0)
+            return &endings[i];
     return NULL;
 }
 
-void attnc_stream_end(struct attnc_stream *stream, const char *reason)
+void attnc_stream_end(struct attnc_stream *stream, const char *reason, const char *message)
 {
-    const char *text = explain(reason);
+    const struct ending *ending = find_ending(reason);
+    const char *open = message[0] ? " (" : "", *close = message[0] ? ")" : "";
     stream->ended = true;
-    attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s", text ? text : reason);
-    if (text)
-        snprintf(stream->why.name, sizeof(stream->why.name), "%s", reason);
+    attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s%s%s%s; %s",
+               ending ? ending->cause : reason, open, message, close,
+               ending ? ending->advice : "open it anew to go on");
+    if (ending)
+        snprintf(stream->why.name, sizeof(stream->why.name), "%s", ending->reason);
 }
 
 static uint64_t credit_left(const struct attnc_stream *stream)

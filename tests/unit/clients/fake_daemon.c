@@ -235,3 +235,14 @@ void fake_open_full(struct fake *fake, uint64_t next_frame, uint64_t position)
     fake_greet(fake);
     fake_describe(fake, fake_request(fake, ATTNP_M_OPEN), next_frame, position);
 }
+
+void fake_kill(struct fake *fake, const char *message)
+{
+    attnp_write_notification(&fake->writer, ATTNP_M_EVENT);
+    attnp_write_map(&fake->writer, 4);
+    attnp_put_uint(&fake->writer, "stream", FAKE_STREAM);
+    attnp_put_string(&fake->writer, "event", "ended");
+    attnp_put_string(&fake->writer, "reason", "killed");
+    attnp_put_string(&fake->writer, "message", message);
+    fake_send_written(fake);
+}

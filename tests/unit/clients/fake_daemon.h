@@ -76,5 +76,8 @@ void fake_respond(struct fake *fake, uint32_t id);
 /* One message of k outputs from frame `first` on; each value is the number of its frame. */
 void fake_output(struct fake *fake, uint64_t first, uint32_t k);
 
+/* The event `ended` with what an operator says. */
+void fake_kill(struct fake *fake, const char *message);
+
 /* An event that names frames, `count` 0 for none. */
 void fake_event(struct fake *fake, const char *event, const char *reason, uint64_t first, uint64_t count);

@@ -175,7 +175,10 @@ static void end_it(struct fake *fake, const char *reason, enum attnp_method meth
     struct attnp_error error;
     fake_open_full(fake, 0, 0);
     uint32_t id = fake_request(fake, method);
-    fake_event(fake, "ended", reason, 0, 0);
+    if (strcmp(reason, "killed") == 0)
+        fake_kill(fake, "noise at night\n");
+    else
+        fake_event(fake, "ended", reason, 0, 0);
     attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "there is no stream 7");
     attnp_write_error_response(&fake->writer, id, &error);
     fake_send_written(fake);
@@ -189,7 +192,12 @@ static void script_idle(struct fake *fake)
 
 static void script_killed(struct fake *fake)
 {
-    end_it(fake, "killed: noise at night\n", ATTNP_M_FINISH);
+    end_it(fake, "killed", ATTNP_M_FINISH);
+}
+
+static void script_bored(struct fake *fake)
+{
+    end_it(fake, "boredom", ATTNP_M_FINISH);
 }
 
 static void script_close_too_late(struct fake *fake)
@@ -204,7 +212,8 @@ START_TEST(the_reason_for_its_end_is_told_rather_than_that_it_is_unknown)
         const char *name, *text;
     } cases[] = {
         {script_idle, "idle", "open it anew"},
-        {script_killed, "", "killed: noise at night?"},
+        {script_killed, "killed", "an operator ended it (noise at night?); ask"},
+        {script_bored, "", "the daemon ended the stream: boredom; open it anew"},
     };
     struct fake fake;
     struct told told;
@@ -274,7 +283,7 @@ static Suite *terms_suite(void)
     tcase_add_test(tests, the_terms_of_a_stream_are_sent_and_its_description_is_kept);
     tcase_add_test(tests, sizes_of_no_version_and_half_a_replay_are_refused_unsent);
     tcase_add_test(tests, the_position_follows_what_was_applied_and_every_event_is_told_with_its_number);
-    tcase_add_loop_test(tests, the_reason_for_its_end_is_told_rather_than_that_it_is_unknown, 0, 2);
+    tcase_add_loop_test(tests, the_reason_for_its_end_is_told_rather_than_that_it_is_unknown, 0, 3);
     tcase_add_test(tests, closing_what_others_closed_meanwhile_is_no_failure);
     tcase_add_test(tests, a_refusal_for_want_of_room_says_what_is_left_and_when_to_ask_again);
     tcase_set_timeout(tests, 60);
