@@ -42,6 +42,17 @@ static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, 
     return true;
 }
 
+/* Nobody can answer what was not asked. */
+static int check_pushed(struct attnc_stream *stream, uint64_t first, uint64_t count)
+{
+    uint64_t next = stream->info.next_frame;
+    if (first <= next && count <= next - first)
+        return 0;
+    return attnc_fail(&stream->client->error, ATTNC_E_PROTOCOL,
+                      "the daemon answered %llu frames from frame %llu on, but only the frames below %llu were pushed",
+                      (unsigned long long)count, (unsigned long long)first, (unsigned long long)next);
+}
+
 static int take_output(struct attnc_client *client, const uint8_t *body, size_t n_body)
 {
     struct attnp_output wire;
@@ -57,11 +68,8 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
                           "the daemon sent an output of %zu bytes, which is no multiple of %zu", wire.n_bytes,
                           output_bytes);
     uint64_t k = wire.n_bytes / output_bytes;
-    if (wire.first >= stream->info.next_frame || k > stream->info.next_frame - wire.first)
-        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon sent %llu outputs from frame %llu on, but only the frames below %llu were pushed",
-                          (unsigned long long)k, (unsigned long long)wire.first,
-                          (unsigned long long)stream->info.next_frame);
+    if (check_pushed(stream, wire.first, k) < 0)
+        return ATTNC_E_PROTOCOL;
     if (settle(stream, wire.first, k, true))
         stream->info.position = wire.position + k;
     for (uint64_t i = 0; i < k && stream->listener.on_output; i++) {
@@ -99,7 +107,7 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     struct attnc_notice notice = {
         .what = "error", .stream = stream, .name = attnp_error_name(wire.code), .text = wire.text};
     enum attnp_ends ends = attnp_error_ends(wire.code);
-    if (ends == ATTNP_ENDS_CONNECTION)
+    if (!wire.has_stream || ends == ATTNP_ENDS_CONNECTION)
         attnc_fail_wire(&client->connection.farewell, ATTNC_E_CLOSED, &wire);
     if (stream && ends == ATTNP_ENDS_STREAM) {
         stream->ended = true;
@@ -151,6 +159,8 @@ static int take_event(struct attnc_client *client, const msgpack_object *params)
     if (dropped || strcmp(what, "skipped") == 0) {
         notice.first = get_number(params, "first");
         notice.count = get_number(params, "count");
+        if (stream && check_pushed(stream, notice.first, notice.count) < 0)
+            return ATTNC_E_PROTOCOL;
         if (stream)
             settle(stream, notice.first, notice.count, !dropped);
     } else if (strcmp(what, "reset") == 0) {
