@@ -18,13 +18,17 @@ struct question {
     const char *doc;
     bool wants_stream; /* its argument is a stream's number or name */
     const char *empty; /* what is said where the answer is an empty list */
+    bool takes_reason;
 };
 
 struct look {
     const struct question *question;
     struct settings *settings;
     const char *target;
+    const char *reason; /* of kill; NULL: none */
 };
+
+enum { OPTION_REASON = 256 };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -32,6 +36,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = look->settings;
+        return 0;
+    case OPTION_REASON:
+        look->reason = argument;
         return 0;
     case ARGP_KEY_ARG:
         if (!look->question->wants_stream)
@@ -105,7 +112,7 @@ static json_t *ask_question(struct attnc_client *client, const struct look *look
 {
     if (strcmp(look->question->method, "streams") == 0)
         return ask_streams(client);
-    return json_call(client, look->question->method, look->target);
+    return json_call_with(client, look->question->method, look->target, "reason", look->reason);
 }
 
 static int ask(const struct look *look)
@@ -134,7 +141,12 @@ static int run(const struct question *question, struct settings *settings, int a
 {
     static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
     struct look look = {.question = question, .settings = settings};
+    static const struct argp_option reason[] = {
+        {"reason", OPTION_REASON, "TEXT", 0, "What the stream's client is told, at most 120 bytes", 0},
+        {0},
+    };
     const struct argp argp = {
+        .options = question->takes_reason ? reason : NULL,
         .parser = parse,
         .args_doc = question->wants_stream ? "STREAM" : NULL,
         .doc = question->doc,
@@ -147,7 +159,7 @@ static int run(const struct question *question, struct settings *settings, int a
 #define QUESTION(name, wants_stream, empty, doc)                                                                       \
     int look_##name(struct settings *settings, int argc, char **argv)                                                  \
     {                                                                                                                  \
-        static const struct question question = {#name, doc, wants_stream, empty};                                     \
+        static const struct question question = {#name, doc, wants_stream, empty, false};                              \
         return run(&question, settings, argc, argv);                                                                   \
     }
 
@@ -158,3 +170,17 @@ QUESTION(info, true, "", "Shows one stream, by its number or name: position, lag
 QUESTION(stats, false, "", "Shows the daemon's counters.")
 QUESTION(reset, true, "", "Empties the state of a stream, given by its number or name: its next frame has position 0.")
 QUESTION(close, true, "", "Ends a stream, given by its number or name. Frames that still wait are dropped.")
+
+int look_kill(struct settings *settings, int argc, char **argv)
+{
+    static const struct question question = {
+        .method = "kill",
+        .doc =
+            "Ends a stream of anybody's, given by its number or name, and tells its client why. For operators: root, "
+            "or the daemon's user.",
+        .wants_stream = true,
+        .empty = "",
+        .takes_reason = true,
+    };
+    return run(&question, settings, argc, argv);
+}

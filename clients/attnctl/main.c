@@ -26,6 +26,7 @@ static const struct command commands[] = {
     {"stats", "show the daemon's counters", look_stats},
     {"reset", "empty the state of a stream", look_reset},
     {"close", "end a stream", look_close},
+    {"kill", "end a stream of anybody's", look_kill},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
