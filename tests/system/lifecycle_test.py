@@ -108,7 +108,7 @@ class Configuration(Folder):
     def test_the_file_that_is_installed_names_every_key_with_its_default(self):
         with open(os.path.join(SRCDIR, "etc", "attnd.conf.in"), encoding="utf-8") as file:
             text = file.read()
-        uncommented = re.sub(r"^;(?=[a-z_]+ =)", "", text, flags=re.MULTILINE).replace("@modeldir@", "/models")
+        uncommented = re.sub(r"^;(?=[a-z_]+ =)", "", text, flags=re.MULTILINE).replace("@modeldir@", self.folder)
         given = self.check(uncommented)
         self.assertEqual((given.returncode, given.stderr), (0, ""))
         default = self.check("")
