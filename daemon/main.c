@@ -41,6 +41,7 @@ int main(int argc, char **argv)
     if (server.options.check || server.options.reload != 0)
         return check(&server.options, &server.config);
     status = EXIT_FAILURE;
+    memory_give_back();
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
     server.shared.registry =
         registry_new(config_number(&server.config, CONFIG_limits_streams), memory_for_states(&server.config));

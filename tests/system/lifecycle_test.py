@@ -41,7 +41,7 @@ class CommandLine(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(run("--version").stdout, r"^attnd \d+\.\d+\.\d+\n$")
         text = run("--help").stdout
-        for option in ("--config", "--socket", "--models", "--model", "--shards", "--until-eof", "--check"):
+        for option in ("--config", "--socket", "--models", "--model", "--shards", "--until-eof", "--check", "--reload"):
             self.assertIn(option, text)
 
     def test_wrong_options_are_named(self):
@@ -128,6 +128,9 @@ class Configuration(Folder):
                 section = manual.split(f".Ss {line}")[1].split(".Ss ")[0]
             elif " = " in line and not line.startswith(";"):
                 self.assertIn(f".It Cm {line.split()[0]} ", section)
+                about = section.split(f".It Cm {line.split()[0]} ")[1].split(".It ")[0]
+                self.assertEqual("A change needs a restart." in about, "needs a restart" in before, line)
+            before = line
 
 
 class Start(Folder):

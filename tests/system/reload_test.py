@@ -64,9 +64,16 @@ class ReloadCase(unittest.TestCase):
 
     def reload(self, daemon, expected=READ):
         """Sends SIGHUP, waits until the daemon has done it, and returns what it logged meanwhile."""
-        before = daemon.log()
+        before = self.log_of_start(daemon)
         daemon.process.send_signal(signal.SIGHUP)
         return self.wait(daemon, before, expected)
+
+    def log_of_start(self, daemon):
+        """What it has logged; it listens a little before it has loaded its models and serves."""
+        deadline = time.monotonic() + PATIENCE_S
+        while "shards\n" not in daemon.log() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return daemon.log()
 
     def wait(self, daemon, before, expected=READ):
         deadline = time.monotonic() + PATIENCE_S
@@ -448,7 +455,7 @@ class Check(ReloadCase):
 
     def test_reload_signals_only_where_nothing_is_wrong(self):
         with Daemon() as daemon:
-            before = daemon.log()
+            before = self.log_of_start(daemon)
             self.write(daemon.config, "[limits]\nstreams = many\n")
             told = run("--reload", str(daemon.pid), "--config", daemon.config)
             self.assertEqual((told.returncode, told.stdout), (os.EX_CONFIG, ""))
