@@ -164,6 +164,20 @@ class Limits(ReloadCase):
             self.assertNotIn("restart", self.reload(daemon))
 
 
+    def test_how_long_a_stream_waits_for_its_client_is_followed(self):
+        with Daemon() as daemon, daemon.client() as looking:
+            with daemon.client() as client:
+                client.open_attention()
+            self.reload(daemon)
+            self.assertEqual(looking.request("stats")["streams"], 1)
+            self.write(daemon.config, "[timeouts]\npark_ms = 1\n")
+            self.reload(daemon)
+            deadline = time.monotonic() + PATIENCE_S
+            while looking.request("stats")["streams"] != 0 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(looking.request("stats")["streams"], 0)
+
+
 class Configuration(ReloadCase):
     def limit(self, daemon):
         with daemon.client() as client:
@@ -287,6 +301,25 @@ class Models(ReloadCase):
                 self.assertEqual(rows[number].tobytes(), row.tobytes(), f"frame {number}")
             numpy.testing.assert_allclose(rows[len(inputs) - 1], expected[-1], atol=2e-5)
 
+    def test_a_stream_is_attached_again_with_the_model_that_it_was_opened_with(self):
+        inputs = numpy.load(os.path.join(GOLDEN, "exact-post.input.npy")).astype("<f4")
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models, "--shards", "2") as daemon, daemon.client() as client:
+            without = self.rows(client, client.open(model="m"), inputs)
+            with daemon.client() as first:
+                stream = first.open(model="m")
+                rows = self.rows(first, stream, inputs[:20])
+            self.remove_model("m")
+            self.put_model("n", "exact-wide")
+            self.reload(daemon)
+            with daemon.client() as second:
+                attached = second.request("attach", stream=stream["stream"], token=stream["token"])
+                self.assertEqual((attached["next_frame"], attached["output_dim"]), (20, 5))
+                second.output_widths[stream["stream"]] = 5
+                rows.update(self.rows(second, stream, inputs[20:], 20))
+            for number, row in without.items():
+                self.assertEqual(rows[number].tobytes(), row.tobytes(), f"frame {number}")
+
     def test_what_did_not_change_is_not_read_again(self):
         self.put_model("m", "exact-post")
         with Daemon("--models", self.models) as daemon:
@@ -405,7 +438,9 @@ class Load(ReloadCase):
             with daemon.client() as client:
                 self.assertEqual(client.hello["models"], ["extra", "m"] if step % 2 == 0 else ["m"])
                 self.assertEqual(client.hello["limits"]["max_streams"], 1000 + step)
-                self.assertEqual(client.open(model="m")["output_dim"], 33 if step % 2 == 0 else 5)
+                opened = client.open(model="m")
+                self.assertEqual(opened["output_dim"], 33 if step % 2 == 0 else 5)
+                client.request("close", stream=opened["stream"])
             if step == 20:
                 baseline.extend([daemon.descriptors(), resident_bytes(daemon.pid)])
 
@@ -414,13 +449,11 @@ class Load(ReloadCase):
         with Daemon("--models", self.models, config="[limits]\nunsent_bytes = 64K\n") as daemon:
             self.assertEqual(self.drive(daemon, change), expected)
             with daemon.client() as client:
-                deadline = time.monotonic() + PATIENCE_S
-                while client.request("stats")["streams"] != 0 and time.monotonic() < deadline:
-                    time.sleep(0.01)
                 stats = client.request("stats")
                 self.assertEqual(stats["streams"], 0)
                 self.assertEqual(stats["outputs"], self.STREAMS * self.RELOADS * self.FRAMES)
                 self.assertEqual((stats["refused"], stats["dropped"]), (0, 0))
+            deadline = time.monotonic() + PATIENCE_S
             while daemon.descriptors() > baseline[0] and time.monotonic() < deadline:
                 time.sleep(0.01)
             self.assertLessEqual(daemon.descriptors(), baseline[0])
