@@ -2,6 +2,7 @@
 #include "daemon/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const struct {
     const char *name, *journal;
 } levels[] = {{"error", "<3>"}, {"warning", "<4>"}, {"info", "<6>"}, {"debug", "<7>"}};
 
-static enum log_level threshold = LOG_LEVEL_INFO;
+static atomic_int threshold = LOG_LEVEL_INFO;
 static bool for_journal;
 
 /* systemd names device and inode of the journal's pipe in the environment; only where standard error still is that pipe
@@ -28,8 +29,13 @@ static bool stderr_is_journal(void)
 
 void log_start(enum log_level level)
 {
-    threshold = level;
+    log_set_level(level);
     for_journal = stderr_is_journal();
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 
 int log_level_of(const char *word)
@@ -48,7 +54,7 @@ const char *log_level_name(enum log_level level)
 static void write_line(enum log_level level, const char *format, va_list arguments)
 {
     char line[1024];
-    if (level > threshold)
+    if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
     vsnprintf(line, sizeof(line), format, arguments);
     for (char *c = line; *c != '\0'; c++)

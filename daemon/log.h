@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines to standard error: for the journal with its level prefixes, for people without. It knows nothing of the daemon.
- * The one process-wide setting (standard error is process-wide too) is made once, before any thread starts. */
+ * What is process-wide here is so because standard error is. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +9,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 /* Lines above `level` are left out from here on. Main thread, before others start. Before it: info, for people. */
 void log_start(enum log_level level);
+
+/* Another level from here on. Any thread. */
+void log_set_level(enum log_level level);
 
 /* "error", "warning", "info", "debug"; -1 for another word. */
 int log_level_of(const char *word);

@@ -83,6 +83,14 @@ static struct card *by_number(struct registry *registry, uint64_t number)
     return NULL;
 }
 
+void registry_set_limits(struct registry *registry, uint64_t most_streams, uint64_t most_bytes)
+{
+    pthread_mutex_lock(&registry->mutex);
+    registry->most_streams = most_streams;
+    registry->most_bytes = most_bytes;
+    pthread_mutex_unlock(&registry->mutex);
+}
+
 static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
 {
     if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
@@ -92,12 +100,12 @@ static int admit(struct registry *registry, const struct card *card, struct attn
         return attnp_fail(error, ATTNP_OVER_CAPACITY,
                           "%ju streams are open, which is the limit; close some, or raise streams in [limits]",
                           (uintmax_t)registry->n_streams);
-    if (card->bytes > registry->most_bytes - registry->bytes)
+    uint64_t left = registry->most_bytes > registry->bytes ? registry->most_bytes - registry->bytes : 0;
+    if (card->bytes > left)
         return attnp_fail(
             error, ATTNP_OVER_CAPACITY,
             "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
-            (uintmax_t)card->bytes, (uintmax_t)(registry->most_bytes - registry->bytes),
-            (uintmax_t)registry->most_bytes);
+            (uintmax_t)card->bytes, (uintmax_t)left, (uintmax_t)registry->most_bytes);
     return 0;
 }
 

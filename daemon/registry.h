@@ -65,6 +65,9 @@ void registry_free(struct registry *registry); /* NULL is allowed; no card may b
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
 
+/* Other limits from here on. What is there already stays, even where it is more. */
+void registry_set_limits(struct registry *registry, uint64_t most_streams, uint64_t most_bytes);
+
 /* The card of a number, for its shard, which alone may use or remove it. NULL: there is none, or it belongs to another
  * shard, which *elsewhere (may be NULL) then tells; -1: none. */
 struct card *registry_find(struct registry *registry, uint64_t number, unsigned shard, int *elsewhere);

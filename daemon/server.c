@@ -48,8 +48,12 @@ static void on_stop_signal(uv_signal_t *handle, int number)
 
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    (void)handle, (void)number;
-    log_warning("SIGHUP: this version does not read its configuration again; restart it instead");
+    struct server *server = handle->data;
+    (void)number;
+    if (server->stopping)
+        return;
+    log_info("SIGHUP: reading the configuration again");
+    reload_begin(server);
 }
 
 static void on_eof(uv_poll_t *poll, int status, int events)
@@ -105,8 +109,9 @@ static void on_status(uv_timer_t *timer)
     if (server->stopping)
         return;
     registry_totals(server->shared.registry, &n_streams, &bytes, &most_streams, &most_bytes);
-    systemd_status("%ju streams on %ju connections, %ju MiB of states", (uintmax_t)n_streams,
-                   (uintmax_t)atomic_load(&server->shared.n_connections), (uintmax_t)(bytes >> 20));
+    systemd_status("%ju streams on %ju connections, %ju MiB of states%s", (uintmax_t)n_streams,
+                   (uintmax_t)atomic_load(&server->shared.n_connections), (uintmax_t)(bytes >> 20),
+                   server->reload.has_failed ? "; the last reload failed: the old configuration stays in force" : "");
 }
 
 int server_start_loop(struct server *server)
@@ -123,8 +128,9 @@ int server_start_loop(struct server *server)
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->status);
     uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
-    server->on_terminate.data = server->on_interrupt.data = server->watchdog.data = server->status.data = server;
-    server->shard_ended.data = server;
+    reload_init(server);
+    server->on_terminate.data = server->on_interrupt.data = server->on_hangup.data = server;
+    server->watchdog.data = server->status.data = server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
     /* From before anybody can connect, so that no stop leaves a client without a word. */
     uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
@@ -162,8 +168,7 @@ int server_start_shards(struct server *server)
     return 0;
 }
 
-/* As many connections as configured, but fewer than there are descriptors. */
-static void bound_connections(struct server *server)
+void server_bound_connections(struct server *server)
 {
     struct rlimit limit;
     uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards);
@@ -197,7 +202,7 @@ static int watch_until_eof(struct server *server)
 int server_start_serving(struct server *server)
 {
     uint64_t watchdog_ms = systemd_watchdog_us() / 2000;
-    bound_connections(server);
+    server_bound_connections(server);
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (watch_until_eof(server) != 0)
         return -1;
@@ -220,6 +225,7 @@ void server_run(struct server *server)
              server->listener.lock_fd >= 0 ? server->listener.path : "systemd's socket", server->shared.n_shards);
     systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    reload_stop(server);
 }
 
 void server_stop_shards(struct server *server)

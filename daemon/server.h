@@ -7,6 +7,7 @@
 
 #include "daemon/listener.h"
 #include "daemon/options.h"
+#include "daemon/reload.h"
 #include "daemon/shard.h"
 
 struct server {
@@ -15,6 +16,7 @@ struct server {
     struct models models;
     struct listener listener;
     struct shared shared;
+    struct reload reload;
     uv_loop_t loop;
     uv_poll_t accepting, until_eof;
     uv_signal_t on_terminate, on_interrupt, on_hangup;
@@ -30,6 +32,9 @@ struct server {
 int server_start_loop(struct server *server);
 int server_start_shards(struct server *server);
 int server_start_serving(struct server *server);
+
+/* As many connections as configured, but fewer than there are descriptors. At the start, and after a reload. */
+void server_bound_connections(struct server *server);
 
 /* Runs until a signal, or the end of file that was waited for, and everything was settled. */
 void server_run(struct server *server);
