@@ -139,6 +139,8 @@ static struct stream *make_stream(struct connection *connection, const struct op
                                   struct attnp_error *error)
 {
     struct registry *registry = connection->shard->shared->registry;
+    if (model_is_attention(opening->model)) /* models are known since they are served */
+        costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
     struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
     if (stream == NULL || connection_reserve_stream(connection) != 0)
         goto no_memory;
