@@ -64,11 +64,16 @@ static int refuse_load(const struct shard *shard, double rate, double each_ns, s
         snprintf(advice, sizeof(advice), "lower the rate, close streams, or try again in %d ms", RETRY_MS);
     else
         snprintf(advice, sizeof(advice), "no shard can ever take that: lower the rate");
-    return attnp_fail(
-        error, ATTNP_OVER_CAPACITY,
-        "%.6g frames/s take %.1f %% of a shard; left are %.1f %% (%.0f frames/s) on the best shard, %.1f %% "
-        "(%.0f frames/s) on all; %s",
-        rate, needed_ns / 1e7, best_ns / 1e7, best_ns / each_ns, all_ns / 1e7, all_ns / each_ns, advice);
+    attnp_fail(error, ATTNP_OVER_CAPACITY,
+               "%.6g frames/s take %.1f %% of a shard; left are %.1f %% (%.0f frames/s) on the best shard, %.1f %% "
+               "(%.0f frames/s) on all; %s",
+               rate, needed_ns / 1e7, best_ns / 1e7, best_ns / each_ns, all_ns / 1e7, all_ns / each_ns, advice);
+    error->has_left = true;
+    error->left_shard = best_ns / each_ns;
+    error->left_all = all_ns / each_ns;
+    error->has_retry = ever;
+    error->retry_ms = elsewhere ? 0 : RETRY_MS;
+    return -1;
 }
 
 /* A frame may come when a batch has just begun: that takes BATCH_US, or as long as one frame that alone takes longer.
@@ -96,7 +101,8 @@ static int check_load(struct shard *shard, const struct model *model, double rat
     ledger_value(&shard->ledger);
     if (ledger_value_with(&shard->ledger, model->cost, rate) + unrated_ns <= budget_ns(shard->shared))
         return 0;
-    return refuse_load(shard, rate, ledger_frame_ns(&shard->ledger, model->cost, rate), error);
+    double each_ns = ledger_frame_ns(&shard->ledger, model->cost, rate);
+    return refuse_load(shard, rate, each_ns > 1 ? each_ns : 1, error);
 }
 
 int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,

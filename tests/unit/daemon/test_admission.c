@@ -81,8 +81,13 @@ START_TEST(a_refusal_says_what_is_needed_and_left)
     ck_assert_ptr_nonnull(strstr(error.text, "75.0 % (750 frames/s) on the best shard"));
     ck_assert_ptr_nonnull(strstr(error.text, "100.0 % (1000 frames/s) on all"));
     ck_assert_ptr_nonnull(strstr(error.text, "new connection"));
+    ck_assert(error.has_left && error.has_retry);
+    ck_assert_double_eq_tol(error.left_shard, 750, 0.01);
+    ck_assert_double_eq_tol(error.left_all, 1000, 0.01);
+    ck_assert_uint_eq(error.retry_ms, 0);
     ck_assert_int_eq(admission_enter(&shards[1], &refused, model, 800, 0, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "lower the rate"));
+    ck_assert(error.has_left && !error.has_retry);
     admission_leave(&shards[0], &claim);
 }
 END_TEST
