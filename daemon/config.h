@@ -27,6 +27,10 @@
     X(models, files, LIST, RELOAD, "", 0, 0, "single model files, separated by ':'") \
     X(daemon, shards, NUMBER, RESTART, "0", 0, 256, "threads that compute; 0: one a processor") \
     X(daemon, log_level, LEVEL, RELOAD, "info", 0, 0, "error, warning, info or debug") \
+    X(daemon, state_directory, TEXT, RESTART, "", 0, 1023, \
+      "directory where measured costs are kept; empty: systemd's StateDirectory=, or none") \
+    X(admission, load_percent, NUMBER, RELOAD, "75", 1, 100, \
+      "share of each shard's time that streams with a rate may claim together") \
     X(limits, connections, NUMBER, RELOAD, "10000", 1, 1000000, \
       "connections at the same time; also bounded by the descriptor limit") \
     X(limits, streams, NUMBER, RELOAD, "20000", 1, 10000000, "streams at the same time") \

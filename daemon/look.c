@@ -37,8 +37,10 @@ static void put_model(struct attnp_writer *writer, const struct model *model)
     uint32_t credit = attnp_credit(4 * (uint64_t)facts->input_dim, 4 * (uint64_t)output_dim);
     char hash[17];
     snprintf(hash, sizeof(hash), "%016" PRIx64, facts->hash);
-    attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
+    attnp_write_map(writer, facts->frontend != NULL ? 15 : 14);
     attnp_put_string(writer, "name", model->name);
+    attnp_put_double(writer, "cost_us", cost_us(model->cost));
+    attnp_put_double(writer, "cost_us_batched", cost_us_batched(model->cost));
     attnp_put_uint(writer, "input_dim", facts->input_dim);
     attnp_put_uint(writer, "output_dim", output_dim);
     attnp_put_uint(writer, "model_dim", facts->model_dim);
@@ -139,7 +141,9 @@ int look_info(struct connection *connection, const struct asker *asker, const ms
                       &view, error) != 0)
         return -1;
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
-    begin_stream(writer, &view, 23);
+    begin_stream(writer, &view, 25);
+    attnp_put_double(writer, "cost_us", view.cost_us);
+    attnp_put_double(writer, "cost_us_batched", view.cost_us_batched);
     attnp_put_uint(writer, "stream", view.number);
     attnp_put_uint(writer, "uid", view.uid);
     attnp_put_uint(writer, "shard", view.shard);

@@ -55,14 +55,18 @@ int main(int argc, char **argv)
         goto stop_loop;
     if (models_load(&server.models, &server.config) != 0)
         goto close_listener;
-    if (server_start_shards(&server) != 0)
+    if (server_learn_costs(&server) != 0)
         goto free_models;
+    if (server_start_shards(&server) != 0)
+        goto free_costs;
     if (server_start_serving(&server) != 0)
         goto stop_shards;
     server_run(&server);
     status = EXIT_SUCCESS;
 stop_shards:
     server_stop_shards(&server);
+free_costs:
+    costs_free(server.shared.costs);
 free_models:
     models_free(&server.models);
 close_listener:

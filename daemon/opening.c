@@ -139,6 +139,8 @@ static struct stream *make_stream(struct connection *connection, const struct op
                                   struct attnp_error *error)
 {
     struct registry *registry = connection->shard->shared->registry;
+    if (model_is_attention(opening->model)) /* models are known since they are served */
+        costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
     struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
     if (stream == NULL || connection_reserve_stream(connection) != 0)
         goto no_memory;
@@ -148,8 +150,15 @@ static struct stream *make_stream(struct connection *connection, const struct op
         stream_free(stream);
         return NULL;
     }
+    if (admission_enter(connection->shard, &stream->claim, opening->model, opening->request.rate,
+                        opening->request.deadline_ms, error) != 0) {
+        registry_remove(registry, &stream->card);
+        stream_free(stream);
+        return NULL;
+    }
     if (start(connection, stream, &opening->request) == 0)
         return stream;
+    admission_leave(connection->shard, &stream->claim);
     registry_remove(registry, &stream->card);
 no_memory:
     attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",

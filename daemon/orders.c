@@ -129,6 +129,7 @@ static void remove_stream(struct shard *shard, struct stream *stream)
     rest_leave(shard, stream);
     if (stream->holder != NULL)
         connection_lose(stream->holder, stream);
+    admission_leave(shard, &stream->claim);
     registry_remove(shard->shared->registry, &stream->card);
     counters_add(&shard->counters.streams, (uint64_t)-1);
     counters_add(&shard->counters.closed, 1);

@@ -178,6 +178,8 @@ static void copy_card(struct card_view *view, const struct card *card)
         .credit = card->credit,
         .warming_frames = card->warming_frames,
         .terms = card->terms,
+        .cost_us = card->cost != NULL ? cost_us(card->cost) : 0,
+        .cost_us_batched = card->cost != NULL ? cost_us_batched(card->cost) : 0,
         .opened_us = card->opened_us,
         .next_frame = load(&card->next_frame),
         .settled = load(&card->settled),

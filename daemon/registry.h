@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/cost.h"
 #include "protocol/request.h"
 
 /* What is asked of a stream besides its model; told by `open`. */
@@ -32,6 +33,7 @@ struct card {
     uint64_t bytes; /* of the stream's block */
     uint32_t input_dim, output_dim, credit, warming_frames;
     struct card_terms terms;
+    const struct cost *cost; /* its model's */
     uint64_t opened_us;
     atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
     atomic_uint_fast64_t frames, outputs, refused, dropped, skipped, missed; /* missed: answered after the deadline */
@@ -50,6 +52,7 @@ struct card_view {
     uint64_t connection, bytes;
     uint32_t input_dim, output_dim, credit, warming_frames;
     struct card_terms terms;
+    double cost_us, cost_us_batched;
     uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, dropped, skipped, missed, lag_us,
         computing_ns, bytes_in, bytes_out, parked_us;
 };

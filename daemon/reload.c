@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/costs.h"
 #include "daemon/log.h"
 #include "daemon/memory.h"
 #include "daemon/server.h"
@@ -60,6 +61,23 @@ static void end(struct server *server, bool is_good)
         reload_begin(server);
 }
 
+static bool is_new(const struct catalogue *before, const struct model *model)
+{
+    for (size_t i = 0; i < before->n; i++)
+        if (before->entries[i].model == model)
+            return false;
+    return true;
+}
+
+/* What a frame of each new model costs is known before it is served. */
+static void learn_costs(struct server *server)
+{
+    struct reload *reload = &server->reload;
+    for (size_t i = 0; i < reload->catalogue.n && !atomic_load(&reload->stop); i++)
+        if (is_new(&server->models.catalogue, reload->catalogue.entries[i].model))
+            costs_learn(server->shared.costs, reload->catalogue.entries[i].model, COSTS_MODEL_NS);
+}
+
 static void read_models(void *argument)
 {
     struct server *server = argument;
@@ -68,6 +86,8 @@ static void read_models(void *argument)
     sigfillset(&all); /* signals are the main thread's business */
     pthread_sigmask(SIG_SETMASK, &all, NULL);
     reload->status = catalogue_read(&reload->catalogue, reload->fresh, &server->models.catalogue, &reload->stop);
+    if (reload->status == 0)
+        learn_costs(server);
     uv_async_send(&reload->models_read);
 }
 

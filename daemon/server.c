@@ -19,6 +19,7 @@
 #define OTHER_DESCRIPTORS(n_shards) (32 + 6 * (uint64_t)(n_shards))
 
 #define STATUS_MS 5000
+#define SAVING_MS 180000
 
 static void stop_serving(struct server *server)
 {
@@ -114,6 +115,21 @@ static void on_status(uv_timer_t *timer)
                    server->reload.has_failed ? "; the last reload failed: the old configuration stays in force" : "");
 }
 
+/* What a frame costs besides computing is the shards' mean. */
+static void save_costs(struct server *server, bool always)
+{
+    const struct shared *shared = &server->shared;
+    double sum_ns = 0;
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        sum_ns += (double)counters_get(&shared->shards[i].ledger.overhead_ns);
+    costs_save(shared->costs, sum_ns / shared->n_shards, always);
+}
+
+static void on_saving(uv_timer_t *timer)
+{
+    save_costs(timer->data, false);
+}
+
 int server_start_loop(struct server *server)
 {
     int status = uv_loop_init(&server->loop);
@@ -127,15 +143,28 @@ int server_start_loop(struct server *server)
     uv_signal_init(&server->loop, &server->on_hangup);
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->status);
+    uv_timer_init(&server->loop, &server->saving);
     uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
     reload_init(server);
     server->on_terminate.data = server->on_interrupt.data = server->on_hangup.data = server;
-    server->watchdog.data = server->status.data = server->shard_ended.data = server;
+    server->watchdog.data = server->status.data = server->saving.data = server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
     /* From before anybody can connect, so that no stop leaves a client without a word. */
     uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
     uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
     uv_signal_start(&server->on_hangup, on_hangup, SIGHUP);
+    return 0;
+}
+
+int server_learn_costs(struct server *server)
+{
+    const char *directory = config_text(&server->config, CONFIG_daemon_state_directory);
+    server->shared.costs = costs_new(directory[0] != '\0' ? directory : systemd_state_directory());
+    if (server->shared.costs == NULL) {
+        log_error("no memory for the table of costs");
+        return -1;
+    }
+    costs_learn_models(server->shared.costs, &server->models);
     return 0;
 }
 
@@ -216,6 +245,7 @@ int server_start_serving(struct server *server)
     if (watchdog_ms > 0)
         uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
     uv_timer_start(&server->status, on_status, STATUS_MS, STATUS_MS);
+    uv_timer_start(&server->saving, on_saving, SAVING_MS, SAVING_MS);
     return 0;
 }
 
@@ -224,8 +254,10 @@ void server_run(struct server *server)
     log_info("serving %zu models on %s with %u shards", models_count(&server->models),
              server->listener.lock_fd >= 0 ? server->listener.path : "systemd's socket", server->shared.n_shards);
     systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
+    save_costs(server, false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     reload_stop(server);
+    save_costs(server, true);
 }
 
 void server_stop_shards(struct server *server)

@@ -20,7 +20,7 @@ struct server {
     uv_loop_t loop;
     uv_poll_t accepting, until_eof;
     uv_signal_t on_terminate, on_interrupt, on_hangup;
-    uv_timer_t watchdog, status;
+    uv_timer_t watchdog, status, saving;
     uv_async_t shard_ended;
     int reserve_fd; /* given up for a moment to answer a client where descriptors are short */
     uint64_t most_connections, last_connection;
@@ -30,6 +30,7 @@ struct server {
 
 /* Each step of the start: 0, or -1 (logged). Main thread. */
 int server_start_loop(struct server *server);
+int server_learn_costs(struct server *server); /* of the models, which are loaded */
 int server_start_shards(struct server *server);
 int server_start_serving(struct server *server);
 

@@ -50,6 +50,7 @@ struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint
     stream->card.input_dim = plan_facts(plan)->input_dim;
     stream->card.output_dim = plan_output_dim(plan, kind);
     stream->card.credit = credit;
+    stream->card.cost = model->cost;
     STAILQ_INIT(&stream->orders);
     attnp_sequence_init(&stream->sequence, 0, credit);
     return stream;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/admission.h"
 #include "daemon/model.h"
 #include "daemon/registry.h"
 #include "protocol/push.h"
@@ -89,10 +90,15 @@ struct stream {
     enum attnp_late late;
     const char *skip; /* why the answer to the oldest waiting frame is not computed; NULL: it is */
     struct unnamed unnamed;
+    struct claim claim; /* of its shard's time */
     TAILQ_ENTRY(stream) ready; /* in the shard's queue of streams that have a frame to compute */
     bool is_ready;
-    uint64_t turn;    /* the shard's number of the batch that computed its newest frame */
-    uint64_t step_ns; /* what that frame took; 0 before the first */
+    uint64_t step_ns; /* what its newest frame took; 0 before the first */
+    struct computed {
+        struct answer *answer;
+        uint64_t arrived_us;
+    } computed; /* in the batch that is computed and not yet answered */
+    TAILQ_ENTRY(stream) in_batch;
     STAILQ_HEAD(orders, order) orders;
     size_t n_orders;
     void *block, *state;       /* the block: state, own scratch, frames, outputs, waiting, answers */

@@ -3,6 +3,21 @@
 
 #include "daemon/systemd.h"
 
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* It needs nothing of libsystemd, and means the same where another program sets it. */
+const char *systemd_state_directory(void)
+{
+    static char first[PATH_MAX];
+    const char *all = getenv("STATE_DIRECTORY");
+    if (all == NULL || all[0] == '\0' || strcspn(all, ":") >= sizeof(first))
+        return NULL;
+    memcpy(first, all, strcspn(all, ":")); /* zeros follow */
+    return first;
+}
+
 #ifdef HAVE_SYSTEMD
 
 #include <stdarg.h>

@@ -18,3 +18,6 @@ void systemd_alive(void);
 
 /* Microseconds within which systemd_alive is due again and again; 0: no watchdog. */
 uint64_t systemd_watchdog_us(void);
+
+/* The first directory of StateDirectory=, which systemd made; NULL: none. Main thread. */
+const char *systemd_state_directory(void);
