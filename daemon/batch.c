@@ -38,7 +38,6 @@ static void count(struct shard *shard, struct stream *stream, const struct answe
     late_count(shard, stream, answer);
     counters_add(&card->computing_ns, took_ns);
     counters_add(&shard->counters.computing_ns, took_ns);
-    counters_add(&shard->counters.lags[counters_lag_bucket(answer->lag_us)], 1);
     counters_set(&card->lag_us, answer->lag_us);
 }
 
@@ -103,6 +102,7 @@ static void compute(struct shard *shard, const struct group *group)
         arrived_us[i] = stream_arrived_us(group->streams[i]);
     stream_step(group->streams, group->n, answers, shard->scratch);
     uint64_t ended_ns = uv_hrtime(), each_ns = (ended_ns - begun_ns) / group->n;
+    traffic_batch(group->streams[0]->traffic, group->n, ended_ns - begun_ns);
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
         stream->step_ns = each_ns;

@@ -9,6 +9,7 @@
 
 #include "daemon/config.h"
 #include "daemon/counters.h"
+#include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
 #include "daemon/registry.h"
@@ -24,6 +25,7 @@ struct shared {
     const struct config *config;
     struct models *models;
     struct registry *registry;
+    struct traffic_book *traffic;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
@@ -66,6 +68,7 @@ struct shard {
     void *scratch;                                 /* of the largest plan so far, aligned */
     size_t scratch_bytes;
     struct counters counters;
+    struct log_quota log_quota; /* of lines about clients */
     bool draining;
     uint64_t drain_until_us;
     atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
