@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * attnctl metrics: `stats` as Prometheus' text format 0.0.4. The daemon knows nothing of Prometheus; what there is to
- * know stands in the table below, and in attnctl(1), which a test compares with it.
- *
- * Seconds are printed from whole microseconds, so that they are exact. The bounds of attnd_lag_seconds are powers of
- * two of a microsecond, where the daemon's own buckets end, too: nothing is counted by guess.
- */
+/* attnctl metrics: `stats` for Prometheus. The daemon knows nothing of it; what there is to know stands in this table,
+ * and in attnctl(1), which a test compares with what is printed. */
 #include "config.h"
 
 #include <argp.h>
@@ -13,273 +8,128 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attnctl/metrics_text.h"
 #include "attnctl/session.h"
 #include "attnctl/stats.h"
 
-/* What a value is about, and so its labels. */
-enum scope {
-    OF_DAEMON,
-    OF_ERROR, /* error */
-    OF_SHARD, /* shard */
-    OF_MODEL, /* model */
-    OF_PART   /* model, shard */
-};
-
-enum form { NUMBER, MICROSECONDS, VERSION, SIZES, LAGS };
-
-struct metric {
-    const char *name, *type, *help;
-    enum scope scope;
-    enum form form;
-    const char *key; /* in `stats`, in an entry of its shards or models, or of a model's shards */
-};
-
-/* 2^4 = 16 us to 2^24 us = 16.8 s. */
-#define FIRST_LAG_POWER 4
-#define LAST_LAG_POWER  24
-
 static const struct metric metrics[] = {
-    {"attnd_info", "gauge", "1; the version is the label.", OF_DAEMON, VERSION, "version"},
-    {"attnd_uptime_seconds", "gauge", "Time since the start.", OF_DAEMON, NUMBER, "uptime_s"},
-    {"attnd_models", "gauge", "Models that are served.", OF_DAEMON, NUMBER, "served_models"},
-    {"attnd_connections", "gauge", "Open connections.", OF_SHARD, NUMBER, "connections"},
-    {"attnd_streams", "gauge", "Open streams.", OF_PART, NUMBER, "streams"},
-    {"attnd_streams_parked", "gauge", "Open streams that nobody holds.", OF_SHARD, NUMBER, "parked"},
-    {"attnd_streams_limit", "gauge", "The most streams there may be.", OF_DAEMON, NUMBER, "max_streams"},
-    {"attnd_streams_opened_total", "counter", "Streams opened.", OF_DAEMON, NUMBER, "opened"},
-    {"attnd_streams_attached_total", "counter", "Streams attached to another connection.", OF_DAEMON, NUMBER,
+    {"attnd_info", "gauge", "1; the version is the label.", OF_DAEMON, AS_LABEL, "version"},
+    {"attnd_uptime_seconds", "gauge", "Time since the start.", OF_DAEMON, AS_NUMBER, "uptime_s"},
+    {"attnd_models", "gauge", "Models that are served.", OF_DAEMON, AS_NUMBER, "served_models"},
+    {"attnd_connections", "gauge", "Open connections.", OF_SHARD, AS_NUMBER, "connections"},
+    {"attnd_streams", "gauge", "Open streams.", OF_PART, AS_NUMBER, "streams"},
+    {"attnd_streams_parked", "gauge", "Open streams that nobody holds.", OF_SHARD, AS_NUMBER, "parked"},
+    {"attnd_streams_limit", "gauge", "The most streams there may be.", OF_DAEMON, AS_NUMBER, "max_streams"},
+    {"attnd_streams_opened_total", "counter", "Streams opened.", OF_DAEMON, AS_NUMBER, "opened"},
+    {"attnd_streams_attached_total", "counter", "Streams attached to another connection.", OF_DAEMON, AS_NUMBER,
      "attached"},
-    {"attnd_streams_closed_total", "counter", "Streams ended, in whatever way.", OF_DAEMON, NUMBER, "closed"},
-    {"attnd_streams_expired_total", "counter", "Streams ended because their time was up.", OF_DAEMON, NUMBER,
+    {"attnd_streams_closed_total", "counter", "Streams ended, in whatever way.", OF_DAEMON, AS_NUMBER, "closed"},
+    {"attnd_streams_expired_total", "counter", "Streams ended because their time was up.", OF_DAEMON, AS_NUMBER,
      "expired"},
-    {"attnd_streams_killed_total", "counter", "Streams ended by an operator.", OF_DAEMON, NUMBER, "killed"},
-    {"attnd_state_bytes", "gauge", "Memory of the open streams.", OF_DAEMON, NUMBER, "state_bytes"},
-    {"attnd_state_limit_bytes", "gauge", "The most memory streams may have.", OF_DAEMON, NUMBER, "max_state_bytes"},
-    {"attnd_received_bytes_total", "counter", "Bytes received from clients.", OF_DAEMON, NUMBER, "bytes_in"},
-    {"attnd_sent_bytes_total", "counter", "Bytes for clients.", OF_DAEMON, NUMBER, "bytes_out"},
-    {"attnd_errors_total", "counter", "Errors told to clients, by name.", OF_ERROR, NUMBER, "errors"},
-    {"attnd_frames_total", "counter", "Frames accepted.", OF_PART, NUMBER, "frames"},
-    {"attnd_frames_refused_total", "counter", "Frames refused for NaN or infinity.", OF_PART, NUMBER, "refused"},
-    {"attnd_frames_dropped_total", "counter", "Frames dropped: not applied.", OF_PART, NUMBER, "dropped"},
-    {"attnd_frames_skipped_total", "counter", "Frames skipped: applied and not answered.", OF_PART, NUMBER, "skipped"},
-    {"attnd_frames_repeated_total", "counter", "Frames answered again.", OF_DAEMON, NUMBER, "repeated"},
-    {"attnd_outputs_total", "counter", "Outputs: frames answered.", OF_PART, NUMBER, "outputs"},
-    {"attnd_outputs_missed_total", "counter", "Outputs that came after their deadline.", OF_PART, NUMBER, "missed"},
-    {"attnd_queue_frames", "gauge", "Frames that wait.", OF_SHARD, NUMBER, "queue"},
-    {"attnd_oldest_wait_seconds", "gauge", "How long the frame has waited whose turn is next.", OF_SHARD, MICROSECONDS,
+    {"attnd_streams_killed_total", "counter", "Streams ended by an operator.", OF_DAEMON, AS_NUMBER, "killed"},
+    {"attnd_state_bytes", "gauge", "Memory of the open streams.", OF_DAEMON, AS_NUMBER, "state_bytes"},
+    {"attnd_state_limit_bytes", "gauge", "The most memory streams may have.", OF_DAEMON, AS_NUMBER, "max_state_bytes"},
+    {"attnd_received_bytes_total", "counter", "Bytes received from clients.", OF_DAEMON, AS_NUMBER, "bytes_in"},
+    {"attnd_sent_bytes_total", "counter", "Bytes for clients.", OF_DAEMON, AS_NUMBER, "bytes_out"},
+    {"attnd_errors_total", "counter", "Errors told to clients, by name.", OF_ERROR, AS_NUMBER, "errors"},
+    {"attnd_frames_total", "counter", "Frames accepted.", OF_PART, AS_NUMBER, "frames"},
+    {"attnd_frames_refused_total", "counter", "Frames refused for NaN or infinity.", OF_PART, AS_NUMBER, "refused"},
+    {"attnd_frames_dropped_total", "counter", "Frames dropped: not applied.", OF_PART, AS_NUMBER, "dropped"},
+    {"attnd_frames_skipped_total", "counter", "Frames skipped: applied and not answered.", OF_PART, AS_NUMBER,
+     "skipped"},
+    {"attnd_frames_repeated_total", "counter", "Frames answered again.", OF_DAEMON, AS_NUMBER, "repeated"},
+    {"attnd_outputs_total", "counter", "Outputs: frames answered.", OF_PART, AS_NUMBER, "outputs"},
+    {"attnd_outputs_missed_total", "counter", "Outputs that came after their deadline.", OF_PART, AS_NUMBER, "missed"},
+    {"attnd_queue_frames", "gauge", "Frames that wait.", OF_SHARD, AS_NUMBER, "queue"},
+    {"attnd_oldest_wait_seconds", "gauge", "How long the frame has waited whose turn is next.", OF_SHARD, AS_SECONDS,
      "oldest_wait_us"},
-    {"attnd_cpu_seconds_total", "counter", "Time spent on computing.", OF_PART, MICROSECONDS, "cpu_us"},
-    {"attnd_shard_cpu_seconds_total", "counter", "Processor time of the shard's thread.", OF_SHARD, MICROSECONDS,
+    {"attnd_cpu_seconds_total", "counter", "Time spent on computing.", OF_PART, AS_SECONDS, "cpu_us"},
+    {"attnd_shard_cpu_seconds_total", "counter", "Processor time of the shard's thread.", OF_SHARD, AS_SECONDS,
      "cpu_us"},
-    {"attnd_batches_total", "counter", "Rounds of computing between two looks at the sockets.", OF_SHARD, NUMBER,
+    {"attnd_batches_total", "counter", "Rounds of computing between two looks at the sockets.", OF_SHARD, AS_NUMBER,
      "batches"},
-    {"attnd_batch_frames", "histogram", "Frames computed together.", OF_SHARD, SIZES, "batch_sizes"},
-    {"attnd_lag_seconds", "histogram", "From a frame's arrival to the writing of its output.", OF_MODEL, LAGS,
+    {"attnd_batch_frames", "histogram", "Frames computed together.", OF_SHARD, AS_SIZES, "batch_sizes"},
+    {"attnd_lag_seconds", "histogram", "From a frame's arrival to the writing of its output.", OF_MODEL, AS_LAGS,
      "histogram"},
 };
 #define N_METRICS (sizeof(metrics) / sizeof(metrics[0]))
 
-#define LABELS_BYTES 1024
-
-static char *put_escaped(char *at, const char *text)
+static enum exit_code print(FILE *out, const json_t *stats)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '\\' || *text == '"' || *text == '\n')
-            *at++ = '\\';
-        *at++ = *text == '\n' ? 'n' : *text;
+    for (size_t i = 0; i < N_METRICS; i++)
+        metrics_text(out, &metrics[i], stats);
+    if (fflush(out) != 0 || ferror(out))
+        return complain(EXIT_DATA, "the metrics cannot be written: %s", strerror(errno));
+    return EXIT_DONE;
+}
+
+/* By rename, so that whoever reads the file finds the old one or the new one, and never a part. */
+static enum exit_code print_to(const char *path, const json_t *stats)
+{
+    char new_path[4096];
+    if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
+        return complain(EXIT_USAGE, "the path has more than %zu bytes", sizeof(new_path) - sizeof(".new"));
+    FILE *out = fopen(new_path, "we");
+    if (!out)
+        return complain(EXIT_DATA, "%s cannot be written: %s", new_path, strerror(errno));
+    enum exit_code code = print(out, stats);
+    if (fclose(out) != 0 && code == EXIT_DONE)
+        code = complain(EXIT_DATA, "%s cannot be written: %s", new_path, strerror(errno));
+    if (code == EXIT_DONE && rename(new_path, path) != 0)
+        code = complain(EXIT_DATA, "%s cannot be renamed to %s: %s", new_path, path, strerror(errno));
+    if (code != EXIT_DONE)
+        remove(new_path);
+    return code;
+}
+
+struct metrics_options {
+    struct settings *settings;
+    const char *path;
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct metrics_options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options->settings;
+        return 0;
+    case 'o':
+        options->path = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "metrics takes no argument");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    *at = '\0';
-    return at;
 }
 
-/* Adds name="value" to the labels between the braces; a value of more than a model's or error's name has no room. */
-static void add_label(char labels[LABELS_BYTES], const char *name, const char *value)
+int metrics_run(struct settings *settings, int argc, char **argv)
 {
-    char *at = labels + strlen(labels);
-    if (strlen(labels) + strlen(name) + 2 * strlen(value) + 8 > LABELS_BYTES)
-        return;
-    at += sprintf(at, "%s%s=\"", labels[0] ? "," : "", name);
-    at = put_escaped(at, value);
-    strcpy(at, "\"");
-}
-
-static void add_shard(char labels[LABELS_BYTES], const json_t *entry)
-{
-    char number[32];
-    snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json_object_get(entry, "shard")));
-    add_label(labels, "shard", number);
-}
-
-static void put_name(FILE *out, const char *name, const char *ending, const char *labels)
-{
-    if (labels[0])
-        fprintf(out, "%s%s{%s} ", name, ending, labels);
+    static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
+    static const struct argp_option options[] = {
+        {"output", 'o', "FILE", 0, "Write to this file, which is replaced in one step", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc = "Prints the daemon's metrics in Prometheus' text format.",
+        .children = children,
+    };
+    struct metrics_options given = {.settings = settings};
+    struct session session;
+    argp_parse(&argp, argc, argv, 0, NULL, &given);
+    enum exit_code code = session_open(&session, settings, NULL, SESSION_LISTENING);
+    if (code != EXIT_DONE)
+        return code;
+    json_t *stats = stats_ask(session.client, true);
+    if (!stats)
+        code = session_complain(&session, "metrics");
     else
-        fprintf(out, "%s%s ", name, ending);
-}
-
-/* Whole microseconds as seconds, exactly, without zeros at the end. */
-static void format_seconds(char text[32], long long us)
-{
-    int n = snprintf(text, 32, "%lld.%06lld", us / 1000000, us % 1000000);
-    while (text[n - 1] == '0')
-        n--;
-    text[text[n - 1] == '.' ? n - 1 : n] = '\0';
-}
-
-static void put_value(FILE *out, enum form form, const json_t *value)
-{
-    char seconds[32];
-    if (form == MICROSECONDS) {
-        format_seconds(seconds, json_integer_value(value));
-        fprintf(out, "%s\n", seconds);
-    } else if (json_is_real(value)) {
-        fprintf(out, "%.9g\n", json_real_value(value));
-    } else {
-        fprintf(out, "%lld\n", (long long)json_integer_value(value));
-    }
-}
-
-static void put_bucket(FILE *out, const char *name, const char *labels, const char *bound, uint64_t count)
-{
-    fprintf(out, "%s_bucket{%s,le=\"%s\"} %llu\n", name, labels, bound, (unsigned long long)count);
-}
-
-static void put_count(FILE *out, const char *name, const char *labels, uint64_t count)
-{
-    put_bucket(out, name, labels, "+Inf", count);
-    fprintf(out, "%s_count{%s} %llu\n", name, labels, (unsigned long long)count);
-}
-
-/* Sizes of 1, 2, 3 to 4, 5 to 8 and so on. */
-static void put_sizes(FILE *out, const struct metric *metric, const char *labels, const json_t *shard)
-{
-    uint64_t n = 0;
-    size_t i;
-    json_t *count;
-    json_array_foreach(json_object_get(shard, metric->key), i, count)
-    {
-        char bound[32];
-        snprintf(bound, sizeof(bound), "%u", 1u << (i < 31 ? i : 31));
-        n += (uint64_t)json_integer_value(count);
-        put_bucket(out, metric->name, labels, bound, n);
-    }
-    put_count(out, metric->name, labels, n);
-    fprintf(out, "%s_sum{%s} %lld\n", metric->name, labels,
-            (long long)json_integer_value(json_object_get(shard, "batch_frames")));
-}
-
-static void put_lags(FILE *out, const struct metric *metric, const char *labels, const json_t *model)
-{
-    uint64_t counts[ATTNP_HISTOGRAM_BUCKETS] = {0}, n = 0;
-    size_t bucket = 0;
-    char seconds[32];
-    stats_add_lags(model, counts);
-    for (int power = FIRST_LAG_POWER; power <= LAST_LAG_POWER; power++) {
-        for (; attnp_histogram_floor(bucket) < 1ull << power; bucket++)
-            n += counts[bucket];
-        format_seconds(seconds, 1ll << power);
-        put_bucket(out, metric->name, labels, seconds, n);
-    }
-    for (; bucket < ATTNP_HISTOGRAM_BUCKETS; bucket++)
-        n += counts[bucket];
-    put_count(out, metric->name, labels, n);
-    format_seconds(seconds, json_integer_value(json_object_get(model, "lag_sum_us")));
-    fprintf(out, "%s_sum{%s} %s\n", metric->name, labels, seconds);
-}
-
-/* A metric of one thing with these labels; nothing where the daemon, an older one, does not tell it. */
-static void put_sample(FILE *out, const struct metric *metric, const char *labels, const json_t *entry)
-{
-    const json_t *value = json_object_get(entry, metric->key);
-    if (!value)
-        return;
-    if (metric->form == SIZES) {
-        put_sizes(out, metric, labels, entry);
-    } else if (metric->form == LAGS) {
-        put_lags(out, metric, labels, entry);
-    } else {
-        put_name(out, metric->name, "", labels);
-        put_value(out, metric->form, value);
-    }
-}
-
-static void put_of_daemon(FILE *out, const struct metric *metric, const json_t *stats)
-{
-    char labels[LABELS_BYTES] = "";
-    if (metric->form != VERSION) {
-        put_sample(out, metric, labels, stats);
-        return;
-    }
-    add_label(labels, "version", json_string_value(json_object_get(stats, metric->key)));
-    put_name(out, metric->name, "", labels);
-    fputs("1\n", out);
-}
-
-static void put_of_errors(FILE *out, const struct metric *metric, const json_t *stats)
-{
-    const char *error;
-    json_t *count;
-    json_object_foreach(json_object_get(stats, metric->key), error, count)
-    {
-        char labels[LABELS_BYTES] = "";
-        add_label(labels, "error", error);
-        put_name(out, metric->name, "", labels);
-        put_value(out, metric->form, count);
-    }
-}
-
-static void put_of_shards(FILE *out, const struct metric *metric, const json_t *stats)
-{
-    size_t i;
-    json_t *shard;
-    json_array_foreach(json_object_get(stats, "shards"), i, shard)
-    {
-        char labels[LABELS_BYTES] = "";
-        add_shard(labels, shard);
-        put_sample(out, metric, labels, shard);
-    }
-}
-
-/* A model shows from its first stream on. */
-static void put_of_models(FILE *out, const struct metric *metric, const json_t *stats)
-{
-    size_t i, j;
-    json_t *model, *part;
-    json_array_foreach(json_object_get(stats, "models"), i, model)
-    {
-        const char *name = json_string_value(json_object_get(model, "model"));
-        const json_t *parts = json_object_get(model, "shards");
-        char labels[LABELS_BYTES] = "";
-        add_label(labels, "model", name ? name : "");
-        if (metric->scope == OF_MODEL && json_array_size(parts) > 0)
-            put_sample(out, metric, labels, model);
-        json_array_foreach(metric->scope == OF_PART ? parts : NULL, j, part)
-        {
-            char both[LABELS_BYTES];
-            strcpy(both, labels);
-            add_shard(both, part);
-            put_sample(out, metric, both, part);
-        }
-    }
-}
-
-static void put_metric(FILE *out, const struct metric *metric, const json_t *stats)
-{
-    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name, metric->type);
-    switch (metric->scope) {
-    case OF_DAEMON:
-        put_of_daemon(out, metric, stats);
-        break;
-    case OF_ERROR:
-        put_of_errors(out, metric, stats);
-        break;
-    case OF_SHARD:
-        put_of_shards(out, metric, stats);
-        break;
-    case OF_MODEL:
-    case OF_PART:
-        put_of_models(out, metric, stats);
-        break;
-    }
+        code = given.path ? print_to(given.path, stats) : print(stdout, stats);
+    json_decref(stats);
+    session_close(&session);
+    return code;
 }
