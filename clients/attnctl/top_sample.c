@@ -120,7 +120,7 @@ static json_t *shards_of(const struct top_sample *before, const struct top_sampl
         if (json_object_get(shard, "utilisation"))
             copy(entry, shard, "utilisation");
         else
-            copy(entry, entry, "cpu");
+            json_object_set(entry, "utilisation", json_object_get(entry, "cpu"));
         json_array_append_new(list, entry);
     }
     return list;

@@ -78,7 +78,7 @@ static void show_totals(struct picture *picture, const json_t *difference)
 static void show_shard(struct picture *picture, const json_t *shard)
 {
     char bar[TERMINAL_BAR_BYTES];
-    int columns = picture->columns - 68;
+    int columns = picture->columns - 74;
     columns = columns > MOST_BAR_COLUMNS ? MOST_BAR_COLUMNS : columns < 6 ? 6 : columns;
     double share = real(shard, "utilisation");
     terminal_bar(picture->terminal, bar, share, columns);
@@ -131,7 +131,7 @@ void top_show(FILE *out, const struct terminal *terminal, const json_t *differen
     char name[TERMINAL_LABEL_BYTES];
     size_t i;
     json_t *stream;
-    int name_columns = columns - 77;
+    int name_columns = columns - 76;
     name_columns = name_columns < 8 ? 8 : name_columns > 32 ? 32 : name_columns;
     show_totals(&picture, difference);
     show_shards(&picture, difference);
