@@ -202,7 +202,8 @@ static void put_of_models(FILE *out, const struct metric *metric, const json_t *
 
 void metrics_text(FILE *out, const struct metric *metric, const json_t *stats)
 {
-    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name, metric->type);
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n# UNIT %s %s\n", metric->name, metric->help, metric->name, metric->type,
+            metric->name, metric->unit);
     switch (metric->scope) {
     case OF_DAEMON:
         put_of_daemon(out, metric, stats);

@@ -18,11 +18,12 @@ enum scope {
 enum form { AS_NUMBER, AS_SECONDS, AS_LABEL, AS_SIZES, AS_LAGS };
 
 struct metric {
-    const char *name, *type, *help;
+    const char *name, *type, *unit, *help;
     enum scope scope;
     enum form form;
     const char *key; /* in `stats`, in an entry of its shards or models, or of a model's shards */
 };
 
-/* Writes the metric with its HELP and TYPE; without samples where the daemon, an older one, does not tell it. */
+/* Writes the metric with its HELP, TYPE and UNIT (a comment in this format, no comment in OpenMetrics); without samples
+ * where the daemon, an older one, does not tell it. */
 void metrics_text(FILE *out, const struct metric *metric, const json_t *stats);
