@@ -135,7 +135,8 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
         give_to_heir(shard, stream);
         return true;
     }
-    struct mail *mail = mail_new(MAIL_STREAM, 0);
+    struct traffic *traffic = traffic_of(shard->shared->traffic, stream->model->name, asker->shard);
+    struct mail *mail = traffic != NULL ? mail_new(MAIL_STREAM, 0) : NULL;
     if (mail == NULL) {
         struct attnp_error error;
         attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
@@ -150,6 +151,9 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
     rest_leave(shard, stream);
     admission_leave(shard, &stream->claim);
     counters_add(&shard->counters.streams, (uint64_t)-1);
+    traffic_stream(stream->traffic, -1);
+    traffic_stream(traffic, 1);
+    stream->traffic = traffic;
     registry_move(shard->shared->registry, &stream->card, asker->shard, 0, &(struct registry_moved){post, mail});
     return false;
 }

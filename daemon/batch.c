@@ -51,7 +51,6 @@ static void count(struct shard *shard, struct stream *stream, const struct answe
     late_count(shard, stream, answer);
     counters_add(&card->computing_ns, took_ns);
     counters_add(&shard->counters.computing_ns, took_ns);
-    counters_add(&shard->counters.lags[counters_lag_bucket(answer->lag_us)], 1);
     counters_set(&card->lag_us, answer->lag_us);
 }
 
@@ -138,8 +137,9 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
         arrived_us[i] = stream_arrived_us(group->streams[i]);
     stream_step(group->streams, group->n, answers, shard->scratch);
     batch->now_ns = uv_hrtime();
-    uint64_t each_ns = (batch->now_ns - begun_ns) / group->n;
+    uint64_t took_ns = batch->now_ns - begun_ns, each_ns = took_ns / group->n;
     note(shard, group, answers, each_ns);
+    traffic_batch(group->streams[0]->traffic, group->n, took_ns);
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
         stream->step_ns = each_ns;

@@ -126,7 +126,9 @@ int opening_provide(struct connection *connection, struct stream *stream)
  * connection. */
 static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request)
 {
-    if (opening_provide(connection, stream) != 0 ||
+    const struct shard *shard = connection->shard;
+    stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
+    if (stream->traffic == NULL || opening_provide(connection, stream) != 0 ||
         getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
         return -1;
     stream->answer_from = request->answer_from;
@@ -220,6 +222,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     connection_hold(connection, stream);
     rest_active(connection->shard, stream, shard_now_us());
     counters_add(&connection->shard->counters.streams, 1);
+    traffic_stream(stream->traffic, 1);
     counters_add(&connection->shard->counters.opened, 1);
     opening_answer(connection, asker, stream);
     return 0;

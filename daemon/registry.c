@@ -194,6 +194,8 @@ static void copy_card(struct card_view *view, const struct card *card)
         .computing_ns = load(&card->computing_ns),
         .bytes_in = load(&card->bytes_in),
         .bytes_out = load(&card->bytes_out),
+        .active_us = load(&card->active_us),
+        .oldest_us = load(&card->oldest_us),
         .parked_us = load(&card->parked_us),
     };
     memcpy(view->name, card->name, sizeof(view->name));

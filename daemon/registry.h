@@ -38,6 +38,8 @@ struct card {
     atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
     atomic_uint_fast64_t frames, outputs, refused, dropped, skipped, missed; /* missed: answered after the deadline */
     atomic_uint_fast64_t lag_us, computing_ns, bytes_in, bytes_out;
+    atomic_uint_fast64_t active_us; /* when its holder last did something with it */
+    atomic_uint_fast64_t oldest_us; /* when the oldest waiting frame arrived; 0: none waits */
     atomic_uint_fast64_t parked_us; /* since when nobody holds it; 0: somebody does */
     TAILQ_ENTRY(card) in_order;     /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
@@ -54,7 +56,7 @@ struct card_view {
     struct card_terms terms;
     double cost_us, cost_us_batched;
     uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, dropped, skipped, missed, lag_us,
-        computing_ns, bytes_in, bytes_out, parked_us;
+        computing_ns, bytes_in, bytes_out, active_us, oldest_us, parked_us;
 };
 
 struct registry;

@@ -106,12 +106,11 @@ static void on_watchdog(uv_timer_t *timer)
 static void on_status(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    uint64_t n_streams, bytes, most_streams, most_bytes;
+    char line[STATUS_BYTES];
     if (server->stopping)
         return;
-    registry_totals(server->shared.registry, &n_streams, &bytes, &most_streams, &most_bytes);
-    systemd_status("%ju streams on %ju connections, %ju MiB of states%s", (uintmax_t)n_streams,
-                   (uintmax_t)atomic_load(&server->shared.n_connections), (uintmax_t)(bytes >> 20),
+    status_line(&server->told, &server->shared, line);
+    systemd_status("%s%s", line,
                    server->reload.has_failed ? "; the last reload failed: the old configuration stays in force" : "");
 }
 
@@ -185,8 +184,10 @@ int server_start_shards(struct server *server)
     shared->uid = geteuid();
     shared->started_us = shard_now_us();
     shared->shards = calloc(n, sizeof(*shared->shards));
-    if (shared->shards == NULL) {
+    shared->traffic = traffic_book_new(n);
+    if (shared->shards == NULL || shared->traffic == NULL) {
         log_error("no memory for %u shards", n);
+        server_stop_shards(server);
         return -1;
     }
     for (; shared->n_shards < n; shared->n_shards++)
@@ -244,6 +245,7 @@ int server_start_serving(struct server *server)
     uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
     if (watchdog_ms > 0)
         uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
+    status_init(&server->told);
     uv_timer_start(&server->status, on_status, STATUS_MS, STATUS_MS);
     uv_timer_start(&server->saving, on_saving, SAVING_MS, SAVING_MS);
     return 0;
@@ -271,7 +273,9 @@ void server_stop_shards(struct server *server)
     for (unsigned i = 0; i < shared->n_shards; i++)
         shard_done(&shared->shards[i]);
     free(shared->shards);
+    traffic_book_free(shared->traffic);
     shared->shards = NULL;
+    shared->traffic = NULL;
     shared->n_shards = 0;
 }
 

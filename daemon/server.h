@@ -9,6 +9,7 @@
 #include "daemon/options.h"
 #include "daemon/reload.h"
 #include "daemon/shard.h"
+#include "daemon/status.h"
 
 struct server {
     struct config config;
@@ -21,6 +22,7 @@ struct server {
     uv_poll_t accepting, until_eof;
     uv_signal_t on_terminate, on_interrupt, on_hangup;
     uv_timer_t watchdog, status, saving;
+    struct status told;
     uv_async_t shard_ended;
     int reserve_fd; /* given up for a moment to answer a client where descriptors are short */
     uint64_t most_connections, last_connection;

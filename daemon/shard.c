@@ -144,12 +144,21 @@ static void on_wake(uv_async_t *async)
         begin_drain(shard);
 }
 
+/* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
+static void note_oldest(struct shard *shard)
+{
+    const struct stream *first = TAILQ_FIRST(&shard->ready);
+    counters_set(&shard->counters.oldest_us, first != NULL ? stream_oldest_us(first) : 0);
+}
+
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
     connection_resume_all(shard);
+    note_oldest(shard);
     batch_run(shard);
     connection_flush_all(shard);
+    note_oldest(shard);
     if (shard->draining)
         end_drained(shard);
 }
@@ -165,6 +174,7 @@ static void on_tick(uv_timer_t *timer)
         connection_look(connection, now_us);
     }
     rest_look(shard, now_us);
+    log_left_out(&shard->log_quota, now_us);
     connection_flush_all(shard);
     if (shard->draining)
         end_drained(shard);

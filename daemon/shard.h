@@ -11,6 +11,7 @@
 #include "daemon/counters.h"
 #include "daemon/costs.h"
 #include "daemon/ledger.h"
+#include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
 #include "daemon/registry.h"
@@ -27,6 +28,7 @@ struct shared {
     struct models *models;
     struct costs *costs;
     struct registry *registry;
+    struct traffic_book *traffic;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
@@ -73,6 +75,7 @@ struct shard {
         uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* as of the last tick */
         uint64_t unrated_ns;                                    /* since then, of streams without a rate */
     } use;
+    struct log_quota log_quota; /* of lines about clients */
     bool draining;
     uint64_t drain_until_us;
     atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */

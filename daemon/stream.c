@@ -188,6 +188,11 @@ uint64_t stream_arrived_us(const struct stream *stream)
     return stream->waiting[slot_of(stream, stream->sequence.settled)].arrived_us;
 }
 
+uint64_t stream_oldest_us(const struct stream *stream)
+{
+    return attnp_sequence_waiting(&stream->sequence) > 0 ? stream_arrived_us(stream) : 0;
+}
+
 void stream_reset(struct stream *stream)
 {
     plan_reset(stream->plan, stream->state);

@@ -12,6 +12,7 @@
 #include "daemon/admission.h"
 #include "daemon/model.h"
 #include "daemon/registry.h"
+#include "daemon/traffic.h"
 #include "protocol/push.h"
 #include "protocol/sequence.h"
 
@@ -75,6 +76,7 @@ struct stream {
     struct attnp_sequence sequence;
     struct model *model;     /* which it uses */
     const struct plan *plan; /* the model's */
+    struct traffic *traffic; /* what the model's frames on this shard are counted in */
     enum attnp_output_kind kind;
     size_t frame_bytes, output_bytes;
     uint8_t token[ATTNP_TOKEN_BYTES];
@@ -146,8 +148,9 @@ struct answer *stream_drop(struct stream *stream, const char *reason);
 struct answer *stream_answer(struct stream *stream, uint64_t number);
 const uint8_t *stream_output(const struct stream *stream, const struct answer *answer);
 
-/* When the oldest waiting frame arrived. */
+/* When the oldest waiting frame arrived; of the second, 0 where none waits. */
 uint64_t stream_arrived_us(const struct stream *stream);
+uint64_t stream_oldest_us(const struct stream *stream);
 
 /* Empties the state; numbers go on. */
 void stream_reset(struct stream *stream);

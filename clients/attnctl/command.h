@@ -32,6 +32,8 @@ extern const struct argp settings_argp;
 
 int attend_run(struct settings *settings, int argc, char **argv);
 int features_run(struct settings *settings, int argc, char **argv);
+int metrics_run(struct settings *settings, int argc, char **argv);
+int top_run(struct settings *settings, int argc, char **argv);
 int stream_run(struct settings *settings, int argc, char **argv);
 
 /* The commands that ask one thing and show the answer. */

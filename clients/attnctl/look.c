@@ -11,6 +11,7 @@
 
 #include "attnctl/json.h"
 #include "attnctl/session.h"
+#include "attnctl/stats.h"
 #include "attnctl/table.h"
 
 struct question {
@@ -80,38 +81,12 @@ static void add_round_trip(json_t *answer, const struct session *session, const 
     json_object_set_new(answer, "round_trip_us", json_integer(microseconds_since(start)));
 }
 
-/* The number of a list's last stream, after which the next part begins; 0 where there is none. */
-static json_int_t last_stream(const json_t *rows)
-{
-    size_t n = json_array_size(rows);
-    return n > 0 ? json_integer_value(json_object_get(json_array_get(rows, n - 1), "stream")) : 0;
-}
-
-/* `streams` comes in parts where they are many: all of them, or NULL where a part could not be had. Numbers rise from
- * part to part: one that does not get further is the last. */
-static json_t *ask_streams(struct attnc_client *client)
-{
-    json_t *all = json_call(client, "streams", NULL), *rows = json_object_get(all, "streams");
-    while (json_is_true(json_object_get(all, "more")) && json_array_size(rows) > 0) {
-        json_int_t last = last_stream(rows);
-        json_t *part = json_call_after(client, "streams", last);
-        if (!part) {
-            json_decref(all);
-            return NULL;
-        }
-        bool more = last_stream(json_object_get(part, "streams")) > last && json_is_true(json_object_get(part, "more"));
-        json_array_extend(rows, json_object_get(part, "streams"));
-        json_object_set_new(all, "more", json_boolean(more));
-        json_decref(part);
-    }
-    json_object_del(all, "more");
-    return all;
-}
-
 static json_t *ask_question(struct attnc_client *client, const struct look *look)
 {
     if (strcmp(look->question->method, "streams") == 0)
-        return ask_streams(client);
+        return stats_ask_streams(client);
+    if (strcmp(look->question->method, "stats") == 0)
+        return stats_ask(client, false);
     return json_call_with(client, look->question->method, look->target, "reason", look->reason);
 }
 

@@ -133,7 +133,7 @@ class Limits(ReloadCase):
 
     def test_the_log_level_is_followed(self):
         with Daemon() as daemon:
-            for level, is_seen in (("debug", True), ("info", False)):
+            for level, is_seen in (("debug", True), ("error", False)):
                 self.write(daemon.config, f"[daemon]\nlog_level = {level}\n")
                 self.reload(daemon)
                 before = daemon.log()
