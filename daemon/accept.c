@@ -41,17 +41,32 @@ static void turn_away(struct server *server, int fd, const struct attnp_error *e
     close(fd);
 }
 
-/* Fewest streams, then fewest connections. */
+/* Loads that differ by less are the same: what is measured is never quite equal. */
+#define LOAD_STEP_PERMILLE 50
+
+/* The larger of what a shard was busy and of what is claimed of it, in steps. */
+static uint64_t load_of(const struct shard *shard)
+{
+    uint64_t busy = counters_get(&shard->utilisation_permille);
+    uint64_t claimed = (counters_get(&shard->ledger.claimed_ns) + counters_get(&shard->ledger.unrated_ns)) / 1000000;
+    return (busy > claimed ? busy : claimed) / LOAD_STEP_PERMILLE;
+}
+
+/* Most room, then fewest streams, then fewest connections. */
 static struct shard *shard_with_room(const struct server *server)
 {
-    struct shard *best = &server->shared.shards[0];
-    uint64_t least = UINT64_MAX;
+    struct shard *best = NULL;
+    uint64_t least[3] = {0};
     for (unsigned i = 0; i < server->shared.n_shards; i++) {
-        const struct counters *counters = &server->shared.shards[i].counters;
-        uint64_t load = counters_get(&counters->streams) * 1000 + atomic_load(&server->shared.shards[i].n_assigned);
-        if (load < least) {
-            least = load;
-            best = &server->shared.shards[i];
+        struct shard *shard = &server->shared.shards[i];
+        const uint64_t load[3] = {load_of(shard), counters_get(&shard->counters.streams),
+                                  atomic_load(&shard->n_assigned)};
+        size_t k = 0;
+        while (k < 2 && load[k] == least[k])
+            k++;
+        if (best == NULL || load[k] < least[k]) {
+            best = shard;
+            memcpy(least, load, sizeof(least));
         }
     }
     return best;

@@ -132,7 +132,8 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
         give_to_heir(shard, stream);
         return true;
     }
-    struct mail *mail = mail_new(MAIL_STREAM, 0);
+    struct traffic *traffic = traffic_of(shard->shared->traffic, stream->model->name, asker->shard);
+    struct mail *mail = traffic != NULL ? mail_new(MAIL_STREAM, 0) : NULL;
     if (mail == NULL) {
         struct attnp_error error;
         attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
@@ -145,7 +146,11 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
     mail->to = &shard->shared->shards[asker->shard];
     batch_remove(shard, stream);
     rest_leave(shard, stream);
+    admission_leave(shard, &stream->claim);
     counters_add(&shard->counters.streams, (uint64_t)-1);
+    traffic_stream(stream->traffic, -1);
+    traffic_stream(traffic, 1);
+    stream->traffic = traffic;
     registry_move(shard->shared->registry, &stream->card, asker->shard, 0, &(struct registry_moved){post, mail});
     return false;
 }
@@ -157,6 +162,7 @@ void attaching_arrive(struct shard *shard, const struct mail *mail)
     if (card == NULL)
         return; /* it ended or moved on before this mail was opened, and the heir was told */
     struct stream *stream = stream_of_card(card);
+    admission_keep(shard, &stream->claim);
     if (stream->has_heir && is_same(&stream->heir, &mail->asker))
         give_to_heir(shard, stream);
     else if (stream->holder == NULL && stream->resting == RESTING_NOWHERE)

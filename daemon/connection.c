@@ -25,7 +25,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/incident.h"
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
 {
@@ -160,10 +160,8 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     connection->has_failed = false;
     connection->is_told = true;
     connection->shard->handler->ended(connection, why);
-    if (why != NULL) {
-        log_debug("connection %ju (uid %u, pid %d) ends: %s: %s", (uintmax_t)connection->id, (unsigned)connection->uid,
-                  (int)connection->pid, attnp_error_name(why->code), why->text);
-    }
+    if (why != NULL)
+        incident_connection(connection, why);
     if (why != NULL && !was_told) {
         counters_add(&connection->shard->counters.errors[why->code], 1);
         attnp_write_error_notification(&connection->shard->writer, why);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "daemon/attaching.h"
-#include "daemon/log.h"
+#include "daemon/incident.h"
 #include "daemon/orders.h"
 #include "daemon/reply.h"
 #include "daemon/rest.h"
@@ -26,8 +26,9 @@ int errands_look_up(const struct connection *connection, const struct attnp_targ
 static void kill_stream(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
     const char *text = (const char *)mail->bytes;
-    log_info("stream %ju of uid %u killed by uid %u%s%s", (uintmax_t)stream->card.number, (unsigned)stream->card.uid,
-             (unsigned)mail->uid, text[0] != '\0' ? ": " : "", text);
+    char by[ATTNP_ERROR_TEXT];
+    snprintf(by, sizeof(by), "by uid %u%s%s", (unsigned)mail->uid, text[0] != '\0' ? ": " : "", text);
+    incident_stream(shard, &stream->card, "killed", by);
     orders_kill(shard, stream, &mail->asker, text);
 }
 

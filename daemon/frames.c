@@ -77,6 +77,7 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
         stream_put(stream, number, frame, now_us, time);
         counters_add(&stream->card.frames, 1);
         counters_add(&shard->counters.frames, 1);
+        counters_add(&stream->traffic->frames, 1);
         return true;
     case ATTNP_ANSWER_AGAIN:
         counters_add(&shard->counters.repeated, 1);
@@ -130,6 +131,7 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         if (!take_frame(stream, push.first + i, push.frames + i * stream->frame_bytes, now_us, push.time))
             break;
     counters_set(&stream->card.next_frame, stream->sequence.next);
+    counters_set(&stream->card.oldest_us, stream_oldest_us(stream));
     batch_add(connection->shard, stream);
     return 0;
 }

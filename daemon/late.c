@@ -47,28 +47,35 @@ void late_count(struct shard *shard, struct stream *stream, const struct answer 
 {
     struct card *card = &stream->card;
     struct counters *counters = &shard->counters;
+    struct traffic *traffic = stream->traffic;
     switch (answer->kind) {
     case ANSWER_OUTPUT:
         counters_add(&card->outputs, 1);
         counters_add(&counters->outputs, 1);
+        traffic_output(traffic, answer->lag_us);
         if (stream->deadline_us != 0 && answer->lag_us > stream->deadline_us) {
             counters_add(&card->missed, 1);
             counters_add(&counters->missed, 1);
+            counters_add(&traffic->missed, 1);
         }
         break;
     case ANSWER_BAD_FRAME:
         counters_add(&card->refused, 1);
         counters_add(&counters->refused, 1);
+        counters_add(&traffic->refused, 1);
         break;
     case ANSWER_DROPPED:
         counters_add(&card->dropped, 1);
         counters_add(&counters->dropped, 1);
+        counters_add(&traffic->dropped, 1);
         break;
     case ANSWER_SKIPPED:
         counters_add(&card->skipped, 1);
         counters_add(&counters->skipped, 1);
+        counters_add(&traffic->skipped, 1);
         break;
     }
     counters_set(&card->settled, stream->sequence.settled);
+    counters_set(&card->oldest_us, stream_oldest_us(stream));
     counters_set(&card->position, plan_position(stream->state));
 }

@@ -1,40 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /* attnd: a list of steps, and one ladder back. */
+#include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+#include <sysexits.h>
 
 #include "daemon/log.h"
+#include "daemon/memory.h"
 #include "daemon/server.h"
 
-/* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. */
-static uint64_t memory_bytes(void)
+/* --check and --reload: whether a daemon could start so, and for the latter that the running one is told. */
+static int check(const struct options *options, const struct config *config)
 {
-    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        FILE *file = fopen(limits[i], "re");
-        uintmax_t limit;
-        if (file != NULL && fscanf(file, "%ju", &limit) == 1 && limit < bytes)
-            bytes = limit;
-        if (file != NULL)
-            fclose(file);
+    log_start(options->check ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
+    if (options->check) {
+        config_print(config, stdout);
+        if (fflush(stdout) != 0)
+            return EXIT_FAILURE;
     }
-    return bytes;
+    if (catalogue_check(config) != 0)
+        return EX_CONFIG;
+    if (options->reload == 0 || kill(options->reload, SIGHUP) == 0)
+        return EXIT_SUCCESS;
+    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)options->reload,
+              strerror(errno));
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
     static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
-    int status = options_read(&server.options, &server.config, argc, argv);
+    int status = options_read(&server.options, argc, argv);
+    if (status == 0)
+        status = options_configure(&server.options, &server.config, stderr);
     if (status != 0)
         return status - 1;
-    if (server.options.check) {
-        config_print(&server.config, stdout);
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
+    if (server.options.check || server.options.reload != 0)
+        return check(&server.options, &server.config);
     status = EXIT_FAILURE;
+    memory_give_back();
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
     server.shared.users = users_new(&server.config, geteuid(), memory_bytes());
     if (server.shared.users == NULL) {
@@ -52,14 +59,18 @@ int main(int argc, char **argv)
         goto stop_loop;
     if (models_load(&server.models, &server.config) != 0)
         goto close_listener;
-    if (server_start_shards(&server) != 0)
+    if (server_learn_costs(&server) != 0)
         goto free_models;
+    if (server_start_shards(&server) != 0)
+        goto free_costs;
     if (server_start_serving(&server) != 0)
         goto stop_shards;
     server_run(&server);
     status = EXIT_SUCCESS;
 stop_shards:
     server_stop_shards(&server);
+free_costs:
+    costs_free(server.shared.costs);
 free_models:
     models_free(&server.models);
 close_listener:

@@ -7,8 +7,10 @@
 struct model *model_new(const char *name, struct plan *plan)
 {
     struct model *model = calloc(1, sizeof(*model));
-    if (model == NULL)
+    if (model == NULL || (model->cost = cost_new()) == NULL) {
+        free(model);
         return NULL;
+    }
     strcpy(model->name, name); /* at most ATTNP_MAX_MODEL, by its callers */
     model->plan = plan;
     atomic_init(&model->n_users, 1);
@@ -27,5 +29,6 @@ void model_release(struct model *model)
     if (model == NULL || atomic_fetch_sub(&model->n_users, 1) != 1)
         return;
     plan_free(model->plan);
+    cost_release(model->cost);
     free(model);
 }

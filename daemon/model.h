@@ -6,11 +6,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "daemon/cost.h"
 #include "daemon/plan.h"
 
 struct model {
     char name[ATTNP_MAX_MODEL + 1]; /* file name without .safetensors; "": a raw attention */
     struct plan *plan;              /* its own */
+    struct cost *cost;              /* used; raw attentions of one shape share one. Never NULL */
     atomic_uint n_users;
 };
 

@@ -6,23 +6,20 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "daemon/config.h"
-#include "daemon/model.h"
-
-/* So many models' descriptions fit one message (protocol/limits.h: 4096 values). */
-#define MODELS_MOST 100
+#include "daemon/catalogue.h"
 
 struct models {
-    pthread_mutex_t mutex;           /* of the rest */
-    struct model *list[MODELS_MOST]; /* by name */
-    size_t n;
+    pthread_mutex_t mutex;
+    struct catalogue catalogue; /* the main thread alone changes it, with the mutex; others read it with the mutex */
 };
 
-/* Loads every *.safetensors of the configured directories, then the single files; of two with one name the first
- * counts. A file that is no valid model is logged and left out; a directory or single file that was asked for by name
- * and cannot be read is an error. 0, or -1 (logged). Main thread. */
+/* The first set: see catalogue_read. 0, or -1 (logged). Main thread. */
 int models_load(struct models *models, const struct config *config);
 void models_free(struct models *models);
+
+/* Serves another set from here on, which is emptied into this one; what is different is logged. Streams go on with the
+ * models that they have. Main thread. */
+void models_replace(struct models *models, struct catalogue *fresh);
 
 /* Any thread, each. The model of this name, which the caller then uses (model_release); NULL where there is none. */
 struct model *models_find(struct models *models, const char *name, size_t n_name);

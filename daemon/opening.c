@@ -124,11 +124,22 @@ int opening_provide(struct connection *connection, struct stream *stream, struct
     return connection_reserve_outbox(connection, most_unsent(connection, stream), error);
 }
 
+static int no_memory(const struct stream *stream, struct attnp_error *error)
+{
+    return attnp_fail(error, ATTNP_NO_MEMORY,
+                      "no memory for a stream of %ju bytes; close streams or use a smaller window",
+                      (uintmax_t)stream->card.bytes);
+}
+
 /* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
  * connection. */
 static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request,
                  struct attnp_error *error)
 {
+    const struct shard *shard = connection->shard;
+    stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
+    if (stream->traffic == NULL)
+        return no_memory(stream, error);
     if (opening_provide(connection, stream, error) != 0)
         return -1;
     stream->answer_from = request->answer_from;
@@ -137,15 +148,15 @@ static int start(struct connection *connection, struct stream *stream, const str
     if (getrandom(stream->token, sizeof(stream->token), 0) == (ssize_t)sizeof(stream->token) &&
         stream_start(stream, request->position) == 0)
         return 0;
-    return attnp_fail(error, ATTNP_NO_MEMORY,
-                      "no memory for a stream of %ju bytes; close streams or use a smaller window",
-                      (uintmax_t)stream->card.bytes);
+    return no_memory(stream, error);
 }
 
 static struct stream *make_stream(struct connection *connection, const struct opening *opening,
                                   struct attnp_error *error)
 {
     struct registry *registry = connection->shard->shared->registry;
+    if (model_is_attention(opening->model)) /* models are known since they are served */
+        costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
     struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
     if (stream == NULL) {
         attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
@@ -153,11 +164,17 @@ static struct stream *make_stream(struct connection *connection, const struct op
     }
     attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
     fill_card(&stream->card, opening, connection);
-    if (registry_add(registry, &stream->card, error) == 0) {
-        if (start(connection, stream, &opening->request, error) == 0)
-            return stream;
-        registry_remove(registry, &stream->card);
-    }
+    if (registry_add(registry, &stream->card, error) != 0)
+        goto free_stream;
+    if (admission_enter(connection->shard, &stream->claim, opening->model, opening->request.rate,
+                        opening->request.deadline_ms, error) != 0)
+        goto leave_registry;
+    if (start(connection, stream, &opening->request, error) == 0)
+        return stream;
+    admission_leave(connection->shard, &stream->claim);
+leave_registry:
+    registry_remove(registry, &stream->card);
+free_stream:
     stream_free(stream);
     return NULL;
 }
@@ -215,6 +232,7 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     connection_hold(connection, stream);
     rest_active(connection->shard, stream, shard_now_us());
     counters_add(&connection->shard->counters.streams, 1);
+    traffic_stream(stream->traffic, 1);
     counters_add(&connection->shard->counters.opened, 1);
     opening_answer(connection, asker, stream);
     return 0;

@@ -151,6 +151,7 @@ static void drop_waiting(struct shard *shard, struct stream *stream, const char 
     reply_event_unanswered(stream->holder, stream->card.number, &waiting);
     counters_add(&stream->card.dropped, waiting.count);
     counters_add(&shard->counters.dropped, waiting.count);
+    counters_add(&stream->traffic->dropped, waiting.count);
 }
 
 static void remove_stream(struct shard *shard, struct stream *stream)
@@ -159,8 +160,10 @@ static void remove_stream(struct shard *shard, struct stream *stream)
     rest_leave(shard, stream);
     if (stream->holder != NULL)
         connection_lose(stream->holder, stream);
+    admission_leave(shard, &stream->claim);
     registry_remove(shard->shared->registry, &stream->card);
     counters_add(&shard->counters.streams, (uint64_t)-1);
+    traffic_stream(stream->traffic, -1);
     counters_add(&shard->counters.closed, 1);
     stream_free(stream);
 }

@@ -26,6 +26,8 @@ struct plan_facts {
     const char *const *labels;
     const char *frontend;
     uint64_t hash;
+    uint64_t work_hash; /* of what decides a frame's work: equal for attentions that differ in landmarks' values only */
+    const char *variant; /* of the kernels in use */
 };
 
 /* 0, or -1 and *error: bad_params, not_supported, no_memory. The caller owns *plan. */
@@ -47,6 +49,12 @@ void plan_start(const struct plan *plan, void *memory, uint64_t position);
 void plan_reset(const struct plan *plan, void *state);
 uint64_t plan_applied(const void *state);  /* frames since start or reset */
 uint64_t plan_position(const void *state); /* that the next frame will have */
+
+/* Makes `to` a state of its own that goes on where `from` is. */
+void plan_copy(const struct plan *plan, void *to, const void *from);
+
+/* Multiply-adds of a state's newest frame; see attn_last_work of attn/attn.h. */
+uint64_t plan_last_work(const void *state);
 
 /* One frame of one stream. */
 struct plan_frame {

@@ -163,6 +163,8 @@ static void copy_card(struct card_view *view, const struct card *card)
         .credit = card->credit,
         .warming_frames = card->warming_frames,
         .terms = card->terms,
+        .cost_us = card->cost != NULL ? cost_us(card->cost) : 0,
+        .cost_us_batched = card->cost != NULL ? cost_us_batched(card->cost) : 0,
         .opened_us = card->opened_us,
         .next_frame = load(&card->next_frame),
         .settled = load(&card->settled),
@@ -177,6 +179,8 @@ static void copy_card(struct card_view *view, const struct card *card)
         .computing_ns = load(&card->computing_ns),
         .bytes_in = load(&card->bytes_in),
         .bytes_out = load(&card->bytes_out),
+        .active_us = load(&card->active_us),
+        .oldest_us = load(&card->oldest_us),
         .parked_us = load(&card->parked_us),
     };
     memcpy(view->name, card->name, sizeof(view->name));

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/cost.h"
 #include "daemon/users.h"
 #include "protocol/request.h"
 
@@ -33,10 +34,13 @@ struct card {
     uint64_t bytes; /* of the stream's block */
     uint32_t input_dim, output_dim, credit, warming_frames;
     struct card_terms terms;
+    const struct cost *cost; /* its model's */
     uint64_t opened_us;
     atomic_uint_fast64_t next_frame, settled, position; /* written by the shard, read by anyone, relaxed */
     atomic_uint_fast64_t frames, outputs, refused, dropped, skipped, missed; /* missed: answered after the deadline */
     atomic_uint_fast64_t lag_us, computing_ns, bytes_in, bytes_out;
+    atomic_uint_fast64_t active_us; /* when its holder last did something with it */
+    atomic_uint_fast64_t oldest_us; /* when the oldest waiting frame arrived; 0: none waits */
     atomic_uint_fast64_t parked_us; /* since when nobody holds it; 0: somebody does */
     TAILQ_ENTRY(card) in_order;     /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
@@ -51,8 +55,9 @@ struct card_view {
     uint64_t connection, bytes;
     uint32_t input_dim, output_dim, credit, warming_frames;
     struct card_terms terms;
+    double cost_us, cost_us_batched;
     uint64_t opened_us, next_frame, settled, position, frames, outputs, refused, dropped, skipped, missed, lag_us,
-        computing_ns, bytes_in, bytes_out, parked_us;
+        computing_ns, bytes_in, bytes_out, active_us, oldest_us, parked_us;
 };
 
 struct registry;

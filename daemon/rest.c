@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/rest.h"
 
-#include "daemon/log.h"
+#include "daemon/incident.h"
 #include "daemon/orders.h"
 #include "daemon/reply.h"
 
@@ -31,6 +31,7 @@ static void join(struct shard *shard, struct stream *stream, enum resting restin
 void rest_active(struct shard *shard, struct stream *stream, uint64_t now_us)
 {
     stream->active_us = now_us;
+    counters_set(&stream->card.active_us, now_us);
     join(shard, stream, RESTING_ACTIVE);
 }
 
@@ -59,8 +60,10 @@ static bool is_busy(const struct stream *stream)
 
 static void expire(struct shard *shard, struct stream *stream, const char *reason, uint64_t now_us)
 {
-    log_info("stream %ju of uid %u ended: %s for %ju ms", (uintmax_t)stream->card.number, (unsigned)stream->card.uid,
-             reason, (uintmax_t)((now_us - stream->active_us) / 1000));
+    char after[64];
+    snprintf(after, sizeof(after), "nothing was done with it for %ju ms",
+             (uintmax_t)((now_us - stream->active_us) / 1000));
+    incident_stream(shard, &stream->card, reason, after);
     counters_add(&shard->counters.expired, 1);
     orders_expire(shard, stream, reason);
 }

@@ -2,7 +2,8 @@
 /*
  * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, paused connections, one
  * batch, and what is to be sent leaves. While any of these wait, the idle handle makes the next poll return at once.
- * The timer only looks for clients that say or read nothing, and is the one thing that happens without a poll's event.
+ * The timer looks for clients that say or read nothing, and at what the shard has done, and is the one thing that
+ * happens without a poll's event.
  */
 #include "daemon/shard.h"
 
@@ -143,12 +144,21 @@ static void on_wake(uv_async_t *async)
         begin_drain(shard);
 }
 
+/* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
+static void note_oldest(struct shard *shard)
+{
+    const struct stream *first = TAILQ_FIRST(&shard->ready);
+    counters_set(&shard->counters.oldest_us, first != NULL ? stream_oldest_us(first) : 0);
+}
+
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
     connection_resume_all(shard);
+    note_oldest(shard);
     batch_run(shard);
     connection_flush_all(shard);
+    note_oldest(shard);
     if (shard->draining)
         end_drained(shard);
 }
@@ -158,11 +168,13 @@ static void on_tick(uv_timer_t *timer)
     struct shard *shard = timer->data;
     struct connection *connection, *next;
     uint64_t now_us = shard_now_us();
+    admission_tick(shard, now_us);
     for (connection = TAILQ_FIRST(&shard->connections); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, all);
         connection_look(connection, now_us);
     }
     rest_look(shard, now_us);
+    log_left_out(&shard->log_quota, now_us);
     connection_flush_all(shard);
     if (shard->draining)
         end_drained(shard);
@@ -205,6 +217,7 @@ static void free_memory(struct shard *shard)
     }
     mailbox_done(&shard->mailbox);
     attnp_writer_done(&shard->writer);
+    ledger_done(&shard->ledger);
     free(shard->scratch);
     free(shard->input);
 }
@@ -222,6 +235,7 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index)
     TAILQ_INIT(&shard->active);
     TAILQ_INIT(&shard->warned);
     TAILQ_INIT(&shard->parked);
+    ledger_init(&shard->ledger, costs_overhead_ns(shared->costs));
     shard->input = malloc(SHARD_INPUT_BYTES);
     int status = shard->input != NULL ? uv_loop_init(&shard->loop) : UV_ENOMEM;
     if (status != 0) {

@@ -8,7 +8,10 @@
 #include <uv.h>
 
 #include "daemon/config.h"
+#include "daemon/costs.h"
 #include "daemon/counters.h"
+#include "daemon/ledger.h"
+#include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
 #include "daemon/registry.h"
@@ -20,12 +23,14 @@
 
 struct shard;
 
-/* Read-only while shards run, but for the registry, the users and the models (locked) and the atomics. */
+/* Read-only while shards run, but for the registry, the users, the models and the costs (locked) and the atomics. */
 struct shared {
     const struct config *config;
     struct models *models;
+    struct costs *costs;
     struct users *users;
     struct registry *registry;
+    struct traffic_book *traffic;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
@@ -61,15 +66,21 @@ struct shard {
     struct connections paused;                     /* those with more requests, after the others' turn */
     struct ready_streams ready;                    /* those with a frame to compute, oldest first */
     struct streams_at_rest active, warned, parked; /* daemon/rest.h */
-    uint64_t turn;                                 /* number of the newest batch, from 1 on */
     struct attnp_writer writer;                    /* of every message but output */
     uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */
     void *scratch;                                 /* of the largest plan so far, aligned */
     size_t scratch_bytes;
     struct counters counters;
+    struct ledger ledger; /* what its streams claim of its time */
+    struct {
+        uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* as of the last tick */
+        uint64_t unrated_ns;                                    /* since then, of streams without a rate */
+    } use;
+    struct log_quota log_quota; /* of lines about clients */
     bool draining;
     uint64_t drain_until_us;
     atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
+    atomic_uint_fast64_t utilisation_permille; /* busy time of the last second, measured at each tick */
     atomic_bool drain_asked, is_running;       /* main thread asks; the shard tells that its thread has ended */
     atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: main raises the first, the shard makes the second equal */
 };

@@ -50,6 +50,7 @@ struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint
     stream->card.input_dim = plan_facts(plan)->input_dim;
     stream->card.output_dim = plan_output_dim(plan, kind);
     stream->card.credit = credit;
+    stream->card.cost = model->cost;
     STAILQ_INIT(&stream->orders);
     attnp_sequence_init(&stream->sequence, 0, credit);
     return stream;
@@ -185,6 +186,11 @@ const uint8_t *stream_output(const struct stream *stream, const struct answer *a
 uint64_t stream_arrived_us(const struct stream *stream)
 {
     return stream->waiting[slot_of(stream, stream->sequence.settled)].arrived_us;
+}
+
+uint64_t stream_oldest_us(const struct stream *stream)
+{
+    return attnp_sequence_waiting(&stream->sequence) > 0 ? stream_arrived_us(stream) : 0;
 }
 
 void stream_reset(struct stream *stream)

@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/admission.h"
 #include "daemon/model.h"
 #include "daemon/registry.h"
+#include "daemon/traffic.h"
 #include "protocol/push.h"
 #include "protocol/sequence.h"
 
@@ -74,6 +76,7 @@ struct stream {
     struct attnp_sequence sequence;
     struct model *model;     /* which it uses */
     const struct plan *plan; /* the model's */
+    struct traffic *traffic; /* what the model's frames on this shard are counted in */
     enum attnp_output_kind kind;
     size_t frame_bytes, output_bytes;
     uint8_t token[ATTNP_TOKEN_BYTES];
@@ -89,10 +92,15 @@ struct stream {
     enum attnp_late late;
     const char *skip; /* why the answer to the oldest waiting frame is not computed; NULL: it is */
     struct unnamed unnamed;
+    struct claim claim;        /* of its shard's time */
     TAILQ_ENTRY(stream) ready; /* in the shard's queue of streams that have a frame to compute */
     bool is_ready;
-    uint64_t turn;    /* the shard's number of the batch that computed its newest frame */
-    uint64_t step_ns; /* what that frame took; 0 before the first */
+    uint64_t step_ns; /* what its newest frame took; 0 before the first */
+    struct computed {
+        struct answer *answer;
+        uint64_t arrived_us;
+    } computed; /* in the batch that is computed and not yet answered */
+    TAILQ_ENTRY(stream) in_batch;
     STAILQ_HEAD(orders, order) orders;
     size_t n_orders;
     void *block, *state;       /* the block: state, own scratch, frames, outputs, waiting, answers */
@@ -140,8 +148,9 @@ struct answer *stream_drop(struct stream *stream, const char *reason);
 struct answer *stream_answer(struct stream *stream, uint64_t number);
 const uint8_t *stream_output(const struct stream *stream, const struct answer *answer);
 
-/* When the oldest waiting frame arrived. */
+/* When the oldest waiting frame arrived; of the second, 0 where none waits. */
 uint64_t stream_arrived_us(const struct stream *stream);
+uint64_t stream_oldest_us(const struct stream *stream);
 
 /* Empties the state; numbers go on. */
 void stream_reset(struct stream *stream);

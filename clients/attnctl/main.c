@@ -24,8 +24,11 @@ static const struct command commands[] = {
     {"streams", "list the open streams", look_streams},
     {"info", "show one stream", look_info},
     {"stats", "show the daemon's counters", look_stats},
+    {"metrics", "print the counters for Prometheus", metrics_run},
+    {"top", "show live who takes what", top_run},
     {"reset", "empty the state of a stream", look_reset},
     {"close", "end a stream", look_close},
+    {"kill", "end a stream of anybody's", look_kill},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -112,6 +113,24 @@ enum exit_code session_complain(const struct session *session, const char *about
     const char *open = error->name[0] ? " (" : "", *close = error->name[0] ? ")" : "";
     complain(EXIT_DATA, "%s: %s%s%s%s", about, error->text, open, error->name, close);
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
+}
+
+void session_complain_notice(const char *about, const struct attnc_notice *notice)
+{
+    const char *what = notice->text[0] ? notice->text : notice->what;
+    if (notice->count == 1)
+        complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", about, notice->first, what, notice->name);
+    else if (notice->count > 1)
+        complain(EXIT_DATA, "%s: frames %" PRIu64 " to %" PRIu64 " have no answer: %s (%s)", about, notice->first,
+                 notice->first + notice->count - 1, what, notice->name);
+    else if (strcmp(notice->what, "idle") == 0)
+        complain(EXIT_DONE, "%s: nothing came for long; the daemon ends the stream in %" PRIu64 " s unless more comes",
+                 about, (notice->left_ms + 999) / 1000);
+}
+
+bool session_is_end(const struct attnc_notice *notice)
+{
+    return strcmp(notice->what, "ended") == 0 || strcmp(notice->what, "superseded") == 0;
 }
 
 bool session_is_lost(const struct session *session)

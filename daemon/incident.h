@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What an operator wants to find in the log about clients and their streams; bounded, without waiting or allocating.
+ * The shard's thread. */
+#pragma once
+
+#include "daemon/connection.h"
+
+/* The connection ends, and this was its reason. */
+void incident_connection(const struct connection *connection, const struct attnp_error *why);
+
+/* A request was answered with an error; what is the client's mistake alone is not logged. */
+void incident_request(struct shard *shard, const struct connection *connection, const struct attnp_error *error);
+
+/* A stream ended without its client's wish; `what` is a word, such as "expired" or "killed", and `reason` may be "". */
+void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason);

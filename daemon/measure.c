@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frame costs most when its window is full. So one state is filled first, in at most half of the time; then copies of
+ * it, each some frames further on, so that the work that comes once in a segment of landmarks does not come to all at
+ * once, are pushed together in groups of each size.
+ *
+ * Where the time does not fill the window, the work that the library counts tells how a step grows with the frames in
+ * the window: it is continued in a straight line to the full window, and time in proportion. For a model this is too
+ * much, as its weights take the same time at each frame; running puts it right.
+ */
+#include "daemon/measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define REPEATS       9
+#define REPEAT_FRAMES 16 /* at least, so that a clock's step is nothing beside it */
+
+/* Memory that is new costs about half a nanosecond a byte to touch. Streams whose states take longer than the limit are
+ * not measured alone, nor as many together. */
+#define STATE_BYTES_OF(limit_ns) ((limit_ns)*2)
+#define MOST_STATE_BYTES         (64u << 20)
+
+/* A state that is too large to measure is read by its output from beginning to end, 8 bytes a nanosecond. */
+#define BYTES_A_NS 8.0
+
+/* Frames are taken from random floats, each further along by a cache line. */
+#define FRAME_STEP  16
+#define FRAME_STEPS 32
+
+struct bench {
+    const struct plan *plan;
+    uint64_t begun_ns, limit_ns;
+    size_t n_states;
+    uint8_t *states;
+    float *floats, *output;
+    void *scratch;
+    uint64_t n_pushed;
+    double growth; /* of a step's time, to a full window */
+};
+
+static size_t aligned(size_t n_bytes)
+{
+    return (n_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
+
+static bool is_over(const struct bench *bench, double share)
+{
+    return (double)(uv_hrtime() - bench->begun_ns) >= share * (double)bench->limit_ns;
+}
+
+static void *state(const struct bench *bench, size_t i)
+{
+    return bench->states + i * plan_facts(bench->plan)->state_bytes;
+}
+
+static int prepare(struct bench *bench)
+{
+    const struct plan_facts *facts = plan_facts(bench->plan);
+    size_t n_floats = facts->input_dim + FRAME_STEP * FRAME_STEPS;
+    size_t n_outputs = plan_output_dim(bench->plan, ATTNP_OUTPUT_SCORES);
+    uint32_t random = 1;
+    bench->states = aligned_alloc(PLAN_ALIGN, bench->n_states * facts->state_bytes);
+    bench->scratch = aligned_alloc(PLAN_ALIGN, aligned(facts->scratch_bytes + facts->own_scratch_bytes + 1));
+    bench->floats = aligned_alloc(PLAN_ALIGN, aligned(n_floats * sizeof(float)));
+    bench->output = aligned_alloc(PLAN_ALIGN, aligned(n_outputs * sizeof(float)));
+    if (bench->states == NULL || bench->scratch == NULL || bench->floats == NULL || bench->output == NULL)
+        return -1;
+    for (size_t i = 0; i < n_floats; i++) {
+        random = random * 1664525 + 1013904223;
+        bench->floats[i] = (float)(random >> 8) / (1 << 23) - 1;
+    }
+    plan_start(bench->plan, state(bench, 0), 0);
+    return 0;
+}
+
+static void finish(struct bench *bench)
+{
+    free(bench->states);
+    free(bench->scratch);
+    free(bench->floats);
+    free(bench->output);
+}
+
+/* One frame for each of the first n states; all outputs go to the same place, as nobody reads them. */
+static void push(struct bench *bench, size_t n)
+{
+    struct plan_frame frames[PLAN_MOST_AT_ONCE];
+    for (size_t i = 0; i < n; i++)
+        frames[i] = (struct plan_frame){
+            .state = state(bench, i),
+            .frame = bench->floats + FRAME_STEP * (bench->n_pushed++ % FRAME_STEPS),
+            .kind = ATTNP_OUTPUT_SCORES,
+            .output = bench->output,
+        };
+    plan_push(bench->plan, frames, n, bench->scratch);
+}
+
+/* Frames, and what they took, summed from the first. */
+struct sum {
+    double n, ns, work;
+};
+
+/* From the mean work of two parts of the frames so far to that of a full window of `full` frames. */
+static double growth_to(double full, const struct sum *half, const struct sum *all)
+{
+    double first = half->work / half->n, second = (all->work - half->work) / (all->n - half->n);
+    double slope = (second - first) / (all->n / 2), missing = full - (all->n + half->n) / 2;
+    return slope > 0 && missing > 0 ? 1 + slope * missing / second : 1;
+}
+
+/* Fills the window of the first state, and returns what a frame takes in the end. */
+static double fill(struct bench *bench)
+{
+    struct sum halves[2] = {{0}}, all = {0};
+    double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1;
+    while (all.n < full && !is_over(bench, 0.5)) {
+        uint64_t begun_ns = uv_hrtime();
+        push(bench, 1);
+        all.ns += (double)(uv_hrtime() - begun_ns);
+        all.work += (double)plan_last_work(state(bench, 0));
+        all.n++;
+        if (all.n == next) { /* 1, 2, 4, …: the last but one is between a quarter and a half of all */
+            halves[0] = halves[1];
+            halves[1] = all;
+            next *= 2;
+        }
+    }
+    bench->growth = all.n < full && halves[0].n > 0 ? growth_to(full, &halves[0], &all) : 1;
+    return (all.ns - halves[0].ns) / (all.n - halves[0].n) * bench->growth;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of some repeats of n together, in the time up to this share of the limit; 0: there was none for it. */
+static double repeat(struct bench *bench, size_t n, double share)
+{
+    double each_ns[REPEATS];
+    size_t n_repeats = 0, n_pushes = n < REPEAT_FRAMES ? REPEAT_FRAMES / n : 1;
+    if (is_over(bench, share))
+        return 0;
+    push(bench, n); /* memory and branches get warm */
+    while (n_repeats < REPEATS && !is_over(bench, share)) {
+        uint64_t begun_ns = uv_hrtime();
+        for (size_t i = 0; i < n_pushes; i++)
+            push(bench, n);
+        each_ns[n_repeats++] = (double)(uv_hrtime() - begun_ns) / (double)(n * n_pushes);
+    }
+    qsort(each_ns, n_repeats, sizeof(*each_ns), by_value);
+    return n_repeats > 0 ? each_ns[n_repeats / 2] * bench->growth : 0;
+}
+
+static void measure(struct bench *bench, struct cost *cost)
+{
+    size_t n_made = 1;
+    double filling_ns = fill(bench), alone_ns = bench->growth == 1 ? repeat(bench, 1, 0.6) : 0;
+    cost_set(cost, 0, alone_ns > 0 ? alone_ns : filling_ns);
+    for (size_t i = 1; i < COST_SIZES && COST_SIZE(i) <= bench->n_states; i++) {
+        for (; n_made < COST_SIZE(i); n_made++) {
+            plan_copy(bench->plan, state(bench, n_made), state(bench, 0));
+            push(bench, 1);
+        }
+        double each_ns = repeat(bench, COST_SIZE(i), 0.6 + 0.4 * (double)i / (COST_SIZES - 1));
+        if (each_ns > 0)
+            cost_set(cost, i, each_ns);
+    }
+}
+
+int measure_plan(struct cost *cost, const struct plan *plan, size_t most_together, uint64_t limit_ns)
+{
+    struct bench bench = {.plan = plan, .begun_ns = uv_hrtime(), .limit_ns = limit_ns};
+    size_t state_bytes = plan_facts(plan)->state_bytes + plan_facts(plan)->own_scratch_bytes;
+    uint64_t most_bytes = STATE_BYTES_OF(limit_ns) < MOST_STATE_BYTES ? STATE_BYTES_OF(limit_ns) : MOST_STATE_BYTES;
+    bench.n_states = most_bytes / state_bytes < most_together ? most_bytes / state_bytes : most_together;
+    if (bench.n_states == 0) {
+        cost_set(cost, 0, (double)state_bytes / BYTES_A_NS);
+        return 0;
+    }
+    int status = prepare(&bench);
+    if (status == 0)
+        measure(&bench, cost);
+    finish(&bench);
+    return status;
+}

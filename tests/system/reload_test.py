@@ -1,0 +1,515 @@
+# SPDX-License-Identifier: MIT
+"""SIGHUP: configuration and models are read again, and running streams notice nothing. --check and --reload."""
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+
+import numpy
+
+import harness
+from harness import ATTND, PATIENCE_S, SANITIZERS, SRCDIR, Daemon, RpcError
+
+GOLDEN = os.path.join(SRCDIR, "tests", "golden", "encoder")
+DONE = re.compile("the configuration was read again[;,]? ?(.*)")
+READ, REFUSED = "serving", "and is not used"
+
+
+def golden(name):
+    return os.path.join(GOLDEN, f"{name}.safetensors")
+
+
+def golden_file(name):
+    with open(golden(name), "rb") as file:
+        return file.read()
+
+
+def run(*arguments):
+    return subprocess.run([ATTND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_S, check=False)
+
+
+def with_not_a_number(data):
+    """The model with its last weight no number: only a loader that looks at all of them sees it."""
+    return data[:-4] + struct.pack("<f", float("nan"))
+
+
+class ReloadCase(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="attnd-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.models = os.path.join(self.folder, "models")
+        os.mkdir(self.models)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, path, text):
+        """As the manual says: another file under the same name, by rename."""
+        data = text if isinstance(text, bytes) else text.encode()
+        with open(f"{path}.new", "wb") as file:
+            file.write(data)
+        os.rename(f"{path}.new", path)
+
+    def put_model(self, name, data):
+        self.write(os.path.join(self.models, f"{name}.safetensors"), data if isinstance(data, bytes) else golden_file(data))
+
+    def remove_model(self, name):
+        os.remove(os.path.join(self.models, f"{name}.safetensors"))
+
+    def reload(self, daemon, expected=READ):
+        """Sends SIGHUP, waits until the daemon has done it, and returns what it logged meanwhile."""
+        before = self.log_of_start(daemon)
+        daemon.process.send_signal(signal.SIGHUP)
+        return self.wait(daemon, before, expected)
+
+    def log_of_start(self, daemon):
+        """What it has logged; it listens a little before it has loaded its models and serves."""
+        deadline = time.monotonic() + PATIENCE_S
+        while "shards\n" not in daemon.log() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return daemon.log()
+
+    def wait(self, daemon, before, expected=READ):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            log = daemon.log()[len(before):]
+            done = DONE.search(log)
+            if done and log.endswith("\n"):
+                self.assertTrue(done.group(1).startswith(expected), log)
+                return log
+            time.sleep(0.002)
+        self.fail(f"no end of a reload:\n{daemon.log()}")
+
+
+class Limits(ReloadCase):
+    def refused(self, client, name):
+        with self.assertRaises(RpcError) as caught:
+            client.open_attention()
+        self.assertEqual(caught.exception.name, name)
+
+    def test_a_limit_holds_for_connections_that_are_open_already(self):
+        with Daemon(config="[limits]\nstreams_per_connection = 1\n") as daemon, daemon.client() as client:
+            client.open_attention()
+            self.refused(client, "over_capacity")
+            self.write(daemon.config, "[limits]\nstreams_per_connection = 3\n")
+            log = self.reload(daemon)
+            self.assertIn(f"streams_per_connection in [limits]: 1 -> 3 ({daemon.config}:2)", log)
+            client.open_attention()
+            client.open_attention()
+            self.refused(client, "over_capacity")
+            with daemon.client() as other:
+                self.assertEqual(other.hello["limits"]["streams_per_connection"], 3)
+
+    def test_limits_below_what_is_there_leave_it_and_admit_nothing_more(self):
+        with Daemon() as daemon, daemon.client() as client:
+            streams = [client.open_attention()["stream"] for _ in range(4)]
+            for text in ("[limits]\nstreams = 2\n", "[limits]\nstate_bytes = 1\n"):
+                self.write(daemon.config, text)
+                self.reload(daemon)
+                self.refused(client, "over_capacity")
+                for stream in streams:
+                    client.push(stream, client.request("info", stream=stream)["next_frame"], numpy.ones((1, 6)))
+                client.outputs(1)
+            self.write(daemon.config, "")
+            self.reload(daemon)
+            client.open_attention()
+
+    def test_the_limit_of_connections_is_followed(self):
+        with Daemon() as daemon:
+            for _ in range(5):      # of an operator, who may have four more than the limit
+                self.enterContext(daemon.client())
+            self.write(daemon.config, "[limits]\nconnections = 1\n")
+            self.reload(daemon)
+            with daemon.client(hello=False) as late:
+                self.assertEqual(late.notification()[1]["name"], "server_full")
+            self.write(daemon.config, "")
+            self.reload(daemon)
+            with daemon.client() as late:
+                self.assertEqual(late.request("ping")["server"], "attnd")
+
+    def test_the_log_level_is_followed(self):
+        with Daemon() as daemon:
+            for level, is_seen in (("debug", True), ("error", False)):
+                self.write(daemon.config, f"[daemon]\nlog_level = {level}\n")
+                self.reload(daemon)
+                before = daemon.log()
+                with daemon.client(hello=False) as client:
+                    client.send(b"rubbish")
+                    self.assertEqual(client.notification()[0], "error")
+                    self.assertIsNone(client.notification())
+                self.assertEqual("bad_preface" in daemon.log()[len(before):], is_seen)
+
+    def test_a_timeout_is_followed(self):
+        with Daemon() as daemon:
+            self.write(daemon.config, "[timeouts]\nhello_ms = 1\n")
+            self.reload(daemon)
+            with daemon.client(hello=False) as client:
+                self.assertIn("within 1 ms", client.notification()[1]["message"])
+
+    def test_what_needs_a_restart_is_told_each_time_and_stays(self):
+        with Daemon(config="[limits]\nmessage_bytes = 64K\n") as daemon:
+            self.write(daemon.config, "[limits]\nmessage_bytes = 128K\nstreams = 7\n")
+            for _ in range(2):
+                log = self.reload(daemon)
+                self.assertIn(f"message_bytes in [limits]: 65536 -> 131072 ({daemon.config}:2) needs a restart; until then it "
+                              "stays 65536", log)
+            with daemon.client() as client:
+                self.assertEqual(client.hello["limits"]["max_message"], 65536)
+                self.assertEqual(client.hello["limits"]["max_streams"], 7)
+            self.write(daemon.config, "[limits]\nmessage_bytes = 64K\n")
+            self.assertNotIn("restart", self.reload(daemon))
+
+
+    def test_how_long_a_stream_waits_for_its_client_is_followed(self):
+        with Daemon() as daemon, daemon.client() as looking:
+            with daemon.client() as client:
+                client.open_attention()
+            self.reload(daemon)
+            self.assertEqual(looking.request("stats")["streams"], 1)
+            self.write(daemon.config, "[timeouts]\npark_ms = 1\n")
+            self.reload(daemon)
+            deadline = time.monotonic() + PATIENCE_S
+            while looking.request("stats")["streams"] != 0 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(looking.request("stats")["streams"], 0)
+
+
+class Configuration(ReloadCase):
+    def limit(self, daemon):
+        with daemon.client() as client:
+            return client.hello["limits"]["max_streams"]
+
+    def test_mistakes_are_logged_by_line_and_the_old_stays_whole(self):
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models, config="[limits]\nstreams = 5\n") as daemon:
+            self.put_model("n", "exact-post")
+            self.write(daemon.config, "[limits]\nstreams = 6\nconnections = 0\nnosuchkeyhere = 1\n")
+            log = self.reload(daemon, REFUSED)
+            lines = [line for line in log.splitlines() if daemon.config in line]
+            self.assertEqual(len(lines), 2, log)
+            self.assertIn(f"error: {daemon.config}:3: connections is 0", lines[0])
+            self.assertIn(f"error: {daemon.config}:4: unknown key", lines[1])
+            self.assertEqual(self.limit(daemon), 5)
+            with daemon.client() as client:
+                self.assertEqual(client.hello["models"], ["m"])
+            os.remove(daemon.config)
+            self.assertIn("No such file", self.reload(daemon, REFUSED))
+            self.write(daemon.config, "[limits]\nstreams = 6\n")
+            self.reload(daemon)
+            self.assertEqual(self.limit(daemon), 6)
+
+    def test_files_of_the_folder_win_in_their_order_and_options_over_all(self):
+        with Daemon("--log-level", "warning", config="[limits]\nstreams = 1\n") as daemon:
+            daemon_folder = f"{daemon.config}.d"
+            os.mkdir(daemon_folder)
+            self.write(os.path.join(daemon_folder, "20-b.conf"), "[limits]\nstreams = 20\n[daemon]\nlog_level = debug\n")
+            self.write(os.path.join(daemon_folder, "10-a.conf"), "[limits]\nstreams = 10\nconnections = 10\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + PATIENCE_S
+            while self.limit(daemon) != 20 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(self.limit(daemon), 20)
+            self.assertEqual(daemon.log(), "")      # as --log-level has it
+            checked = run("--check", "--config", daemon.config).stdout
+            self.assertIn(f"; a reload applies it ({daemon_folder}/20-b.conf:2)\nstreams = 20\n", checked)
+            self.assertIn(f"; a reload applies it ({daemon_folder}/10-a.conf:3)\nconnections = 10\n", checked)
+            self.write(os.path.join(daemon_folder, "20-b.conf"), "[limits]\nstreams = x\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            while "stay in force" not in daemon.log() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertIn(f"{daemon_folder}/20-b.conf:2: streams is 'x'", daemon.log())
+            self.assertEqual(self.limit(daemon), 20)
+
+    def test_signals_that_come_meanwhile_are_answered_by_one_more_reading(self):
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models) as daemon:
+            for number in range(20):
+                self.write(daemon.config, f"[limits]\nstreams = {number + 1}\n")
+                self.put_model("m", "exact-post" if number % 2 else "exact-pre")
+                daemon.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + PATIENCE_S
+            while self.limit(daemon) != 20 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(self.limit(daemon), 20)
+
+    def test_a_stop_in_the_middle_of_a_reload_is_a_graceful_one(self):
+        for number in range(8):
+            self.put_model(f"m{number}", "exact-wide")
+        for _ in range(10):
+            with Daemon("--models", self.models) as daemon:
+                for number in range(8):
+                    os.utime(os.path.join(self.models, f"m{number}.safetensors"))
+                daemon.process.send_signal(signal.SIGHUP)
+                self.assertEqual(daemon.stop(), 0)
+
+
+class Models(ReloadCase):
+    def rows(self, client, opened, inputs, first=0):
+        client.push(opened["stream"], first, inputs)
+        return client.outputs(len(inputs))
+
+    def check_golden(self, client, name, model):
+        """A new stream of `name` has the outputs of the golden `model`."""
+        opened = client.open(model=name)
+        inputs = numpy.load(os.path.join(GOLDEN, f"{model}.input.npy")).astype("<f4")
+        expected = numpy.load(os.path.join(GOLDEN, f"{model}.scores.npy"))
+        rows = self.rows(client, opened, inputs)
+        numpy.testing.assert_allclose(numpy.array([rows[i] for i in range(len(inputs))]), expected, atol=2e-5)
+        client.request("close", stream=opened["stream"])
+
+    def names(self, client):
+        return [model["name"] for model in client.request("models")["models"]]
+
+    def hash_of(self, client, name):
+        return client.request("models", model=name)["models"][0]["hash"]
+
+    def test_models_come_change_and_go_while_a_stream_runs(self):
+        inputs = numpy.load(os.path.join(GOLDEN, "exact-post.input.npy")).astype("<f4")
+        expected = numpy.load(os.path.join(GOLDEN, "exact-post.scores.npy"))
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models) as daemon, daemon.client() as client:
+            first_hash = self.hash_of(client, "m")
+            undisturbed = client.open(model="m")
+            without = self.rows(client, undisturbed, inputs)
+            stream = client.open(model="m")
+            rows = self.rows(client, stream, inputs[:10])
+            self.put_model("n", "nystrom-post")
+            self.assertIn(f"model 'n' from {self.models}/n.safetensors", self.reload(daemon))
+            self.assertEqual(self.names(client), ["m", "n"])
+            self.check_golden(client, "n", "nystrom-post")
+            rows.update(self.rows(client, stream, inputs[10:20], 10))
+            self.put_model("m", "exact-wide")       # 33 outputs in place of 5
+            self.assertIn("it replaces the older one for new streams", self.reload(daemon))
+            self.assertNotEqual(self.hash_of(client, "m"), first_hash)
+            self.check_golden(client, "m", "exact-wide")
+            self.check_golden(client, "n", "nystrom-post")
+            rows.update(self.rows(client, stream, inputs[20:30], 20))
+            self.remove_model("m")
+            self.assertIn("model 'm' is no longer served", self.reload(daemon))
+            self.assertEqual(self.names(client), ["n"])
+            with self.assertRaises(RpcError) as caught:
+                client.open(model="m")
+            self.assertEqual(caught.exception.name, "unknown_model")
+            rows.update(self.rows(client, stream, inputs[30:], 30))
+            with daemon.client() as other:
+                self.assertEqual(other.hello["models"], ["n"])
+            for number, row in without.items():
+                self.assertEqual(rows[number].tobytes(), row.tobytes(), f"frame {number}")
+            numpy.testing.assert_allclose(rows[len(inputs) - 1], expected[-1], atol=2e-5)
+
+    def test_a_stream_is_attached_again_with_the_model_that_it_was_opened_with(self):
+        inputs = numpy.load(os.path.join(GOLDEN, "exact-post.input.npy")).astype("<f4")
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models, "--shards", "2") as daemon, daemon.client() as client:
+            without = self.rows(client, client.open(model="m"), inputs)
+            with daemon.client() as first:
+                stream = first.open(model="m")
+                rows = self.rows(first, stream, inputs[:20])
+            self.remove_model("m")
+            self.put_model("n", "exact-wide")
+            self.reload(daemon)
+            with daemon.client() as second:
+                attached = second.request("attach", stream=stream["stream"], token=stream["token"])
+                self.assertEqual((attached["next_frame"], attached["output_dim"]), (20, 5))
+                second.output_widths[stream["stream"]] = 5
+                rows.update(self.rows(second, stream, inputs[20:], 20))
+            for number, row in without.items():
+                self.assertEqual(rows[number].tobytes(), row.tobytes(), f"frame {number}")
+
+    def test_what_did_not_change_is_not_read_again(self):
+        self.put_model("m", "exact-post")
+        with Daemon("--models", self.models) as daemon:
+            self.assertNotIn("model '", self.reload(daemon))
+            os.utime(os.path.join(self.models, "m.safetensors"))
+            self.assertNotIn("model '", self.reload(daemon))     # read, and found to be the same
+            self.put_model("m", "exact-pre")
+            self.assertIn("model 'm'", self.reload(daemon))
+
+    def test_a_file_that_breaks_leaves_its_older_model_in_place(self):
+        self.put_model("m", "exact-post")
+        broken = with_not_a_number(golden_file("exact-wide"))
+        with Daemon("--models", self.models) as daemon, daemon.client() as client:
+            first_hash = self.hash_of(client, "m")
+            for data, why in ((broken, "head.bias: value 32, at offset 123736, is NaN"),
+                              (golden_file("exact-wide")[:5000], "embed.weight: .* offset 2728"), (b"", "has 0 bytes")):
+                self.put_model("m", data)
+                self.put_model("new", data)
+                log = self.reload(daemon)
+                self.assertRegex(log, rf"error: model \S+/m.safetensors is not valid, and the one that was read before stays: "
+                                      rf".*{why}")
+                self.assertRegex(log, rf"error: model \S+/new.safetensors is not served: .*{why}")
+                self.assertEqual(self.names(client), ["m"])
+                self.assertEqual(self.hash_of(client, "m"), first_hash)
+                self.check_golden(client, "m", "exact-post")
+            self.put_model("m", "exact-wide")
+            self.remove_model("new")
+            self.reload(daemon)
+            self.check_golden(client, "m", "exact-wide")
+
+    def test_a_file_that_is_truncated_in_place_hurts_nobody(self):
+        self.put_model("m", "exact-wide")
+        with Daemon("--models", self.models) as daemon, daemon.client() as client:
+            os.truncate(os.path.join(self.models, "m.safetensors"), 100)
+            self.check_golden(client, "m", "exact-wide")
+            self.reload(daemon)
+            self.check_golden(client, "m", "exact-wide")
+
+    def test_what_could_not_start_is_not_reloaded(self):
+        """A file or directory that was asked for by name: as at the start, that is a mistake of the configuration."""
+        self.put_model("m", "exact-post")
+        path = os.path.join(self.models, "m.safetensors")
+        with Daemon(config=f"[models]\ndirectories =\nfiles = {path}\n") as daemon, daemon.client() as client:
+            for text in (f"[models]\ndirectories =\nfiles = {path}:{self.path('missing.safetensors')}\n[limits]\nstreams = 9\n",
+                         f"[models]\ndirectories = {self.path('missing')}\n[limits]\nstreams = 9\n"):
+                self.write(daemon.config, text)
+                self.assertIn("missing", self.reload(daemon, REFUSED))
+                self.assertEqual(self.names(client), ["m"])
+                with daemon.client() as other:
+                    self.assertEqual(other.hello["limits"]["max_streams"], 20000)
+            self.write(daemon.config, f"[models]\ndirectories = {self.models}\n")
+            self.assertNotIn("model '", self.reload(daemon))     # the same file, asked for in another way
+            self.assertEqual(self.names(client), ["m"])
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1)) * 1024
+
+
+class Load(ReloadCase):
+    STREAMS, RELOADS, FRAMES = 8, 100, 6     # frames of each stream for each reload
+
+    def drive(self, daemon, between):
+        """{stream: rows}: 8 streams on two connections, some of a model and some raw; `between` is called while frames are
+        under way, RELOADS times."""
+        generator = numpy.random.default_rng(5)
+        clients = [daemon.client() for _ in range(2)]
+        opened = []
+        for number in range(self.STREAMS):
+            client = clients[number % 2]
+            opened.append((client, client.open(model="m") if number < 6 else
+                           client.open_attention(method="nystrom", window=12, landmarks=4, heads=2, head_dim=4)))
+        outputs = [[] for _ in opened]
+        for step in range(self.RELOADS):
+            for client, stream in opened:
+                frames = generator.standard_normal((self.FRAMES, stream["input_dim"])).astype("<f4")
+                client.push(stream["stream"], step * self.FRAMES, frames)
+            between(step, clients)
+            for number, client in enumerate(clients):
+                rows = {}
+                mine = [i for i in range(self.STREAMS) if i % 2 == number]
+                streams = {opened[i][1]["stream"]: i for i in mine}
+                while len(rows) < len(mine) * self.FRAMES:
+                    method, params = client.notification()
+                    self.assertEqual(method, "output", params)
+                    width = client.output_widths[params[0]]
+                    for index, row in enumerate(numpy.frombuffer(params[2], dtype="<f4").reshape(-1, width)):
+                        rows[streams[params[0]], params[1] + index] = row.tobytes()
+                for i in mine:
+                    outputs[i] += [rows[i, step * self.FRAMES + k] for k in range(self.FRAMES)]
+        for client, stream in opened:
+            counts = client.request("close", stream=stream["stream"])
+            self.assertEqual(counts["outputs"], self.RELOADS * self.FRAMES)
+            self.assertEqual((counts["refused"], counts["dropped"]), (0, 0))
+        for client in clients:
+            client.socket.close()
+        return outputs
+
+    def test_a_hundred_reloads_change_no_bit_and_leave_nothing_behind(self):
+        self.put_model("m", "nystrom-2")
+        with Daemon("--models", self.models) as daemon:
+            expected = self.drive(daemon, lambda step, clients: None)
+
+        def change(step, clients):
+            del clients
+            self.put_model("m", "exact-wide" if step % 2 == 0 else "nystrom-post")
+            if step % 2 == 0:
+                self.put_model("extra", "exact-post")
+            else:
+                self.remove_model("extra")
+            self.write(daemon.config, f"[limits]\nstreams = {1000 + step}\nstreams_per_connection = {50 + step % 2}\n"
+                                      f"unsent_bytes = {64 + step % 2}K\n[timeouts]\nsend_ms = {5000 + step}\n")
+            log = self.reload(daemon)
+            self.assertIn("model 'm'", log)
+            with daemon.client() as client:
+                self.assertEqual(client.hello["models"], ["extra", "m"] if step % 2 == 0 else ["m"])
+                self.assertEqual(client.hello["limits"]["max_streams"], 1000 + step)
+                opened = client.open(model="m")
+                self.assertEqual(opened["output_dim"], 33 if step % 2 == 0 else 5)
+                client.request("close", stream=opened["stream"])
+            if step == 20:
+                baseline.extend([daemon.descriptors(), resident_bytes(daemon.pid)])
+
+        baseline = []
+        self.put_model("m", "nystrom-2")
+        with Daemon("--models", self.models, config="[limits]\nunsent_bytes = 64K\n") as daemon:
+            self.assertEqual(self.drive(daemon, change), expected)
+            with daemon.client() as client:
+                stats = client.request("stats")
+                self.assertEqual(stats["streams"], 0)
+                self.assertEqual(stats["outputs"], self.STREAMS * self.RELOADS * self.FRAMES)
+                self.assertEqual((stats["refused"], stats["dropped"]), (0, 0))
+            deadline = time.monotonic() + PATIENCE_S
+            while daemon.descriptors() > baseline[0] and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertLessEqual(daemon.descriptors(), baseline[0])
+            if not SANITIZERS:      # they keep what is freed
+                self.assertLess(resident_bytes(daemon.pid) - baseline[1], 4 << 20)
+
+
+class Check(ReloadCase):
+    def test_check_says_of_each_key_where_it_is_from_and_what_a_reload_does(self):
+        self.write(self.path("a.conf"), "[limits]\nstreams = 7\n[daemon]\nshards = 2\n")
+        checked = run("--check", "--config", self.path("a.conf"), "--log-level", "debug")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        for text in (f"; a reload applies it ({self.path('a.conf')}:2)\nstreams = 7\n",
+                     f"; needs a restart ({self.path('a.conf')}:4)\nshards = 2\n",
+                     "; a reload applies it (--log-level)\nlog_level = debug\n",
+                     "; needs a restart (default)\nmessage_bytes = 1048576\n"):
+            self.assertIn(text, checked.stdout)
+
+    def test_check_reads_the_models(self):
+        self.put_model("good", "exact-post")
+        self.put_model("bad", with_not_a_number(golden_file("exact-post")))
+        bad, good = (os.path.join(self.models, f"{name}.safetensors") for name in ("bad", "good"))
+        checked = run("--check", "--models", self.models)
+        self.assertEqual(checked.returncode, 0)
+        self.assertIn(f"model 'good' from {good} is valid: 10 floats a frame, window 12", checked.stderr)
+        self.assertIn(f"model {bad} is not served: ", checked.stderr)
+        for arguments in (["--model", bad], ["--model", self.path("none")], ["--models", self.path("none")]):
+            checked = run("--check", *arguments)
+            self.assertEqual(checked.returncode, os.EX_CONFIG, arguments)
+            self.assertIn(arguments[1], checked.stderr)
+            self.assertIn("[limits]", checked.stdout)
+
+    def test_reload_signals_only_where_nothing_is_wrong(self):
+        with Daemon() as daemon:
+            before = self.log_of_start(daemon)
+            self.write(daemon.config, "[limits]\nstreams = many\n")
+            told = run("--reload", str(daemon.pid), "--config", daemon.config)
+            self.assertEqual((told.returncode, told.stdout), (os.EX_CONFIG, ""))
+            self.assertIn(f"{daemon.config}:2: streams is 'many'", told.stderr)
+            self.write(daemon.config, "[limits]\nstreams = 3\n")
+            told = run("--reload", str(daemon.pid), "--config", daemon.config)
+            self.assertEqual((told.returncode, told.stdout, told.stderr), (0, "", ""))
+            self.assertIn("streams in [limits]: 20000 -> 3", self.wait(daemon, before))
+            self.assertEqual(daemon.log().count("SIGHUP"), 1)
+
+    def test_reload_of_what_is_no_process_is_told(self):
+        for pid in ("0", "-1", "x", "", "99999999999"):
+            self.assertEqual(run("--reload", pid, "--config", "/dev/null").returncode, os.EX_USAGE, pid)
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        told = run("--reload", str(gone.pid), "--config", "/dev/null")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("No such process", told.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
