@@ -133,9 +133,9 @@ class Limits(ReloadCase):
 
     def test_the_log_level_is_followed(self):
         with Daemon() as daemon:
-            for level, is_seen in (("debug", True), ("error", False)):
+            for level, is_seen in (("debug", True), ("warning", False)):
                 self.write(daemon.config, f"[daemon]\nlog_level = {level}\n")
-                self.reload(daemon)
+                self.reload(daemon, "log_level in")
                 before = daemon.log()
                 with daemon.client(hello=False) as client:
                     client.send(b"rubbish")
