@@ -75,6 +75,12 @@ class ReloadCase(unittest.TestCase):
             time.sleep(0.002)
         return daemon.log()
 
+    def until(self, condition):
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+
     def wait(self, daemon, before, expected=READ):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
@@ -135,7 +141,8 @@ class Limits(ReloadCase):
         with Daemon() as daemon:
             for level, is_seen in (("debug", True), ("warning", False)):
                 self.write(daemon.config, f"[daemon]\nlog_level = {level}\n")
-                self.reload(daemon, "log_level in")
+                daemon.process.send_signal(signal.SIGHUP)   # at the level of warnings its end is not told
+                self.until(lambda: f" -> {level} " in daemon.log())
                 before = daemon.log()
                 with daemon.client(hello=False) as client:
                     client.send(b"rubbish")
