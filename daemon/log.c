@@ -2,7 +2,6 @@
 #include "daemon/log.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@ static const struct {
     const char *name, *journal;
 } levels[] = {{"error", "<3>"}, {"warning", "<4>"}, {"info", "<6>"}, {"debug", "<7>"}};
 
-static atomic_int threshold = LOG_LEVEL_INFO;
+static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 static bool for_journal;
 
 /* systemd names device and inode of the journal's pipe in the environment; only where standard error still is that pipe
@@ -35,7 +34,7 @@ void log_start(enum log_level level)
 
 void log_set_level(enum log_level level)
 {
-    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+    threshold = level;
 }
 
 int log_level_of(const char *word)
@@ -54,7 +53,7 @@ const char *log_level_name(enum log_level level)
 static void write_line(enum log_level level, const char *format, va_list arguments)
 {
     char line[1024];
-    if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
+    if (level > threshold)
         return;
     vsnprintf(line, sizeof(line), format, arguments);
     for (char *c = line; *c != '\0'; c++)
