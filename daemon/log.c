@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,7 @@ static const struct {
     const char *name, *journal;
 } levels[] = {{"error", "<3>"}, {"warning", "<4>"}, {"info", "<6>"}, {"debug", "<7>"}};
 
-static atomic_int threshold = LOG_LEVEL_INFO;
+static _Atomic enum log_level threshold = LOG_LEVEL_INFO;
 static bool for_journal;
 static int journal_fd = -1;
 
@@ -44,12 +43,7 @@ void log_start(enum log_level level)
 
 void log_set_level(enum log_level level)
 {
-    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
-}
-
-static int level_now(void)
-{
-    return atomic_load_explicit(&threshold, memory_order_relaxed);
+    threshold = level;
 }
 
 int log_level_of(const char *word)
@@ -91,7 +85,7 @@ static void write_line(enum log_level level, const char *line)
     {                                                                                                                  \
         char line[LINE_BYTES];                                                                                         \
         va_list arguments;                                                                                             \
-        if ((int)level > level_now())                                                                                  \
+        if (level > threshold)                                                                                         \
             return;                                                                                                    \
         va_start(arguments, format);                                                                                   \
         make_line(line, format, arguments);                                                                            \
@@ -158,7 +152,7 @@ bool log_event(struct log_quota *quota, uint64_t now_us, enum log_level level, c
 {
     char line[LINE_BYTES];
     va_list arguments;
-    if ((int)level > level_now())
+    if (level > threshold)
         return false;
     log_left_out(quota, now_us);
     if (now_us - quota->second_us >= 1000000) {

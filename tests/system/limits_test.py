@@ -209,7 +209,7 @@ class Limits(unittest.TestCase):
             self.assertEqual({method for method, _ in told}, {"output"})
 
     def test_a_client_that_reads_nothing_is_told_slow_consumer_and_closed(self):
-        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\n"
+        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\npark_ms = 0\n"
         with Daemon("--shards", "1", config=config) as daemon, daemon.client() as slow, daemon.client() as other:
             streams = [slow.open_attention(head_dim=256)["stream"] for _ in range(20)]
             before = daemon.descriptors()

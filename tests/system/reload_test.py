@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -14,6 +15,9 @@ import numpy
 
 import harness
 from harness import ATTND, PATIENCE_S, SANITIZERS, SRCDIR, Daemon, RpcError
+
+sys.path.insert(0, os.path.join(SRCDIR, "tests", "golden"))
+import safetensors  # noqa: E402  (of the golden tests' folder)
 
 GOLDEN = os.path.join(SRCDIR, "tests", "golden", "encoder")
 DONE = re.compile("the configuration was read again[;,]? ?(.*)")
@@ -75,6 +79,12 @@ class ReloadCase(unittest.TestCase):
             time.sleep(0.002)
         return daemon.log()
 
+    def until(self, condition):
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+
     def wait(self, daemon, before, expected=READ):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
@@ -135,9 +145,10 @@ class Limits(ReloadCase):
 
     def test_the_log_level_is_followed(self):
         with Daemon() as daemon:
-            for level, is_seen in (("debug", True), ("error", False)):
+            for level, is_seen in (("debug", True), ("warning", False)):
                 self.write(daemon.config, f"[daemon]\nlog_level = {level}\n")
-                self.reload(daemon)
+                daemon.process.send_signal(signal.SIGHUP)   # at the level of warnings its end is not told
+                self.until(lambda: f" -> {level} " in daemon.log())
                 before = daemon.log()
                 with daemon.client(hello=False) as client:
                     client.send(b"rubbish")
@@ -461,6 +472,46 @@ class Load(ReloadCase):
             self.assertLessEqual(daemon.descriptors(), baseline[0])
             if not SANITIZERS:      # they keep what is freed
                 self.assertLess(resident_bytes(daemon.pid) - baseline[1], 4 << 20)
+
+
+class LargeModels(ReloadCase):
+    def large_model(self):
+        """32 MiB of feed-forward weights."""
+        width, inner = 256, 16384
+        tensors = {}
+        for name, rows, columns in [(f"blocks.0.{part}", width, width) for part in "qkvo"] + \
+                [("blocks.0.ff1", inner, width), ("blocks.0.ff2", width, inner)]:
+            tensors[f"{name}.weight"] = numpy.full((rows, columns), 0.01)
+            tensors[f"{name}.bias"] = numpy.zeros(rows)
+        for name in ("blocks.0.norm1", "blocks.0.norm2", "norm"):
+            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = numpy.ones(width), numpy.zeros(width)
+        return safetensors.to_bytes({"version": 1, "input_dim": width, "model_dim": width, "heads": 4, "window": 8,
+                                     "positions": 0, "residual_tap": "newest", "norm": "post", "activation": "relu",
+                                     "head": "identity", "layers": [{"method": "exact"}]}, tensors)
+
+    def test_frames_and_new_clients_are_served_while_models_load(self):
+        self.put_model("a", "exact-post")
+        with Daemon("--models", self.models) as daemon, daemon.client() as client:
+            stream = client.open(model="a")
+            self.put_model("large", self.large_model())
+            for number in range(7):     # other names of one file: each is loaded for itself
+                os.link(os.path.join(self.models, "large.safetensors"), os.path.join(self.models, f"l{number}.safetensors"))
+            before = self.log_of_start(daemon)
+            daemon.process.send_signal(signal.SIGHUP)
+            n_frames = n_meanwhile = 0
+            while "was read again" not in daemon.log()[len(before):]:
+                is_loading = "SIGHUP" in daemon.log()[len(before):]
+                client.push(stream["stream"], n_frames, numpy.zeros((1, stream["input_dim"])))
+                client.outputs(1)
+                n_frames += 1
+                with daemon.client() as other:
+                    names = other.hello["models"]
+                self.assertIn(len(names), (1, 9))       # all at once
+                n_meanwhile += is_loading and len(names) == 1
+            self.wait(daemon, before)
+            self.assertGreater(n_meanwhile, 2)
+            with daemon.client() as other:
+                self.assertEqual(len(other.hello["models"]), 9)
 
 
 class Check(ReloadCase):

@@ -243,6 +243,18 @@ START_TEST(mistakes_of_all_files_are_named)
 }
 END_TEST
 
+START_TEST(a_fifo_is_not_waited_for)
+{
+    char path[128];
+    make_folder_of_parts();
+    snprintf(path, sizeof(path), "%s/attnd.conf.d/1.conf", folder);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    write_file("attnd.conf.d/2.conf", "[limits]\nstreams = 3\n");
+    ck_assert_int_eq(read_folder(false), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 3);
+}
+END_TEST
+
 START_TEST(the_folder_counts_where_the_file_is_missing)
 {
     make_folder_of_parts();
@@ -337,6 +349,7 @@ static Suite *config_suite(void)
     tcase_add_test(tests, a_missing_file_is_a_mistake_only_where_it_was_asked_for);
     tcase_add_test(tests, later_files_win_in_the_order_of_their_names);
     tcase_add_test(tests, mistakes_of_all_files_are_named);
+    tcase_add_test(tests, a_fifo_is_not_waited_for);
     tcase_add_test(tests, the_folder_counts_where_the_file_is_missing);
     tcase_add_test(tests, a_file_in_place_of_the_folder_is_a_mistake);
     tcase_add_test(tests, what_is_printed_is_read_again_with_the_same_values);
