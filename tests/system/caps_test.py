@@ -98,8 +98,9 @@ class Users(Case):
         operators = [self.connect_patiently(daemon) for _ in range(ABOVE_FOR_OPERATORS)]
         self.turned_away(daemon, None, f"{3 + ABOVE_FOR_OPERATORS} connections are open")
         self.assertEqual(operators[-1].request("stats")["connections"], 3 + ABOVE_FOR_OPERATORS)
-        self.assertEqual(operators[-1].request("close", stream=stream)["outputs"], 0)
-        self.assertEqual(annas[0].notification(), ("event", {"event": "ended", "stream": stream, "reason": "closed"}))
+        self.assertEqual(operators[-1].request("kill", stream=stream)["outputs"], 0)
+        method, event = annas[0].notification()
+        self.assertEqual((method, event["event"], event["stream"], event["reason"]), ("event", "ended", stream, "killed"))
 
     def test_an_operator_gets_in_when_users_have_all_buffers(self):
         daemon = self.daemon("buffer_bytes = 16K\nbuffer_bytes_per_user = 16K\n")
