@@ -197,6 +197,7 @@ struct attnc_stream_info {
     uint64_t replay_frames;    /**< the state is a function of so many of the newest applied frames */
     uint64_t state_bytes;      /**< memory that the stream takes in the daemon */
     uint64_t warming_frames;   /**< so many outputs after open or reset are warming */
+    int ended;                 /**< not 0: the daemon has ended it, or another connection has taken it over */
 };
 
 /** Opens a stream; *stream belongs to the client. Errors: ATTNC_E_REFUSED, _OPTIONS, _MEMORY and those of waiting

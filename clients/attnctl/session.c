@@ -128,11 +128,6 @@ void session_complain_notice(const char *about, const struct attnc_notice *notic
                  about, (notice->left_ms + 999) / 1000);
 }
 
-bool session_is_end(const struct attnc_notice *notice)
-{
-    return strcmp(notice->what, "ended") == 0 || strcmp(notice->what, "superseded") == 0;
-}
-
 bool session_is_lost(const struct session *session)
 {
     return attnc_wait(session->client, 0) < 0;
