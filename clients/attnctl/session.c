@@ -111,7 +111,10 @@ enum exit_code session_complain(const struct session *session, const char *about
 {
     const struct attnc_error *error = attnc_last_error(session->client);
     const char *open = error->name[0] ? " (" : "", *close = error->name[0] ? ")" : "";
-    complain(EXIT_DATA, "%s: %s%s%s%s", about, error->text, open, error->name, close);
+    char again[64] = "";
+    if (error->retry_ms > 0)
+        snprintf(again, sizeof(again), "; ask again in %" PRIu64 " s", (error->retry_ms + 999) / 1000);
+    complain(EXIT_DATA, "%s: %s%s%s%s%s", about, error->text, open, error->name, close, again);
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
 }
 

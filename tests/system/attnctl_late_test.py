@@ -5,7 +5,6 @@ import json
 import re
 import struct
 import subprocess
-import unittest
 
 import numpy
 
@@ -116,6 +115,12 @@ class Scripted(attnctl_case.Scripted):
         _, errors = self.run_attnctl("stream", self.path("tone.wav"), status=1)
         self.assertIn("another connection took it over", errors)
         self.assertEqual(errors.count("\n"), 1)
+
+    def test_a_promise_that_finds_no_room_is_refused_with_when_to_ask_again(self):
+        self.serve(open=attnctl_case.Refusal(code=16, name="over_capacity", message="5 frames/s are left", retry_ms=2500,
+                                             left_shard=5.0, left_all=8.0))
+        _, errors = self.run_attnctl("stream", "--promise", "100", self.path("tone.wav"), status=1)
+        self.assertIn("5 frames/s are left (over_capacity); ask again in 3 s", errors)
 
     def test_terms_that_make_no_sense_are_refused_before_anything_is_sent(self):
         for words, arguments in {
