@@ -162,6 +162,14 @@ class Real(attnctl_case.Case):
             self.assertEqual(rows.shape[0], 300)
             self.assertEqual(numpy.isnan(rows[:, 0, 0, 0]).sum(), int(told[which]) if told else 0)
 
+    def test_a_promise_that_no_thread_can_keep_is_refused(self):
+        self.start_daemon()
+        numpy.save(self.path("in.npy"), numpy.zeros((50, 3, 1, 2), "f4"))
+        for promise, status, words in (("0.5", 0, ""), ("1e12", 1, "(over_capacity)")):
+            _, errors = self.run_attnctl("attend", "--window", "64", "--promise", promise, "-o", self.path("out.npy"),
+                                         self.path("in.npy"), status=status)
+            self.assertIn(words, errors)
+
     def test_kill_ends_the_stream_of_a_client_that_waits_and_tells_it_why(self):
         self.start_daemon()
         process, stream = self.start_idle_stream()
