@@ -91,7 +91,7 @@ static void write_line(enum log_level level, const char *line)
     {                                                                                                                  \
         char line[LINE_BYTES];                                                                                         \
         va_list arguments;                                                                                             \
-        if ((int)level > level_now())                                                                                         \
+        if ((int)level > level_now())                                                                                  \
             return;                                                                                                    \
         va_start(arguments, format);                                                                                   \
         make_line(line, format, arguments);                                                                            \

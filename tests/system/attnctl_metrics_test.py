@@ -85,7 +85,7 @@ class Metrics(attnctl_case.Case):
 
     def work(self, client):
         """Two streams of a model and a raw attention; 10, 20 and 5 frames, one of them bad, one pushed twice."""
-        streams = [client.open(model="tiny")["stream"], client.open(model="tiny")["stream"],
+        streams = [client.open(model="tiny", rate=5)["stream"], client.open(model="tiny")["stream"],
                    client.open_attention()["stream"]]
         lags = {"tiny": [], "attention": []}
         for stream, count, width, model in zip(streams, (10, 20, 4), (256, 256, 6), ("tiny", "tiny", "attention")):
@@ -154,6 +154,8 @@ class Metrics(attnctl_case.Case):
         }
         # What depends on time: {name: (least, most)} of the sum of its values.
         within = {
+            "attnd_utilisation_ratio": (0, 1.1),
+            "attnd_claimed_ratio": (1e-9, 1),       # of the one stream that told its rate
             "attnd_uptime_seconds": (before["uptime_s"], after["uptime_s"]),
             "attnd_received_bytes_total": (before["bytes_in"], after["bytes_in"]),
             "attnd_sent_bytes_total": (before["bytes_out"], after["bytes_out"]),

@@ -2,6 +2,7 @@
 """What the daemon counts and tells of itself: every figure of `stats` and `info` against work that is known."""
 import os
 import re
+import signal
 import tempfile
 import time
 import unittest
@@ -103,6 +104,37 @@ class Stats(unittest.TestCase):
                 self.assertEqual(len(shard["batch_sizes"]), 7)
                 self.assertGreater(shard["cpu_us"], 0)
             self.assertEqual(stats["errors"], {"bad_frame": 1})
+
+    def test_counts_go_on_where_a_reload_replaces_removes_and_brings_back_a_model(self):
+        folder = self.folder_of_models("one")
+        path = os.path.join(folder, "one.safetensors")
+        with Daemon("--shards", "1", "--models", folder) as daemon, daemon.client() as client:
+            def counted():
+                model, = (model for model in client.request("stats")["models"] if model["model"] == "one")
+                return model["frames"], model["streams"]
+
+            def reload():
+                done = daemon.log().count("the configuration was read again")
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda: daemon.log().count("the configuration was read again") == done + 1)
+
+            old = client.open(model="one")["stream"]
+            one_by_one(client, old, 0, 3, 4)
+            attnctl_case.write_model(f"{path}.new", frontend=None, input_dim=4, seed=2)
+            os.rename(f"{path}.new", path)
+            reload()
+            one_by_one(client, client.open(model="one")["stream"], 0, 5, 4)
+            one_by_one(client, old, 3, 1, 4)
+            self.assertEqual(counted(), (9, 2))
+            os.remove(path)
+            reload()
+            one_by_one(client, old, 4, 1, 4)
+            self.assertEqual(counted(), (10, 2))
+            self.assertEqual(client.request("stats")["served_models"], 0)
+            attnctl_case.write_model(path, frontend=None, input_dim=4)
+            reload()
+            one_by_one(client, client.open(model="one")["stream"], 0, 1, 4)
+            self.assertEqual(counted(), (11, 3))
 
     def test_without_detail_there_are_no_histograms(self):
         with Daemon("--models", self.folder_of_models("one")) as daemon, daemon.client() as client:
