@@ -2,7 +2,8 @@
 /*
  * libuv, at the descriptor limit, accepts and closes: the client sees a bare end of file. So the daemon accepts by
  * itself, keeps its connections below the limit, and holds one descriptor in reserve, which it gives up to accept,
- * answer and close where the limit is met all the same.
+ * answer and close where the limit is met all the same. Where even that does not help, the socket stays readable, and a
+ * loop that goes on polling it would take a whole processor: it is left alone for a moment.
  */
 #include "daemon/accept.h"
 
@@ -16,6 +17,9 @@
 
 /* Connections taken in one go, before signals and the like are looked at again. */
 #define MOST_AT_ONCE 256
+
+/* How long accepting is left alone where there is no descriptor or memory for it. */
+#define PAUSE_MS 100
 
 /* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side.
  */
@@ -68,40 +72,39 @@ static struct shard *shard_with_room(const struct server *server)
     return best;
 }
 
-static void hand_out(struct server *server, int fd)
+/* To a shard, which gives back what the connection was charged. 0, or -1 and *error. */
+static int hand_out(struct server *server, int fd, const struct ucred *peer, struct attnp_error *error)
 {
-    struct attnp_error error;
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t n_peer = sizeof(peer);
     struct mail *mail = mail_new(MAIL_CONNECTION, 0);
-    if (mail == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
-        attnp_fail(&error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
-        turn_away(server, fd, &error);
-        free(mail);
-        return;
-    }
+    if (mail == NULL)
+        return attnp_fail(error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
     mail->fd = fd;
-    mail->uid = peer.uid;
-    mail->pid = peer.pid;
+    mail->uid = peer->uid;
+    mail->pid = peer->pid;
     mail->connection = ++server->last_connection;
-    atomic_fetch_add(&server->shared.n_connections, 1);
     struct shard *shard = shard_with_room(server);
     atomic_fetch_add(&shard->n_assigned, 1);
     shard_post(shard, mail);
+    return 0;
 }
 
 static void take(struct server *server, int fd)
 {
-    uint64_t n = atomic_load(&server->shared.n_connections);
+    struct users *users = server->shared.users;
     struct attnp_error error;
-    if (n < server->most_connections) {
-        hand_out(server, fd);
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t n_peer = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
+        attnp_fail(&error, ATTNP_SERVER_FULL, "the connection's user is not known: %s", strerror(errno));
+        turn_away(server, fd, &error);
         return;
     }
-    attnp_fail(&error, ATTNP_SERVER_FULL,
-               "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the "
-               "descriptor limit",
-               (uintmax_t)n);
+    if (users_charge(users, peer.uid, USERS_CONNECTIONS, 1, &error) == 0) {
+        if (hand_out(server, fd, &peer, &error) == 0)
+            return;
+        users_discharge(users, peer.uid, USERS_CONNECTIONS, 1);
+    }
+    error.code = ATTNP_SERVER_FULL; /* whatever was short */
     turn_away(server, fd, &error);
 }
 
@@ -110,20 +113,38 @@ static int accept_one(const struct server *server)
     return accept4(server->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-/* False where nothing could be done, so that trying again at once is of no use. */
-static bool accept_on_reserve(struct server *server)
+static void accept_again(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (!server->stopping)
+        uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
+}
+
+static void pause_accepting(struct server *server, int why)
+{
+    if (!server->accept_is_short)
+        log_warning("no client can be accepted, nor told so: %s; trying again every %d ms", strerror(why), PAUSE_MS);
+    server->accept_is_short = true;
+    uv_poll_stop(&server->accepting);
+    uv_timer_start(&server->accept_again, accept_again, PAUSE_MS, 0);
+}
+
+/* Tells one client that there is no descriptor for it. 0, or the errno that is met without the reserve as well: EAGAIN
+ * where nobody waits, since the kernel looks for a descriptor first. */
+static int accept_on_reserve(struct server *server)
 {
     struct attnp_error error;
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);
     int fd = accept_one(server);
+    int why = fd < 0 ? errno : 0;
     if (fd >= 0) {
         attnp_fail(&error, ATTNP_SERVER_FULL,
                    "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
         turn_away(server, fd, &error);
     }
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return fd >= 0;
+    return why;
 }
 
 void accept_turn_all_away(struct server *server)
@@ -135,18 +156,27 @@ void accept_turn_all_away(struct server *server)
         turn_away(server, fd, &error);
 }
 
+/* 0, or the errno for which there is nothing more to be done now. */
+static int accept_next(struct server *server)
+{
+    int fd = accept_one(server);
+    if (fd >= 0) {
+        server->accept_is_short = false;
+        take(server, fd);
+        return 0;
+    }
+    if (errno == ECONNABORTED || errno == EINTR)
+        return 0;
+    return errno == EMFILE || errno == ENFILE ? accept_on_reserve(server) : errno;
+}
+
 void accept_ready(uv_poll_t *poll, int status, int events)
 {
     struct server *server = poll->data;
+    int why = 0;
     (void)status, (void)events;
-    for (int i = 0; i < MOST_AT_ONCE; i++) {
-        int fd = accept_one(server);
-        if (fd >= 0)
-            take(server, fd);
-        else if (errno == EMFILE || errno == ENFILE) {
-            if (!accept_on_reserve(server))
-                return;
-        } else if (errno != ECONNABORTED && errno != EINTR)
-            return;
-    }
+    for (int i = 0; i < MOST_AT_ONCE && why == 0; i++)
+        why = accept_next(server);
+    if (why != 0 && why != EAGAIN)
+        pause_accepting(server, why);
 }

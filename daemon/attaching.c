@@ -93,10 +93,7 @@ static int make_room(struct connection *connection, struct stream *stream, struc
             error, ATTNP_OVER_CAPACITY,
             "this connection holds %zu streams, which is the limit; close some, or attach from another connection",
             connection->n_streams);
-    if (connection_reserve_stream(connection) != 0 || opening_provide(connection, stream) != 0)
-        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to take stream %ju; try again later",
-                          (uintmax_t)stream->card.number);
-    return 0;
+    return opening_provide(connection, stream, error);
 }
 
 static void give_to_heir(struct shard *shard, struct stream *stream)
@@ -179,11 +176,7 @@ void attaching_discard(struct shard *shard, const struct mail *mail)
     if (card == NULL)
         return;
     struct stream *stream = stream_of_card(card);
-    while (!STAILQ_EMPTY(&stream->orders)) {
-        struct order *order = STAILQ_FIRST(&stream->orders);
-        STAILQ_REMOVE_HEAD(&stream->orders, link);
-        free(order);
-    }
+    orders_forget(shard, stream);
     registry_remove(registry, card);
     stream_free(stream);
 }

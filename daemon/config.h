@@ -31,12 +31,20 @@
       "directory where measured costs are kept; empty: systemd's StateDirectory=, or none") \
     X(admission, load_percent, NUMBER, RELOAD, "75", 1, 100, \
       "share of each shard's time that streams with a rate may claim together") \
-    X(limits, connections, NUMBER, RELOAD, "10000", 1, 1000000, \
+    X(limits, connections, NUMBER, RELOAD, "12000", 1, 1000000, \
       "connections at the same time; also bounded by the descriptor limit") \
+    X(limits, connections_per_user, NUMBER, RELOAD, "0", 0, 1000000, "those of one user; 0: all but a sixteenth") \
     X(limits, streams, NUMBER, RELOAD, "20000", 1, 10000000, "streams at the same time") \
+    X(limits, streams_per_user, NUMBER, RELOAD, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, streams_per_connection, NUMBER, RELOAD, "4096", 1, 1000000, "streams of one connection") \
     X(limits, state_bytes, SIZE, RELOAD, "0", 0, INT64_MAX, \
       "bytes of all streams together; 0: half of the memory of the machine or container") \
+    X(limits, state_bytes_per_user, SIZE, RELOAD, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
+    X(limits, buffer_bytes, SIZE, RELOAD, "0", 0, INT64_MAX, \
+      "bytes of all connections' buffers, of unfinished and of unsent messages; 0: an eighth of the memory") \
+    X(limits, buffer_bytes_per_user, SIZE, RELOAD, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
+    X(limits, waiting_requests, NUMBER, RELOAD, "65536", 1, 10000000, "requests that may wait for their turn behind frames") \
+    X(limits, waiting_requests_per_user, NUMBER, RELOAD, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, message_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \

@@ -63,6 +63,8 @@ void errands_mail(struct shard *shard, struct mail *mail)
         shard_post(&shard->shared->shards[elsewhere], mail);
         return;
     }
+    if (mail->is_charged)
+        users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
     if (card != NULL) {
         act(shard, stream_of_card(card), mail);
     } else {
@@ -86,15 +88,22 @@ static int run(struct connection *connection, const struct asker *asker, const s
     struct card_view view;
     if (errands_look_up(connection, target, &view, error) != 0)
         return -1;
+    bool is_here = view.shard == shard->index;
+    if (!is_here && users_charge(shard->shared->users, connection->uid, USERS_WAITING_REQUESTS, 1, error) != 0)
+        return -1;
     struct mail *mail = mail_new(errand->kind, errand->n_bytes + 1); /* terminated */
-    if (mail == NULL)
+    if (mail == NULL) {
+        if (!is_here)
+            users_discharge(shard->shared->users, connection->uid, USERS_WAITING_REQUESTS, 1);
         return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
+    }
+    mail->is_charged = !is_here;
     mail->stream = view.number;
     mail->uid = connection->uid;
     mail->asker = *asker;
     if (errand->n_bytes > 0)
         memcpy(mail->bytes, errand->bytes, errand->n_bytes);
-    if (view.shard == shard->index)
+    if (is_here)
         errands_mail(shard, mail);
     else
         shard_post(&shard->shared->shards[view.shard], mail);

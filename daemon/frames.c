@@ -33,13 +33,16 @@ static void refuse_bin(struct stream *stream, const struct attnp_push *push)
     expect(stream, &error);
 }
 
-static void refuse_old(struct stream *stream, uint64_t number)
+/* All of a push by one error: a frame is a few bytes, an error two hundred. */
+static void refuse_old(struct stream *stream, uint64_t first, uint64_t count)
 {
     struct attnp_error error;
-    attnp_fail(&error, ATTNP_TOO_OLD, "frame %ju was settled, and only the newest %u answers are kept; go on with %ju",
-               (uintmax_t)number, stream->card.credit, (uintmax_t)stream->sequence.next);
-    error.has_frame = true;
-    error.frame = number;
+    attnp_fail(&error, ATTNP_TOO_OLD,
+               "%ju frames from %ju on were settled, and only the newest %u answers are kept; go on with %ju",
+               (uintmax_t)count, (uintmax_t)first, stream->card.credit, (uintmax_t)stream->sequence.next);
+    error.has_frame = error.has_count = true;
+    error.frame = first;
+    error.count = count;
     expect(stream, &error);
 }
 
@@ -83,8 +86,7 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
         return true;
     case ATTNP_WAITS:
         return true;
-    case ATTNP_REFUSE_OLD:
-        refuse_old(stream, number);
+    case ATTNP_REFUSE_OLD: /* frames_push has left these out */
         return true;
     case ATTNP_REFUSE_GAP:
         refuse_gap(stream, number);
@@ -122,7 +124,10 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
     }
     counters_add(&stream->card.bytes_in, ATTNP_LENGTH_BYTES + n_body);
     size_t n_frames = push.n_bytes / stream->frame_bytes;
-    for (size_t i = 0; i < n_frames; i++)
+    size_t n_old = attnp_sequence_too_old(&stream->sequence, push.first, n_frames);
+    if (n_old > 0)
+        refuse_old(stream, push.first, n_old);
+    for (size_t i = n_old; i < n_frames; i++)
         if (!take_frame(stream, push.first + i, push.frames + i * stream->frame_bytes, now_us, push.time))
             break;
     counters_set(&stream->card.next_frame, stream->sequence.next);

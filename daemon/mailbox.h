@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -27,6 +28,7 @@ struct mail {
     enum mail_kind kind;
     int fd; /* CONNECTION: owned */
     uid_t uid;
+    bool is_charged; /* of a request: to this user, as one that waits, until the mail is opened */
     pid_t pid;
     uint64_t connection; /* CONNECTION, RESPONSE: its id */
     uint64_t stream;     /* of all others: its number */

@@ -43,11 +43,15 @@ int main(int argc, char **argv)
     status = EXIT_FAILURE;
     memory_give_back();
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
-    server.shared.registry =
-        registry_new(config_number(&server.config, CONFIG_limits_streams), memory_for_states(&server.config));
+    server.shared.users = users_new(&server.config, geteuid(), memory_bytes());
+    if (server.shared.users == NULL) {
+        log_error("no memory for the table of users");
+        goto end;
+    }
+    server.shared.registry = registry_new(server.shared.users);
     if (server.shared.registry == NULL) {
         log_error("no memory for the table of streams; lower streams in [limits]");
-        goto end;
+        goto free_users;
     }
     if (server_start_loop(&server) != 0)
         goto free_registry;
@@ -75,6 +79,8 @@ stop_loop:
     server_stop_loop(&server);
 free_registry:
     registry_free(server.shared.registry);
+free_users:
+    users_free(server.shared.users);
 end:
     return status;
 }

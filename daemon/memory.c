@@ -2,6 +2,7 @@
 #include "daemon/memory.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* glibc raises by itself, up to 32 MiB, the size from which a piece is a mapping of its own, and keeps what is smaller:
@@ -14,8 +15,7 @@ void memory_give_back(void)
 #endif
 }
 
-/* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. */
-static uint64_t memory_bytes(void)
+uint64_t memory_bytes(void)
 {
     static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -28,10 +28,4 @@ static uint64_t memory_bytes(void)
             fclose(file);
     }
     return bytes;
-}
-
-uint64_t memory_for_states(const struct config *config)
-{
-    uint64_t bytes = config_number(config, CONFIG_limits_state_bytes);
-    return bytes != 0 ? bytes : memory_bytes() / 2;
 }

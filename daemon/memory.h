@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* How much memory there is for the states of streams, and how it goes back. */
+/* How much memory there is, and how it goes back. */
 #pragma once
 
-#include "daemon/config.h"
+#include <stdint.h>
 
 /* From here on large pieces go back to the system as soon as they are freed. Once, before other threads start. */
 void memory_give_back(void);
 
-/* Bytes: state_bytes, or half of the machine's or container's memory where that is 0. */
-uint64_t memory_for_states(const struct config *config);
+/* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. Main
+ * thread. */
+uint64_t memory_bytes(void);

@@ -115,26 +115,40 @@ static size_t most_unsent(const struct connection *connection, const struct stre
     return all < most ? all : most;
 }
 
-int opening_provide(struct connection *connection, struct stream *stream)
+int opening_provide(struct connection *connection, struct stream *stream, struct attnp_error *error)
 {
-    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
-        return -1;
-    return outbox_reserve(&connection->outbox, most_unsent(connection, stream));
+    if (connection_reserve_stream(connection) != 0 ||
+        shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to hold stream %ju; try again later",
+                          (uintmax_t)stream->card.number);
+    return connection_reserve_outbox(connection, most_unsent(connection, stream), error);
+}
+
+static int no_memory(const struct stream *stream, struct attnp_error *error)
+{
+    return attnp_fail(error, ATTNP_NO_MEMORY,
+                      "no memory for a stream of %ju bytes; close streams or use a smaller window",
+                      (uintmax_t)stream->card.bytes);
 }
 
 /* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
  * connection. */
-static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request)
+static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request,
+                 struct attnp_error *error)
 {
     const struct shard *shard = connection->shard;
     stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
-    if (stream->traffic == NULL || opening_provide(connection, stream) != 0 ||
-        getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
+    if (stream->traffic == NULL)
+        return no_memory(stream, error);
+    if (opening_provide(connection, stream, error) != 0)
         return -1;
     stream->answer_from = request->answer_from;
     stream->deadline_us = (uint64_t)request->deadline_ms * 1000;
     stream->late = request->late;
-    return stream_start(stream, request->position);
+    if (getrandom(stream->token, sizeof(stream->token), 0) == (ssize_t)sizeof(stream->token) &&
+        stream_start(stream, request->position) == 0)
+        return 0;
+    return no_memory(stream, error);
 }
 
 static struct stream *make_stream(struct connection *connection, const struct opening *opening,
@@ -144,27 +158,23 @@ static struct stream *make_stream(struct connection *connection, const struct op
     if (model_is_attention(opening->model)) /* models are known since they are served */
         costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
     struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
-    if (stream == NULL || connection_reserve_stream(connection) != 0)
-        goto no_memory;
+    if (stream == NULL) {
+        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
+        return NULL;
+    }
     attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
     fill_card(&stream->card, opening, connection);
-    if (registry_add(registry, &stream->card, error) != 0) {
-        stream_free(stream);
-        return NULL;
-    }
+    if (registry_add(registry, &stream->card, error) != 0)
+        goto free_stream;
     if (admission_enter(connection->shard, &stream->claim, opening->model, opening->request.rate,
-                        opening->request.deadline_ms, error) != 0) {
-        registry_remove(registry, &stream->card);
-        stream_free(stream);
-        return NULL;
-    }
-    if (start(connection, stream, &opening->request) == 0)
+                        opening->request.deadline_ms, error) != 0)
+        goto leave_registry;
+    if (start(connection, stream, &opening->request, error) == 0)
         return stream;
     admission_leave(connection->shard, &stream->claim);
+leave_registry:
     registry_remove(registry, &stream->card);
-no_memory:
-    attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",
-               stream_block_bytes(opening->plan, opening->request.output, opening->credit));
+free_stream:
     stream_free(stream);
     return NULL;
 }

@@ -49,6 +49,32 @@ static void carry_out_finish(struct shard *shard, struct stream *stream, const s
     reply_send(shard, asker);
 }
 
+/* The stream's user is charged for what waits in it, whoever asked. */
+static void free_order(struct shard *shard, uid_t uid, struct order *order)
+{
+    users_discharge(shard->shared->users, uid, USERS_WAITING_REQUESTS, 1);
+    free(order);
+}
+
+/* NULL and *error: limit_exceeded, no_memory. */
+static struct order *new_order(struct shard *shard, const struct stream *stream, struct attnp_error *error)
+{
+    if (stream->n_orders >= STREAM_MOST_ORDERS) {
+        attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
+                   "%zu requests for stream %ju wait for their turn already; wait for their responses",
+                   stream->n_orders, (uintmax_t)stream->card.number);
+        return NULL;
+    }
+    if (users_charge(shard->shared->users, stream->card.uid, USERS_WAITING_REQUESTS, 1, error) != 0)
+        return NULL;
+    struct order *order = malloc(sizeof(*order));
+    if (order == NULL) {
+        users_discharge(shard->shared->users, stream->card.uid, USERS_WAITING_REQUESTS, 1);
+        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
+    }
+    return order;
+}
+
 /* False: the stream is no longer of this shard. */
 static bool carry_out(struct shard *shard, struct stream *stream, const struct order *order)
 {
@@ -65,12 +91,13 @@ static bool carry_out(struct shard *shard, struct stream *stream, const struct o
 bool orders_run(struct shard *shard, struct stream *stream)
 {
     bool is_here = true;
+    uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
     while (is_here && !STAILQ_EMPTY(&stream->orders) && STAILQ_FIRST(&stream->orders)->at == stream->sequence.settled) {
         struct order *order = STAILQ_FIRST(&stream->orders);
         STAILQ_REMOVE_HEAD(&stream->orders, link);
         stream->n_orders--;
         is_here = carry_out(shard, stream, order);
-        free(order);
+        free_order(shard, uid, order);
     }
     return is_here;
 }
@@ -78,14 +105,8 @@ bool orders_run(struct shard *shard, struct stream *stream)
 int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker)
 {
     struct attnp_error error;
-    struct order *order = stream->n_orders < STREAM_MOST_ORDERS ? malloc(sizeof(*order)) : NULL;
+    struct order *order = new_order(shard, stream, &error);
     if (order == NULL) {
-        if (stream->n_orders < STREAM_MOST_ORDERS)
-            attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
-        else
-            attnp_fail(&error, ATTNP_LIMIT_EXCEEDED,
-                       "%zu requests for stream %ju wait for their turn already; wait for their responses",
-                       stream->n_orders, (uintmax_t)stream->card.number);
         reply_error(shard, asker, &error);
         return -1;
     }
@@ -94,6 +115,15 @@ int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind,
     stream->n_orders++;
     orders_run(shard, stream);
     return 0;
+}
+
+void orders_forget(struct shard *shard, struct stream *stream)
+{
+    while (!STAILQ_EMPTY(&stream->orders)) {
+        struct order *order = STAILQ_FIRST(&stream->orders);
+        STAILQ_REMOVE_HEAD(&stream->orders, link);
+        free_order(shard, stream->card.uid, order);
+    }
 }
 
 /* Whoever still waits for a reset, finish or attach is told that it will not come. */
@@ -107,7 +137,7 @@ static void refuse_orders(struct shard *shard, struct stream *stream, const char
         STAILQ_REMOVE_HEAD(&stream->orders, link);
         if (order->kind != ORDER_ATTACH)
             reply_error(shard, &order->asker, &error);
-        free(order);
+        free_order(shard, stream->card.uid, order);
     }
     attaching_give_up(shard, stream, &error);
 }

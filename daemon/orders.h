@@ -12,6 +12,9 @@ int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind,
 /* Carries out what is due now: after a frame was settled. False: the stream is no longer of this shard. */
 bool orders_run(struct shard *shard, struct stream *stream);
 
+/* Frees those that wait; nobody is told. */
+void orders_forget(struct shard *shard, struct stream *stream);
+
 /* Closes the stream: waiting frames are dropped and named, who asked is answered. Frees it. */
 void orders_close(struct shard *shard, struct stream *stream, const struct asker *asker);
 

@@ -9,7 +9,8 @@ LIST_HEAD(bucket, card);
 
 struct registry {
     pthread_mutex_t mutex;
-    uint64_t most_streams, most_bytes, n_streams, bytes, last_number;
+    struct users *users;
+    uint64_t last_number;
     struct ordered order; /* by number, since numbers rise */
     size_t mask;          /* buckets of each table, less one: a power of two */
     struct bucket *numbers, *names;
@@ -24,9 +25,9 @@ static size_t bucket_count(uint64_t most_streams)
     return n;
 }
 
-struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes)
+struct registry *registry_new(struct users *users)
 {
-    size_t n = bucket_count(most_streams);
+    size_t n = bucket_count(users_most(users, USERS_STREAMS));
     struct registry *registry = calloc(1, sizeof(*registry));
     if (registry == NULL)
         return NULL;
@@ -39,8 +40,7 @@ struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes)
         return NULL;
     }
     registry->mask = n - 1;
-    registry->most_streams = most_streams;
-    registry->most_bytes = most_bytes;
+    registry->users = users;
     TAILQ_INIT(&registry->order);
     pthread_mutex_init(&registry->mutex, NULL);
     return registry;
@@ -83,30 +83,17 @@ static struct card *by_number(struct registry *registry, uint64_t number)
     return NULL;
 }
 
-void registry_set_limits(struct registry *registry, uint64_t most_streams, uint64_t most_bytes)
-{
-    pthread_mutex_lock(&registry->mutex);
-    registry->most_streams = most_streams;
-    registry->most_bytes = most_bytes;
-    pthread_mutex_unlock(&registry->mutex);
-}
-
 static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
 {
     if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
         return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name",
                           card->name);
-    if (registry->n_streams >= registry->most_streams)
-        return attnp_fail(error, ATTNP_OVER_CAPACITY,
-                          "%ju streams are open, which is the limit; close some, or raise streams in [limits]",
-                          (uintmax_t)registry->n_streams);
-    uint64_t left = registry->most_bytes > registry->bytes ? registry->most_bytes - registry->bytes : 0;
-    if (card->bytes > left)
-        return attnp_fail(
-            error, ATTNP_OVER_CAPACITY,
-            "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
-            (uintmax_t)card->bytes, (uintmax_t)left, (uintmax_t)registry->most_bytes);
-    return 0;
+    if (users_charge(registry->users, card->uid, USERS_STREAMS, 1, error) != 0)
+        return -1;
+    if (users_charge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes, error) == 0)
+        return 0;
+    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
+    return -1;
 }
 
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error)
@@ -115,8 +102,6 @@ int registry_add(struct registry *registry, struct card *card, struct attnp_erro
     int status = admit(registry, card, error);
     if (status == 0) {
         card->number = ++registry->last_number;
-        registry->n_streams++;
-        registry->bytes += card->bytes;
         TAILQ_INSERT_TAIL(&registry->order, card, in_order);
         LIST_INSERT_HEAD(&registry->numbers[card->number & registry->mask], card, in_numbers);
         if (card->name[0] != '\0')
@@ -129,8 +114,8 @@ int registry_add(struct registry *registry, struct card *card, struct attnp_erro
 void registry_remove(struct registry *registry, struct card *card)
 {
     pthread_mutex_lock(&registry->mutex);
-    registry->n_streams--;
-    registry->bytes -= card->bytes;
+    users_discharge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes);
+    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
     TAILQ_REMOVE(&registry->order, card, in_order);
     LIST_REMOVE(card, in_numbers);
     if (card->name[0] != '\0')
@@ -259,10 +244,8 @@ size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool 
 void registry_totals(struct registry *registry, uint64_t *n_streams, uint64_t *bytes, uint64_t *most_streams,
                      uint64_t *most_bytes)
 {
-    pthread_mutex_lock(&registry->mutex);
-    *n_streams = registry->n_streams;
-    *bytes = registry->bytes;
-    *most_streams = registry->most_streams;
-    *most_bytes = registry->most_bytes;
-    pthread_mutex_unlock(&registry->mutex);
+    *n_streams = users_total(registry->users, USERS_STREAMS);
+    *bytes = users_total(registry->users, USERS_STATE_BYTES);
+    *most_streams = users_most(registry->users, USERS_STREAMS);
+    *most_bytes = users_most(registry->users, USERS_STATE_BYTES);
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "daemon/cost.h"
+#include "daemon/users.h"
 #include "protocol/request.h"
 
 /* What is asked of a stream besides its model; told by `open`. */
@@ -61,17 +62,15 @@ struct card_view {
 
 struct registry;
 
-/* NULL: no memory. Main thread. */
-struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes);
+/* What a registered card takes is charged to its user in `users`, which has to live longer. NULL: no memory. Main
+ * thread. */
+struct registry *registry_new(struct users *users);
 void registry_free(struct registry *registry); /* NULL is allowed; no card may be registered any more */
 
 /* Any thread from here on. Gives the card its number and registers it. 0, or -1 and *error: stream_exists,
- * over_capacity. */
+ * over_capacity, no_memory. */
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
-
-/* Other limits from here on. What is there already stays, even where it is more. */
-void registry_set_limits(struct registry *registry, uint64_t most_streams, uint64_t most_bytes);
 
 /* The card of a number, for its shard, which alone may use or remove it. NULL: there is none, or it belongs to another
  * shard, which *elsewhere (may be NULL) then tells; -1: none. */

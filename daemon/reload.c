@@ -16,7 +16,6 @@
 
 #include "daemon/costs.h"
 #include "daemon/log.h"
-#include "daemon/memory.h"
 #include "daemon/server.h"
 #include "daemon/systemd.h"
 
@@ -35,8 +34,6 @@ static void log_change(const struct config_change *change)
 static void follow(struct server *server)
 {
     log_set_level(config_number(&server->config, CONFIG_daemon_log_level));
-    registry_set_limits(server->shared.registry, config_number(&server->config, CONFIG_limits_streams),
-                        memory_for_states(&server->config));
     server_bound_connections(server);
 }
 

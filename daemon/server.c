@@ -14,9 +14,9 @@
 #include "daemon/log.h"
 #include "daemon/systemd.h"
 
-/* Descriptors that are no connection's: standard ones, the loops' and their pipes (4 a shard), models while they load,
- * spare. */
-#define OTHER_DESCRIPTORS(n_shards) (32 + 6 * (uint64_t)(n_shards))
+/* Descriptors that are no user's connection: standard ones, the loops' and their pipes (4 a shard), models while they
+ * load, operators' connections above the limit, spare. */
+#define OTHER_DESCRIPTORS(n_shards) (32 + USERS_OPERATOR_CONNECTIONS + 6 * (uint64_t)(n_shards))
 
 #define STATUS_MS 5000
 #define SAVING_MS 180000
@@ -143,10 +143,12 @@ int server_start_loop(struct server *server)
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->status);
     uv_timer_init(&server->loop, &server->saving);
+    uv_timer_init(&server->loop, &server->accept_again);
     uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
     reload_init(server);
     server->on_terminate.data = server->on_interrupt.data = server->on_hangup.data = server;
-    server->watchdog.data = server->status.data = server->saving.data = server->shard_ended.data = server;
+    server->watchdog.data = server->status.data = server->saving.data = server->accept_again.data = server;
+    server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
     /* From before anybody can connect, so that no stop leaves a client without a word. */
     uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
@@ -201,19 +203,18 @@ int server_start_shards(struct server *server)
 void server_bound_connections(struct server *server)
 {
     struct rlimit limit;
-    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards);
-    server->most_connections = config_number(&server->config, CONFIG_limits_connections);
+    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards),
+             wanted = config_number(&server->config, CONFIG_limits_connections);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
     uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
-    if (server->most_connections > most) {
+    users_bound_connections(server->shared.users, most);
+    if (wanted > most)
         log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)",
-                    (uintmax_t)most, (uintmax_t)server->most_connections, (uintmax_t)limit.rlim_cur);
-        server->most_connections = most;
-    }
+                    (uintmax_t)most, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
 }
 
 static int watch_until_eof(struct server *server)

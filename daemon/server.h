@@ -21,13 +21,14 @@ struct server {
     uv_loop_t loop;
     uv_poll_t accepting, until_eof;
     uv_signal_t on_terminate, on_interrupt, on_hangup;
-    uv_timer_t watchdog, status, saving;
+    uv_timer_t watchdog, status, saving, accept_again;
     struct status told;
     uv_async_t shard_ended;
     int reserve_fd; /* given up for a moment to answer a client where descriptors are short */
-    uint64_t most_connections, last_connection;
+    uint64_t last_connection;
     unsigned n_running; /* shards */
     bool stopping;
+    bool accept_is_short; /* nothing could be accepted at the last attempt, for want of descriptors or memory */
 };
 
 /* Each step of the start: 0, or -1 (logged). Main thread. */

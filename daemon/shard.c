@@ -29,10 +29,10 @@ void shard_post(struct shard *shard, struct mail *mail)
     uv_async_send(&shard->wake);
 }
 
-void shard_connection_gone(struct shard *shard)
+void shard_connection_gone(struct shard *shard, uid_t uid)
 {
     atomic_fetch_sub(&shard->n_assigned, 1);
-    atomic_fetch_sub(&shard->shared->n_connections, 1);
+    users_discharge(shard->shared->users, uid, USERS_CONNECTIONS, 1);
 }
 
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
@@ -118,7 +118,7 @@ static void take_connection(struct shard *shard, const struct mail *mail)
 {
     if (connection_open(shard, mail->fd, mail->connection, mail->uid, mail->pid) != 0) {
         log_warning("no memory for a connection of uid %u", (unsigned)mail->uid);
-        shard_connection_gone(shard);
+        shard_connection_gone(shard, mail->uid);
     }
 }
 
@@ -206,8 +206,11 @@ static void free_memory(struct shard *shard)
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
         STAILQ_REMOVE_HEAD(&mails, link);
-        if (mail->kind == MAIL_CONNECTION)
+        if (mail->kind == MAIL_CONNECTION) {
             close(mail->fd);
+            shard_connection_gone(shard, mail->uid);
+        } else if (mail->is_charged)
+            users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
         else if (mail->kind == MAIL_STREAM)
             attaching_discard(shard, mail);
         free(mail);

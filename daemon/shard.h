@@ -8,32 +8,33 @@
 #include <uv.h>
 
 #include "daemon/config.h"
-#include "daemon/counters.h"
 #include "daemon/costs.h"
+#include "daemon/counters.h"
 #include "daemon/ledger.h"
 #include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
 #include "daemon/registry.h"
 #include "daemon/stream.h"
+#include "daemon/users.h"
 #include "protocol/writer.h"
 
 #define SHARD_INPUT_BYTES (64 * 1024)
 
 struct shard;
 
-/* Read-only while shards run, but for the registry, the models and the costs (locked) and the atomics. */
+/* Read-only while shards run, but for the registry, the users, the models and the costs (locked) and the atomics. */
 struct shared {
     const struct config *config;
     struct models *models;
     struct costs *costs;
+    struct users *users;
     struct registry *registry;
     struct traffic_book *traffic;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
     uint64_t started_us;
-    atomic_uint_fast64_t n_connections; /* accepted and not yet closed, in the whole daemon */
     atomic_uint_fast64_t n_turned_away; /* clients told server_full; by the main thread */
     uv_async_t *shard_ended;            /* of the main loop */
 };
@@ -99,8 +100,8 @@ void shard_done(struct shard *shard);
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);
 
-/* A connection that was assigned to it is no more. */
-void shard_connection_gone(struct shard *shard);
+/* A connection of this user that was assigned to it is no more. */
+void shard_connection_gone(struct shard *shard, uid_t uid);
 
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes);

@@ -34,7 +34,7 @@ void status_line(struct status *status, const struct shared *shared, char line[S
     tell_lag(status, &sum, lag);
     snprintf(line, STATUS_BYTES,
              "%ju streams on %ju connections, %ju MiB of states; %.0f frames/s%s; %ju dropped, %ju skipped, %ju late",
-             (uintmax_t)n_streams, (uintmax_t)atomic_load(&shared->n_connections), (uintmax_t)(bytes >> 20),
+             (uintmax_t)n_streams, (uintmax_t)users_total(shared->users, USERS_CONNECTIONS), (uintmax_t)(bytes >> 20),
              seconds > 0 ? (double)(sum.outputs - status->outputs) / seconds : 0, lag,
              (uintmax_t)(sum.dropped - status->dropped), (uintmax_t)(sum.skipped - status->skipped),
              (uintmax_t)(sum.missed - status->missed));

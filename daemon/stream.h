@@ -92,7 +92,7 @@ struct stream {
     enum attnp_late late;
     const char *skip; /* why the answer to the oldest waiting frame is not computed; NULL: it is */
     struct unnamed unnamed;
-    struct claim claim; /* of its shard's time */
+    struct claim claim;        /* of its shard's time */
     TAILQ_ENTRY(stream) ready; /* in the shard's queue of streams that have a frame to compute */
     bool is_ready;
     uint64_t step_ns; /* what its newest frame took; 0 before the first */

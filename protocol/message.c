@@ -270,6 +270,7 @@ int attnp_error_read(const msgpack_object *map, struct attnp_error *error)
         attnp_utf8_copy(error->text, ATTNP_ERROR_TEXT, text->via.str.ptr, text->via.str.size);
     read_optional(map, "stream", &error->has_stream, &error->stream);
     read_optional(map, "frame", &error->has_frame, &error->frame);
+    read_optional(map, "count", &error->has_count, &error->count);
     read_optional(map, "expected", &error->has_expected, &error->expected);
     read_optional(map, "offset", &error->has_offset, &error->offset);
     read_optional(map, "retry_ms", &error->has_retry, &error->retry_ms);

@@ -61,7 +61,7 @@ void attnp_write_notification(struct attnp_writer *writer, enum attnp_method met
 static void write_error_map(struct attnp_writer *writer, const struct attnp_error *error)
 {
     const char *text = error->text[0] ? error->text : attnp_error_general_text(error->code);
-    unsigned n_frame_keys = error->has_stream + error->has_frame + error->has_expected;
+    unsigned n_frame_keys = error->has_stream + error->has_frame + error->has_count + error->has_expected;
     attnp_write_map(writer, 3 + n_frame_keys + error->has_offset + 2 * error->has_left + error->has_retry);
     attnp_put_uint(writer, "code", error->code);
     attnp_put_string(writer, "name", attnp_error_name(error->code));
@@ -70,6 +70,8 @@ static void write_error_map(struct attnp_writer *writer, const struct attnp_erro
         attnp_put_uint(writer, "stream", error->stream);
     if (error->has_frame)
         attnp_put_uint(writer, "frame", error->frame);
+    if (error->has_count)
+        attnp_put_uint(writer, "count", error->count);
     if (error->has_expected)
         attnp_put_uint(writer, "expected", error->expected);
     if (error->has_offset)

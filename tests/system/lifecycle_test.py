@@ -76,7 +76,7 @@ class Configuration(Folder):
         cases = [("[limits]\nstream = 7\n",
                   ":2: unknown key 'stream' in [limits]; did you mean 'streams' in [limits]?"),
                  ("[limits]\nfoo_bar_baz = 7\n",
-                  ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections streams"),
+                  ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections connections_per_user streams"),
                  ("[limts]\nxyzzyxyzzy = 7\n",
                   ":2: unknown key 'xyzzyxyzzy' in unknown section [limts]; the sections are: [listen]"),
                  ("[limits]\n\nstreams = many\n", ":3: streams is 'many', which is not a number"),

@@ -119,6 +119,7 @@ static void same(const struct attnp_error *read, const struct attnp_error *writt
     ck_assert_str_eq(read->text, text);
     ck_assert(read->has_stream == written->has_stream && read->stream == written->stream);
     ck_assert(read->has_frame == written->has_frame && read->frame == written->frame);
+    ck_assert(read->has_count == written->has_count && read->count == written->count);
     ck_assert(read->has_expected == written->has_expected && read->expected == written->expected);
     ck_assert(read->has_offset == written->has_offset && read->offset == written->offset);
     ck_assert(read->has_left == written->has_left);
@@ -140,6 +141,8 @@ START_TEST(test_errors)
             written.has_frame = true, written.frame = 1ull << 40;
         if (i & 4)
             written.has_expected = true, written.expected = 7;
+        if (i % 5 == 0)
+            written.has_count = true, written.count = 5;
         if (i & 8)
             written.has_offset = true, written.offset = 70000;
         if (i & 16)
