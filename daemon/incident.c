@@ -2,6 +2,7 @@
 #include "daemon/incident.h"
 
 #include "daemon/log.h"
+#include "daemon/reply.h"
 
 /* Those that tell of the daemon's limits; the others are their client's mistakes, which only it can mend. */
 static bool concerns_operator(enum attnp_code code)
@@ -34,20 +35,22 @@ void incident_connection(const struct connection *connection, const struct attnp
               why->text);
 }
 
-void incident_request(struct shard *shard, const struct connection *connection, const struct attnp_error *error)
+void incident_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
 {
     if (!concerns_operator(error->code))
         return;
+    const struct connection *here = asker->shard == shard->index ? reply_connection(shard, asker->connection) : NULL;
     const struct log_about about = {
         .event = "refused",
         .error = attnp_error_name(error->code),
         .stream = error->has_stream ? error->stream : 0,
-        .connection = connection != NULL ? connection->id : 0,
-        .has_uid = connection != NULL,
-        .uid = connection != NULL ? connection->uid : 0,
+        .connection = asker->connection,
+        .has_uid = here != NULL,
+        .uid = here != NULL ? here->uid : 0,
     };
-    log_event(&shard->log_quota, shard_now_us(), LOG_LEVEL_WARNING, &about, "connection %ju was refused: %s: %s",
-              (uintmax_t)about.connection, attnp_error_name(error->code), error->text);
+    log_event(&shard->log_quota, shard_now_us(), LOG_LEVEL_WARNING, &about,
+              "a request of connection %ju was refused: %s: %s", (uintmax_t)asker->connection,
+              attnp_error_name(error->code), error->text);
 }
 
 void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason)

@@ -9,7 +9,7 @@
 void incident_connection(const struct connection *connection, const struct attnp_error *why);
 
 /* A request was answered with an error; what is the client's mistake alone is not logged. */
-void incident_request(struct shard *shard, const struct connection *connection, const struct attnp_error *error);
+void incident_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error);
 
 /* A stream ended without its client's wish; `what` is a word, such as "expired" or "killed", and `reason` may be "". */
 void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason);

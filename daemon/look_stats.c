@@ -104,8 +104,10 @@ static void put_shard(struct attnp_writer *writer, const struct shard *shard)
     const struct counters *counters = &shard->counters;
     struct traffic_sum sum;
     look_add_up(shard->shared, shard->index, shard->index + 1, &sum);
-    attnp_write_map(writer, 11);
+    attnp_write_map(writer, 13);
     attnp_put_uint(writer, "shard", shard->index);
+    attnp_put_double(writer, "utilisation", (double)counters_get(&shard->utilisation_permille) / 1000);
+    attnp_put_double(writer, "claimed", (double)counters_get(&shard->ledger.claimed_ns) / 1e9);
     attnp_put_uint(writer, "queue", counters_waiting(counters));
     attnp_put_uint(writer, "oldest_wait_us", oldest_wait_us(counters));
     attnp_put_uint(writer, "connections", counters_get(&counters->connections));

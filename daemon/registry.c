@@ -225,12 +225,11 @@ int registry_look(struct registry *registry, const struct attnp_target *target, 
 size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool is_operator, struct card_view *views,
                      size_t n_views, bool *more)
 {
-    struct card *card;
     size_t n = 0;
     *more = false;
     pthread_mutex_lock(&registry->mutex);
-    TAILQ_FOREACH(card, &registry->order, in_order)
-    {
+    struct card *card = by_number(registry, after); /* or it has ended, and its place is looked for from the first on */
+    for (card = card != NULL ? card : TAILQ_FIRST(&registry->order); card != NULL; card = TAILQ_NEXT(card, in_order)) {
         if (card->number <= after || (card->uid != uid && !is_operator))
             continue;
         *more = n == n_views;

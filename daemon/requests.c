@@ -8,7 +8,6 @@
 #include "daemon/batch.h"
 #include "daemon/errands.h"
 #include "daemon/frames.h"
-#include "daemon/incident.h"
 #include "daemon/look.h"
 #include "daemon/opening.h"
 #include "daemon/orders.h"
@@ -113,7 +112,6 @@ static int refuse(struct connection *connection, const struct asker *asker, bool
     bool ends = !id_known || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION;
     if (id_known)
         reply_error(connection->shard, asker, error);
-    incident_request(connection->shard, connection, error);
     connection->is_told = id_known && ends;
     return ends ? -1 : 0;
 }

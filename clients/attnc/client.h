@@ -132,7 +132,7 @@ ATTNC_API int attnc_connect(struct attnc_client **client, const struct attnc_con
                             struct attnc_error *error);
 
 /** Ends the connection and frees the client with all its streams; NULL is allowed. The daemon keeps the streams for its
- *  park_timeout unless attnc_close_stream was called. */
+ *  park_ms (attnd.conf(5)) unless attnc_close_stream was called. */
 ATTNC_API void attnc_close(struct attnc_client *client);
 
 /** The last failure of this client's; valid until its next call. */
@@ -197,6 +197,7 @@ struct attnc_stream_info {
     uint64_t replay_frames;    /**< the state is a function of so many of the newest applied frames */
     uint64_t state_bytes;      /**< memory that the stream takes in the daemon */
     uint64_t warming_frames;   /**< so many outputs after open or reset are warming */
+    int ended;                 /**< not 0: the daemon has ended it, or another connection has taken it over */
 };
 
 /** Opens a stream; *stream belongs to the client. Errors: ATTNC_E_REFUSED, _OPTIONS, _MEMORY and those of waiting
@@ -219,7 +220,7 @@ struct attnc_attach_options {
 };
 
 /** Goes on with a stream whose connection broke, or takes it over from another connection, which is told "superseded".
- * The daemon keeps the state and the newest `credit` answers of a stream for its park_timeout. Errors: as attnc_open; a
+ * The daemon keeps the state and the newest `credit` answers of a stream for its park_ms. Errors: as attnc_open; a
  * stream that is no more is ATTNC_E_REFUSED with the name unknown_stream: attnc_open with a replay rebuilds it; and
  * ATTNC_E_OPTIONS also where `settled` is beyond all that the daemon has.
  *

@@ -226,6 +226,22 @@ static int create_output(struct attend *attend, const struct attnc_stream_info *
                       problem);
 }
 
+/* Through the open stream into the output. */
+static enum exit_code attend_stream(struct attend *attend, const struct session *session, struct attnc_stream *stream)
+{
+    struct problem problem;
+    if (create_output(attend, attnc_stream_info(stream), &problem) < 0)
+        return complain(EXIT_DATA, "%s", problem.text);
+    enum exit_code code = push_all(attend, session, stream);
+    if (code != EXIT_DONE) {
+        attend->failed = true; /* nothing is written of what still comes */
+        npy_abandon(&attend->out);
+        return code;
+    }
+    return npy_finish(&attend->out, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
+}
+
+/* The stream is closed whatever came of it: the daemon would keep it for who lost his connection. */
 static enum exit_code attend_through(struct attend *attend, const struct session *session)
 {
     struct attnc_open_options options = {.size = sizeof(options),
@@ -234,19 +250,13 @@ static enum exit_code attend_through(struct attend *attend, const struct session
                                          .on_notice = on_notice,
                                          .ctx = attend};
     struct attnc_stream *stream;
-    struct problem problem;
     terms_apply(&attend->terms, &options);
     if (attnc_open(session->client, &stream, &options) < 0)
         return session_complain(session, "attend");
-    if (create_output(attend, attnc_stream_info(stream), &problem) < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
-    enum exit_code code = push_all(attend, session, stream);
-    if (code != EXIT_DONE) {
-        npy_abandon(&attend->out);
-        return code;
-    }
-    attnc_close_stream(stream);
-    return npy_finish(&attend->out, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
+    enum exit_code code = attend_stream(attend, session, stream);
+    if (!session_is_lost(session))
+        attnc_close_stream(stream);
+    return code;
 }
 
 static enum exit_code attend_all(struct attend *attend)

@@ -121,7 +121,10 @@ enum exit_code session_complain(const struct session *session, const char *about
 {
     const struct attnc_error *error = attnc_last_error(session->client);
     const char *open = error->name[0] ? " (" : "", *close = error->name[0] ? ")" : "";
-    complain(EXIT_DATA, "%s: %s%s%s%s", about, error->text, open, error->name, close);
+    char again[64] = "";
+    if (error->retry_ms > 0)
+        snprintf(again, sizeof(again), "; ask again in %" PRIu64 " s", (error->retry_ms + 999) / 1000);
+    complain(EXIT_DATA, "%s: %s%s%s%s%s", about, error->text, open, error->name, close, again);
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
 }
 
@@ -136,11 +139,6 @@ void session_complain_notice(const char *about, const struct attnc_notice *notic
     else if (strcmp(notice->what, "idle") == 0)
         complain(EXIT_DONE, "%s: nothing came for long; the daemon ends the stream in %" PRIu64 " s unless more comes",
                  about, (notice->left_ms + 999) / 1000);
-}
-
-bool session_is_end(const struct attnc_notice *notice)
-{
-    return strcmp(notice->what, "ended") == 0 || strcmp(notice->what, "superseded") == 0;
 }
 
 bool session_is_lost(const struct session *session)

@@ -35,9 +35,6 @@ enum exit_code session_complain(const struct session *session, const char *about
  * other notice. `about` is the stream's input. */
 void session_complain_notice(const char *about, const struct attnc_notice *notice);
 
-/* Whether a notice says that the stream has ended; what is asked of it next fails and tells why. */
-bool session_is_end(const struct attnc_notice *notice);
-
 /* Whether the connection is of no more use, after a failure that was complained about. */
 bool session_is_lost(const struct session *session);
 

@@ -41,7 +41,6 @@ struct run {
     double *times;      /* [credit] of the frames that wait for their answer, by number */
     struct terms terms; /* with the count of what was late */
     uint64_t n_refused;
-    bool ended;            /* by the daemon */
     struct timespec start; /* of the audio clock */
 };
 
@@ -97,7 +96,6 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
     bool is_event = strcmp(notice->what, "error") != 0;
     for (uint64_t i = notice->first; is_event && i < notice->first + notice->count; i++)
         report_missing(&run->report, i, run->times[i % credit], notice->what, notice->name);
-    run->ended |= session_is_end(notice);
     if (terms_count_late(&run->terms, notice))
         return;
     run->n_refused += notice->count;
@@ -108,7 +106,7 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
 /* Whether no more is to be sent. */
 static bool is_over(const struct run *run)
 {
-    return interrupted() || run->report.failed || run->ended;
+    return interrupted() || run->report.failed || attnc_stream_info(run->stream)->ended;
 }
 
 static int milliseconds_until(const struct timespec *start, double time_s)
@@ -145,9 +143,9 @@ static int push_frame(struct run *run, const float *frame, double time_s)
     const struct attnc_stream_info *info = attnc_stream_info(run->stream);
     int result = run->options->realtime ? wait_for(run, -1, time_s) : 0;
     /* The place is free: a frame as old as the credit is settled before push returns credit for this one. */
-    while (result >= 0 && info->next_frame - info->settled >= info->credit && !run->report.failed && !run->ended)
+    while (result >= 0 && info->next_frame - info->settled >= info->credit && !run->report.failed && !info->ended)
         result = attnc_wait(run->session->client, -1);
-    if (result < 0 || run->report.failed || run->ended)
+    if (result < 0 || run->report.failed || info->ended)
         return result;
     run->times[info->next_frame % info->credit] = time_s;
     return attnc_push(run->stream, frame, 1);

@@ -103,10 +103,10 @@ static json_t *lags_of(const struct top_sample *before, const struct top_sample 
     return lags;
 }
 
-/* Where the daemon tells no utilisation, its thread's share of a processor is shown in its place. */
 static json_t *shards_of(const struct top_sample *before, const struct top_sample *now, double seconds)
 {
-    static const char *const copied[] = {"shard", "queue", "oldest_wait_us", "streams", "parked", "connections"};
+    static const char *const copied[] = {"shard",          "utilisation", "claimed", "queue",
+                                         "oldest_wait_us", "streams",     "parked",  "connections"};
     json_t *list = json_array(), *shard;
     size_t i;
     json_array_foreach(json_object_get(now->stats, "shards"), i, shard)
@@ -117,10 +117,6 @@ static json_t *shards_of(const struct top_sample *before, const struct top_sampl
             copy(entry, shard, copied[j]);
         put_rate(entry, "cpu", growth(then, shard, "cpu_us"), seconds * 1e6);
         put_rate(entry, "frames_per_s", growth(then, shard, "batch_frames"), seconds);
-        if (json_object_get(shard, "utilisation"))
-            copy(entry, shard, "utilisation");
-        else
-            json_object_set(entry, "utilisation", json_object_get(entry, "cpu"));
         json_array_append_new(list, entry);
     }
     return list;

@@ -19,11 +19,10 @@ struct attnc_listener {
 struct attnc_stream {
     struct attnc_client *client;
     struct attnc_stream_info info;
-    char **labels; /* [info.n_labels] */
-    float *values; /* [output_dim] one output, aligned */
-    bool ended;    /* the daemon has ended it; `why` tells */
-    bool rewound;  /* frames were not taken since the last push; `why` tells */
-    struct attnc_error why;
+    char **labels;          /* [info.n_labels] */
+    float *values;          /* [output_dim] one output, aligned */
+    bool rewound;           /* frames were not taken since the last push; `why` tells */
+    struct attnc_error why; /* of `rewound` and of info.ended */
     /* The frame that the daemon expected when the stream was attached, and the position that it said this frame had. */
     uint64_t resumed_frame, resumed_position;
     struct attnc_listener listener;

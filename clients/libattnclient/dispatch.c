@@ -42,10 +42,10 @@ static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, 
     return true;
 }
 
-/* Nobody can answer what was not asked. */
+/* Nobody can answer what was not asked, here or before the stream was attached. */
 static int check_pushed(struct attnc_stream *stream, uint64_t first, uint64_t count)
 {
-    uint64_t next = stream->info.next_frame;
+    const uint64_t own = stream->info.next_frame, next = own > stream->resumed_frame ? own : stream->resumed_frame;
     if (first <= next && count <= next - first)
         return 0;
     return attnc_fail(&stream->client->error, ATTNC_E_PROTOCOL,
@@ -110,7 +110,7 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     if (!wire.has_stream || ends == ATTNP_ENDS_CONNECTION)
         attnc_fail_wire(&client->connection.farewell, ATTNC_E_CLOSED, &wire);
     if (stream && ends == ATTNP_ENDS_STREAM) {
-        stream->ended = true;
+        stream->info.ended = true;
         attnc_fail_wire(&stream->why, ATTNC_E_CLOSED, &wire);
     } else if (stream && wire.has_expected) {
         if (wire.expected < stream->info.settled)

@@ -78,7 +78,7 @@ static int enter(struct attnc_client *client, struct attnc_stream *stream)
     struct attnc_stream **streams = realloc(client->streams, (client->n_streams + 1) * sizeof(*streams));
     if (!streams)
         return -1;
-    if (before && !before->ended)
+    if (before && !before->info.ended)
         attnc_stream_end(before, "superseded", "");
     client->streams = streams;
     size_t i = client->n_streams++;

@@ -43,7 +43,7 @@ void attnc_stream_leave(struct attnc_stream *stream)
 /* Whether the daemon still goes along with the stream as the caller knows it. */
 static int check_stream(struct attnc_stream *stream)
 {
-    if (!stream->ended && !stream->rewound)
+    if (!stream->info.ended && !stream->rewound)
         return 0;
     stream->rewound = false;
     stream->client->error = stream->why;
@@ -73,7 +73,7 @@ void attnc_stream_end(struct attnc_stream *stream, const char *reason, const cha
 {
     const struct ending *ending = find_ending(reason);
     const char *open = message[0] ? " (" : "", *close = message[0] ? ")" : "";
-    stream->ended = true;
+    stream->info.ended = true;
     attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s%s%s%s; %s",
                ending ? ending->cause : reason, open, message, close,
                ending ? ending->advice : "open it anew to go on");
@@ -163,7 +163,7 @@ static int request_of(struct attnc_stream *stream, enum attnp_method method)
     int result = check_stream(stream);
     if (result == 0)
         result = request(stream, method);
-    return result == ATTNC_E_REFUSED && stream->ended ? check_stream(stream) : result;
+    return result == ATTNC_E_REFUSED && stream->info.ended ? check_stream(stream) : result;
 }
 
 int attnc_finish(struct attnc_stream *stream)
@@ -191,8 +191,8 @@ int attnc_reset(struct attnc_stream *stream)
 
 int attnc_close_stream(struct attnc_stream *stream)
 {
-    int result = stream->ended ? 0 : request(stream, ATTNP_M_CLOSE);
-    if (result == ATTNC_E_REFUSED && stream->ended)
+    int result = stream->info.ended ? 0 : request(stream, ATTNP_M_CLOSE);
+    if (result == ATTNC_E_REFUSED && stream->info.ended)
         result = 0; /* others were faster */
     attnc_stream_leave(stream);
     return result;

@@ -128,6 +128,13 @@ class Case(unittest.TestCase):
         self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("attnctl-")], [])
 
 
+class Refusal:
+    """The error that a scripted daemon answers a request with."""
+
+    def __init__(self, **error):
+        self.error = error
+
+
 class Scripted(Case):
     """A daemon that answers as a test says."""
 
@@ -145,7 +152,10 @@ class Scripted(Case):
         def answer(message):
             if message[0] == 0:
                 result = answers.get(message[2], {})
-                return harness.pack([1, message[1], None, result(message[3]) if callable(result) else result])
+                result = result(message[3]) if callable(result) else result
+                if isinstance(result, Refusal):
+                    return harness.pack([1, message[1], result.error, None])
+                return harness.pack([1, message[1], None, result])
             return on_push(message[2]) if on_push else b""
 
         def run():

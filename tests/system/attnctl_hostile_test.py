@@ -2,7 +2,6 @@
 """attnctl and a daemon that says what no daemon should: it ends with one message, and shows nothing that acts."""
 import os
 import struct
-import unittest
 
 import numpy
 

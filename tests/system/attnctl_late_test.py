@@ -5,7 +5,6 @@ import json
 import re
 import struct
 import subprocess
-import unittest
 
 import numpy
 
@@ -117,6 +116,12 @@ class Scripted(attnctl_case.Scripted):
         self.assertIn("another connection took it over", errors)
         self.assertEqual(errors.count("\n"), 1)
 
+    def test_a_promise_that_finds_no_room_is_refused_with_when_to_ask_again(self):
+        self.serve(open=attnctl_case.Refusal(code=16, name="over_capacity", message="5 frames/s are left", retry_ms=2500,
+                                             left_shard=5.0, left_all=8.0))
+        _, errors = self.run_attnctl("stream", "--promise", "100", self.path("tone.wav"), status=1)
+        self.assertIn("5 frames/s are left (over_capacity); ask again in 3 s", errors)
+
     def test_terms_that_make_no_sense_are_refused_before_anything_is_sent(self):
         for words, arguments in {
                 "needs --deadline": ("--late", "drop-oldest"), "not 'never'": ("--late", "never"),
@@ -156,6 +161,14 @@ class Real(attnctl_case.Case):
             rows = numpy.load(self.path("out.npy"))
             self.assertEqual(rows.shape[0], 300)
             self.assertEqual(numpy.isnan(rows[:, 0, 0, 0]).sum(), int(told[which]) if told else 0)
+
+    def test_a_promise_that_no_thread_can_keep_is_refused(self):
+        self.start_daemon()
+        numpy.save(self.path("in.npy"), numpy.zeros((50, 3, 1, 2), "f4"))
+        for promise, status, words in (("0.5", 0, ""), ("1e12", 1, "(over_capacity)")):
+            _, errors = self.run_attnctl("attend", "--window", "64", "--promise", promise, "-o", self.path("out.npy"),
+                                         self.path("in.npy"), status=status)
+            self.assertIn(words, errors)
 
     def test_kill_ends_the_stream_of_a_client_that_waits_and_tells_it_why(self):
         self.start_daemon()

@@ -9,6 +9,8 @@ import tempfile
 import time
 import unittest
 
+import numpy
+
 import harness
 from harness import ATTND, BUILDDIR, PATIENCE_S
 
@@ -99,6 +101,20 @@ class Service(unittest.TestCase):
         process.send_signal(signal.SIGHUP)
         self.told("READY=1")
         self.assertIn("the last reload failed", self.told_beginning("STATUS=0 streams"))
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_the_status_tells_of_the_last_interval(self):
+        process = self.start()
+        self.notify.recv(4096)      # it is ready
+        with harness.Client(os.path.join(self.folder, "own.sock")) as client:
+            opened = client.open_attention()["stream"]
+            client.push(opened, 0, numpy.zeros((40, 6)))
+            client.outputs(40)
+            deadline = time.monotonic() + PATIENCE_S
+            while "STATUS=1 streams on 1 connections" not in (told := self.notify.recv(4096).decode()):
+                self.assertLess(time.monotonic(), deadline)
+        self.assertRegex(told, r"; [1-9]\d* frames/s, p99 \d+\.\d\d ms; 0 dropped, 0 skipped, 0 late$")
         process.terminate()
         self.assertEqual(process.wait(PATIENCE_S), 0)
 

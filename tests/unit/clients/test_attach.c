@@ -225,6 +225,7 @@ START_TEST(a_stream_that_was_taken_over_is_over_here_and_can_be_taken_back)
     told_wait(client, &told, 1);
     ck_assert_str_eq(told.what, "superseded");
     ck_assert_ptr_eq(told.notice.stream, stream);
+    ck_assert(attnc_stream_info(stream)->ended);
     ck_assert_int_eq(attnc_push(stream, &frame, 1), ATTNC_E_CLOSED);
     ck_assert_str_eq(attnc_last_error(client)->name, "superseded");
     ck_assert_int_eq(attnc_finish(stream), ATTNC_E_CLOSED);
@@ -234,6 +235,7 @@ START_TEST(a_stream_that_was_taken_over_is_over_here_and_can_be_taken_back)
                                            .on_output = told_output,
                                            .ctx = &told_later};
     ck_assert_int_eq(attnc_attach(client, &back, &options), 0);
+    ck_assert(!attnc_stream_info(back)->ended);
     ck_assert_int_eq(attnc_push(stream, &frame, 1), ATTNC_E_CLOSED);
     ck_assert_int_eq(attnc_push(back, &frame, 1), 0);
     while (attnc_stream_info(back)->settled < 4)
