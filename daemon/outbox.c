@@ -29,14 +29,18 @@ static size_t room_for(size_t room, size_t needed)
     return wanted;
 }
 
-static int grow(uint8_t **buffer, size_t *room, size_t needed)
+/* Not by realloc, which copies what nobody needs, and so makes room that is only reserved take memory. */
+static int grow(uint8_t **buffer, size_t n_used, size_t *room, size_t needed)
 {
     size_t wanted = room_for(*room, needed);
     if (wanted == *room)
         return 0;
-    uint8_t *larger = realloc(*buffer, wanted);
+    uint8_t *larger = malloc(wanted);
     if (larger == NULL)
         return -1;
+    if (n_used > 0)
+        memcpy(larger, *buffer, n_used);
+    free(*buffer);
     *buffer = larger;
     *room = wanted;
     return 0;
@@ -44,9 +48,9 @@ static int grow(uint8_t **buffer, size_t *room, size_t needed)
 
 int outbox_reserve(struct outbox *outbox, size_t n_bytes)
 {
-    if (grow(&outbox->filling, &outbox->room_filling, n_bytes) != 0)
+    if (grow(&outbox->filling, outbox->n_filling, &outbox->room_filling, n_bytes) != 0)
         return -1;
-    return outbox->is_flying ? 0 : grow(&outbox->flying, &outbox->room_flying, n_bytes);
+    return outbox->is_flying ? 0 : grow(&outbox->flying, 0, &outbox->room_flying, n_bytes);
 }
 
 size_t outbox_room(const struct outbox *outbox)
@@ -67,7 +71,7 @@ size_t outbox_add_takes(const struct outbox *outbox, size_t n_bytes)
 
 uint8_t *outbox_add(struct outbox *outbox, size_t n_bytes)
 {
-    if (grow(&outbox->filling, &outbox->room_filling, outbox->n_filling + n_bytes) != 0)
+    if (grow(&outbox->filling, outbox->n_filling, &outbox->room_filling, outbox->n_filling + n_bytes) != 0)
         return NULL;
     return outbox->filling + outbox->n_filling;
 }
