@@ -44,6 +44,17 @@ START_TEST(a_line_for_people_says_level_and_sentence)
 }
 END_TEST
 
+START_TEST(a_line_of_the_daemons_own_is_never_left_out)
+{
+    char text[4096];
+    for (int i = 0; i < 3 * LOG_LINES_PER_S; i++)
+        log_with(LOG_LEVEL_ERROR, &about, "%d", i % 10);
+    log_with(LOG_LEVEL_DEBUG, &about, "unimportant");
+    ck_assert_uint_eq(read_all(text, sizeof(text)), 3 * LOG_LINES_PER_S * strlen("attnd: error: 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "attnd: error: 9\n"));
+}
+END_TEST
+
 START_TEST(a_flood_is_cut_and_told_how_much_was)
 {
     struct log_quota quota = {0};
@@ -173,6 +184,7 @@ static Suite *log_suite(void)
     TCase *tcase = tcase_create("log");
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, a_line_for_people_says_level_and_sentence);
+    tcase_add_test(tcase, a_line_of_the_daemons_own_is_never_left_out);
     tcase_add_test(tcase, a_flood_is_cut_and_told_how_much_was);
     tcase_add_test(tcase, a_pipe_that_nobody_reads_holds_nobody_up);
     tcase_add_test(tcase, the_journals_pipe_gets_levels_where_its_socket_takes_nothing);
