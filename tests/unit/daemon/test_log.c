@@ -14,7 +14,8 @@
 #define SECOND_US 1000000
 
 static int ends[2] = {-1, -1};
-static const struct log_about about = {.connection = 7, .stream = 9, .has_uid = true, .uid = 1000, .error = "no_memory"};
+static const struct log_about about = {
+    .connection = 7, .stream = 9, .has_uid = true, .uid = 1000, .error = "no_memory"};
 
 /* Standard error becomes a pipe. */
 static void set_up(void)
