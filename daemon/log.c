@@ -118,22 +118,41 @@ static void add_about(struct journal_entry *entry, const struct log_about *about
         journal_add(entry, "ATTND_UID", "%u", (unsigned)about->uid);
 }
 
-/* To the journal with its fields, or else as a line of text. */
-static bool hand_over(enum log_level level, const struct log_about *about, const char *line)
+/* To the journal with its fields. False: it is not there, or does not take it at once. */
+static bool send_entry(enum log_level level, const struct log_about *about, const char *line)
 {
     struct journal_entry entry = {.n = 0};
-    if (for_journal) {
-        journal_add(&entry, "MESSAGE", "%s", line);
-        journal_add(&entry, "PRIORITY", "%c", levels[level].journal[1]);
-        journal_add(&entry, "SYSLOG_IDENTIFIER", "attnd");
-        add_about(&entry, about);
-        if (journal_send(journal_fd, JOURNAL_SOCKET, &entry))
-            return true;
-    }
+    if (!for_journal)
+        return false;
+    journal_add(&entry, "MESSAGE", "%s", line);
+    journal_add(&entry, "PRIORITY", "%c", levels[level].journal[1]);
+    journal_add(&entry, "SYSLOG_IDENTIFIER", "attnd");
+    add_about(&entry, about);
+    return journal_send(journal_fd, JOURNAL_SOCKET, &entry);
+}
+
+/* Or else as a line of text, where that does not wait either. */
+static bool hand_over(enum log_level level, const struct log_about *about, const char *line)
+{
+    if (send_entry(level, about, line))
+        return true;
     if (!stderr_takes_a_line())
         return false;
     write_line(level, line);
     return true;
+}
+
+void log_with(enum log_level level, const struct log_about *about, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list arguments;
+    if (level > threshold)
+        return;
+    va_start(arguments, format);
+    make_line(line, format, arguments);
+    va_end(arguments);
+    if (!send_entry(level, about, line))
+        write_line(level, line);
 }
 
 void log_left_out(struct log_quota *quota, uint64_t now_us)

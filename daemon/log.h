@@ -35,6 +35,10 @@ struct log_about {
     const char *error; /* the error's name */
 };
 
+/* A line of the daemon's own with fields; it may wait, as the lines above. Any thread. */
+__attribute__((format(printf, 3, 4))) void log_with(enum log_level level, const struct log_about *about,
+                                                    const char *format, ...);
+
 /* How many lines about clients one shard writes in a second; there is one quota a shard, its thread's own. */
 #define LOG_LINES_PER_S 10
 

@@ -30,24 +30,21 @@ static void log_change(const struct config_change *change)
                     was, is, change->origin, was);
 }
 
-/* What keeps a limit of its own follows the configuration. */
-static void follow(struct server *server)
-{
-    log_set_level(config_number(&server->config, CONFIG_daemon_log_level));
-    server_bound_connections(server);
-}
-
 static void end(struct server *server, bool is_good)
 {
+    static const struct log_about reloaded = {.event = "reloaded"}, failed = {.event = "reload_failed"};
     struct reload *reload = &server->reload;
     if (is_good) {
         config_apply(&server->config, reload->fresh, log_change);
-        follow(server);
+        server_bound_connections(server);
         models_replace(&server->models, &reload->catalogue);
-        log_info("the configuration was read again; serving %zu models", models_count(&server->models));
+        log_with(LOG_LEVEL_INFO, &reloaded, "the configuration was read again; serving %zu models",
+                 models_count(&server->models));
+        log_set_level(config_number(&server->config, CONFIG_daemon_log_level)); /* which may hide that line */
         systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
     } else {
-        log_error("the configuration was read again and is not used: the old one and its models stay in force");
+        log_with(LOG_LEVEL_ERROR, &failed,
+                 "the configuration was read again and is not used: the old one and its models stay in force");
         systemd_ready("the last reload failed: the old configuration stays in force; the log says why");
     }
     reload->has_failed = !is_good;

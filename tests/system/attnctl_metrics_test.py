@@ -13,7 +13,8 @@ from harness import SRCDIR, Daemon, RpcError
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
-SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[+-]Inf|NaN)")
+NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[+-]Inf|NaN"
+SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? ({NUMBER})")
 SUFFIXES = {"counter": {""}, "gauge": {""}, "histogram": {"_bucket", "_sum", "_count"}}
 # From 16 us on, powers of two, exactly.
 LAG_BOUNDS = [f"{(1 << power) / 1e6:.6f}".rstrip("0") for power in range(4, 25)] + ["+Inf"]
@@ -39,8 +40,8 @@ class Metric:
 
 
 def parse(text):
-    """{name: Metric}. Stricter than Prometheus: HELP, TYPE and UNIT of a metric once, in this order, right before all of
-    its samples, none of which comes twice; nothing else, not even blank lines."""
+    """{name: Metric}. Stricter than Prometheus: HELP, TYPE and UNIT of a metric once, in this order, right before all
+    of its samples, none of which comes twice; nothing else, not even blank lines."""
     assert text.endswith("\n"), "the last line has no end"
     metrics, name, lines = {}, None, text[:-1].split("\n")
     while lines:
@@ -165,7 +166,8 @@ class Metrics(attnctl_case.Case):
         for name, expected in exactly.items():
             self.assertEqual(metrics[name].values(), expected, name)
         for name, (least, most) in within.items():
-            self.assertTrue(least - 1e-9 <= metrics[name].total() <= most + 1e-9, (name, metrics[name].total(), least, most))
+            self.assertGreaterEqual(metrics[name].total(), least - 1e-9, name)
+            self.assertLessEqual(metrics[name].total(), most + 1e-9, name)
         for model, told in lags.items():
             self.assertEqual(lag.values("_count")[(("model", model),)], len(told))
             self.assertAlmostEqual(lag.values("_sum")[(("model", model),)], sum(told) / 1e6, 9)
@@ -173,13 +175,15 @@ class Metrics(attnctl_case.Case):
                              [(bound, sum(one < float(bound) * 1e6 for one in told)) for bound in LAG_BOUNDS])
         self.assertEqual(sizes.values("_sum"), {shard: 35})
         self.assertEqual(bucket_rows(sizes)[shard], [(bound, 35) for bound in SIZE_BOUNDS])
-        self.assertEqual({*exactly, *within, "attnd_lag_seconds", "attnd_batch_frames"}, set(metrics), "a metric is not checked")
+        checked = {*exactly, *within, "attnd_lag_seconds", "attnd_batch_frames"}
+        self.assertEqual(checked, set(metrics), "a metric is not checked")
 
     def test_the_manual_lists_exactly_what_is_printed(self):
         with Daemon("--models", self.path("models")) as daemon, daemon.client() as client:
             self.work(client)
             metrics = self.metrics(daemon)
-        told = {name: (metric.type, metric.unit, {label for _, labels in metric.samples for label, _ in labels} - {"le"})
+        told = {name: (metric.type, metric.unit,
+                       {label for _, labels in metric.samples for label, _ in labels} - {"le"})
                 for name, metric in metrics.items()}
         self.assertEqual(manual(), told)
 
@@ -226,7 +230,8 @@ class Metrics(attnctl_case.Case):
                 self.assertIn("attnd_info", parse(file.read()))
             self.assertEqual(os.listdir(self.folder).count("attnd.prom.new"), 0)
             self.assertTrue(os.stat(path).st_mode & stat.S_IRUSR)
-            _, errors = self.run_attnctl("--socket", daemon.socket, "metrics", "-o", self.path("nowhere/x.prom"), status=1)
+            nowhere = self.path("nowhere/x.prom")
+            _, errors = self.run_attnctl("--socket", daemon.socket, "metrics", "-o", nowhere, status=1)
             self.assertIn("nowhere/x.prom.new cannot be written", errors)
         before = os.stat(path).st_mtime_ns
         self.run_attnctl("--socket", daemon.socket, "metrics", "-o", path, status=3)

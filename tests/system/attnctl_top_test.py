@@ -148,8 +148,8 @@ class Top(attnctl_case.Case):
 
     def test_ctrl_z_gives_the_terminal_back_until_it_goes_on(self):
         terminal = self.top(self.serve())
-        # The group of an own session has no parent to have it go on, so that the kernel ignores SIGTSTP's default there;
-        # what is to be seen is that it leaves the screen and takes it again.
+        # The group of an own session has no parent to have it go on, so that the kernel lets it not stop; what is to be
+        # seen is that it leaves the screen and takes it again.
         terminal.press(b"\x1a")
         terminal.until(lambda t: LEAVE in t.shown)
         terminal.process.send_signal(signal.SIGCONT)
@@ -262,8 +262,9 @@ class Top(attnctl_case.Case):
             self.assertEqual(look["streams"], 3)
 
     def test_wrong_options_are_named(self):
-        for arguments, what in ((["-i", "0"], "0.05 to 3600"), (["-i", "nan"], "0.05 to 3600"), (["-c", "0"], "from 1 on"),
-                                (["-s", "colour"], "cpu, lag, late, queue, name"), (["x"], "no argument")):
+        for arguments, what in ((["-i", "0"], "0.05 to 3600"), (["-i", "nan"], "0.05 to 3600"),
+                                (["-c", "0"], "from 1 on"), (["-s", "colour"], "cpu, lag, late, queue, name"),
+                                (["x"], "no argument")):
             _, errors = self.run_attnctl("top", *arguments, status=2)
             self.assertIn(what, errors)
 

@@ -14,7 +14,8 @@
 #define SECOND_US 1000000
 
 static int ends[2] = {-1, -1};
-static const struct log_about about = {.connection = 7, .stream = 9, .has_uid = true, .uid = 1000, .error = "no_memory"};
+static const struct log_about about = {
+    .connection = 7, .stream = 9, .has_uid = true, .uid = 1000, .error = "no_memory"};
 
 /* Standard error becomes a pipe. */
 static void set_up(void)
@@ -41,6 +42,17 @@ START_TEST(a_line_for_people_says_level_and_sentence)
     ck_assert_str_eq(text, "attnd: warning: no room for 3?\n");
     ck_assert(!log_event(&quota, SECOND_US, LOG_LEVEL_DEBUG, &about, "unimportant"));
     ck_assert_uint_eq(read_all(text, sizeof(text)), 0);
+}
+END_TEST
+
+START_TEST(a_line_of_the_daemons_own_is_never_left_out)
+{
+    char text[4096];
+    for (int i = 0; i < 3 * LOG_LINES_PER_S; i++)
+        log_with(LOG_LEVEL_ERROR, &about, "%d", i % 10);
+    log_with(LOG_LEVEL_DEBUG, &about, "unimportant");
+    ck_assert_uint_eq(read_all(text, sizeof(text)), 3 * LOG_LINES_PER_S * strlen("attnd: error: 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "attnd: error: 9\n"));
 }
 END_TEST
 
@@ -173,6 +185,7 @@ static Suite *log_suite(void)
     TCase *tcase = tcase_create("log");
     tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_add_test(tcase, a_line_for_people_says_level_and_sentence);
+    tcase_add_test(tcase, a_line_of_the_daemons_own_is_never_left_out);
     tcase_add_test(tcase, a_flood_is_cut_and_told_how_much_was);
     tcase_add_test(tcase, a_pipe_that_nobody_reads_holds_nobody_up);
     tcase_add_test(tcase, the_journals_pipe_gets_levels_where_its_socket_takes_nothing);
