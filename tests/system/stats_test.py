@@ -204,8 +204,17 @@ class Stats(unittest.TestCase):
                 self.assertEqual(stats["shards"][0]["queue"], stats["queue"])
                 return stats["queue"]
 
-            until(lambda: waiting() > 0)
-            held = next(info for info in (other.request("info", stream=stream) for stream in streams) if info["queue"])
+            def infos():
+                return [other.request("info", stream=stream) for stream in streams]
+
+            def stands_still():
+                before, after = infos(), infos()
+                return any(info["queue"] for info in after) and [info["outputs"] for info in before] == [
+                    info["outputs"] for info in after]
+
+            until(stands_still)
+            self.assertGreater(waiting(), 0)
+            held = next(info for info in infos() if info["queue"])
             self.assertGreater(other.request("info", stream=held["stream"])["oldest_wait_us"], held["oldest_wait_us"])
             self.assertEqual(held["queue"], held["frames"] - held["outputs"])
             slow.socket.close()
