@@ -31,6 +31,7 @@ struct command {
 extern const struct argp settings_argp;
 
 int attend_run(struct settings *settings, int argc, char **argv);
+int bench_run(struct settings *settings, int argc, char **argv);
 int features_run(struct settings *settings, int argc, char **argv);
 int metrics_run(struct settings *settings, int argc, char **argv);
 int top_run(struct settings *settings, int argc, char **argv);

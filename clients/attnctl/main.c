@@ -18,6 +18,7 @@ __attribute__((visibility("default"))) const char *argp_program_version = "attnc
 static const struct command commands[] = {
     {"stream", "audio or features in, scores out, frame by frame", stream_run},
     {"attend", "raw attention: q, k and v in, outputs out", attend_run},
+    {"bench", "measure a daemon under load", bench_run},
     {"features", "audio to the features that a model takes", features_run},
     {"ping", "ask whether the daemon answers", look_ping},
     {"models", "list the models that the daemon serves", look_models},

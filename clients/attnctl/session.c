@@ -80,7 +80,7 @@ enum exit_code session_open(struct session *session, const struct settings *sett
     struct attnc_connect_options options = {
         .size = sizeof(options), .socket = path, .name = "attnctl", .on_notice = on_notice};
     struct attnc_error error;
-    *session = (struct session){.daemon = {.lifeline = -1, .log = -1}};
+    *session = (struct session){.daemon = {.lifeline = -1, .log = -1, .door = -1}};
     if (model)
         name_model(session, model);
     if (model && strchr(model, '/'))
@@ -105,6 +105,16 @@ void session_close(struct session *session)
 {
     attnc_close(session->client);
     private_stop(&session->daemon);
+}
+
+const char *session_socket(const struct session *session, const struct settings *settings,
+                           char path[SESSION_SOCKET_BYTES])
+{
+    if (session->daemon.door < 0)
+        return socket_path(settings);
+    /* A private daemon's socket has no name any more. */
+    snprintf(path, SESSION_SOCKET_BYTES, "/proc/self/fd/%d", session->daemon.door);
+    return path;
 }
 
 enum exit_code session_complain(const struct session *session, const char *about)

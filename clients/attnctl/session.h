@@ -22,6 +22,12 @@ enum exit_code session_open(struct session *session, const struct settings *sett
                             enum session_kind kind);
 void session_close(struct session *session);
 
+#define SESSION_SOCKET_BYTES 32
+
+/* Where to connect once more. Returns a path that lives as long as settings, environment and `path`. */
+const char *session_socket(const struct session *session, const struct settings *settings,
+                           char path[SESSION_SOCKET_BYTES]);
+
 /* Complains about the client's last error. Returns the exit code for it. */
 enum exit_code session_complain(const struct session *session, const char *about);
 
