@@ -36,6 +36,8 @@ void bench_load_end_stream(struct bench_load *load, struct bench_stream *stream,
         return;
     stream->open = false;
     load->n_waiting -= stream->due - stream->settled;
+    if (load->draining)
+        stream->next = stream->settled;
     if (!load->result)
         return;
     load->result->broken = true;

@@ -70,6 +70,7 @@ struct bench_load {
     struct bench_result *result;   /* of the run that is under way; NULL while the load is closed */
     struct bench_samples *samples; /* every latency of the run as well; NULL: not kept */
     bool running;
+    bool draining; /* the daemon stops: it settles what it has read, and what it has not was never sent */
     bool closed_loop;
     uint64_t start_ns, end_ns; /* of the schedule; of the last answer */
     double step_ns;            /* from one frame to the next, of all streams */

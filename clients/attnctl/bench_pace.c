@@ -51,7 +51,8 @@ static bool push_next(struct bench_load *load, struct bench_stream *stream)
 
 void bench_pace_refill(struct bench_load *load, struct bench_stream *stream)
 {
-    while (stream->open && stream->next < stream->due && stream->next - stream->settled < stream->credit)
+    while (stream->open && !load->draining && stream->next < stream->due &&
+           stream->next - stream->settled < stream->credit)
         if (!push_next(load, stream))
             break;
 }
@@ -114,7 +115,7 @@ static void go_on(struct bench_load *load, struct bench_stream *stream, uint64_t
 {
     if (!load->closed_loop)
         bench_pace_refill(load, stream);
-    else if (load->running && stream->settled == stream->due &&
+    else if (load->running && !load->draining && stream->settled == stream->due &&
              now_ns < load->start_ns + (uint64_t)(load->plan->seconds * 1e9))
         make_due(load, stream);
 }

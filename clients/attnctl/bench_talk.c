@@ -202,7 +202,7 @@ static bool take_error(struct bench_load *load, struct bench_link *link, const m
     struct bench_stream *stream = error.has_stream ? bench_load_find(load, error.stream) : NULL;
     enum attnp_ends ends = attnp_error_ends(error.code);
     keep_reason(load, &error);
-    if (ends == ATTNP_ENDS_CONNECTION)
+    if (ends == ATTNP_ENDS_CONNECTION || error.code == ATTNP_DRAINING)
         problem_set(&link->why, "the daemon ended the connection: %s (%s)", error.text, attnp_error_name(error.code));
     else if (stream && ends == ATTNP_ENDS_STREAM)
         bench_load_end_stream(load, stream, error.text);
@@ -219,6 +219,10 @@ static bool take_event(struct bench_load *load, struct bench_link *link, const m
     get_string(what, params, "event");
     get_string(reason, params, "reason");
     struct bench_stream *stream = bench_load_find(load, get_number(params, "stream"));
+    if (strcmp(what, "drain") == 0) {
+        load->draining = true;
+        load->event = load->n_events;
+    }
     if (!stream || !stream->open)
         return true;
     if (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0) {
