@@ -116,6 +116,9 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     }
     if (!link->ended && (status < 0 || (events & UV_READABLE)))
         read_some(link);
+    /* Of a connection that broke, libuv tells once, and then no more; there may be more than one read's bytes left. */
+    if (!link->ended && status < 0)
+        watch(link);
     bench_link_flush(link);
 }
 

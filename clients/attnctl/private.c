@@ -2,8 +2,8 @@
 /*
  * Nothing of a private daemon may outlive attnctl, also where that is killed. The daemon watches a pipe whose other end
  * only attnctl holds, and exits at its end of file. Its folder is removed as soon as attnctl is connected: a
- * socket works on without its name, and whoever holds it open can connect to it once more. It has a process group of its own,
- * so that Ctrl-C, which a terminal sends to a group, lets attnctl have the answers to what it has sent.
+ * socket works on without its name, and whoever holds it open can connect to it once more. It has a process group of
+ * its own, so that Ctrl-C, which a terminal sends to a group, lets attnctl have the answers to what it has sent.
  */
 #include "config.h"
 
