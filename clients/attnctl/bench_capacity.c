@@ -71,7 +71,8 @@ static int try(const struct bench_plan *plan, struct bench_trial *trial, struct 
     int status = bench_load_open(&load, &own, result, problem);
     bool about_number = load.refusal ? is_about_number(load.refusal) : load.n_live > 0 && load.n_live < own.connections;
     if (status == 0) {
-        bench_pace_run(&load, result);
+        if (result->refused == 0)
+            bench_pace_run(&load, result);
         judge(trial, plan, result);
     } else if (about_number) {
         trial->why = *problem;

@@ -161,6 +161,19 @@ class Bench(Case):
         self.assertEqual(output, b"")
         self.assertIn("3 of 5 streams were refused", errors)
 
+    def test_streams_are_admitted_by_their_rate(self):
+        result, _ = self.bench("--admit", "--streams", "2", "--rate", "20", "--seconds", "0.2")
+        self.assertEqual((result["refused"], result["answered"]), (0, 8))
+        large = ["--window", "4096", "--heads", "8", "--head-dim", "64"]
+        _, errors = self.run_attnctl("bench", "--admit", "--rate", "1000000", "--seconds", "0.1", *large, status=1)
+        self.assertIn("over_capacity", errors)
+
+    def test_frames_beyond_their_deadline_are_dropped_not_lost(self):
+        attention = ["--window", "8192", "--heads", "8", "--head-dim", "64"]    # no daemon answers 20,000 frames/s of it
+        result, _ = self.bench("--rate", "20000", "--seconds", "0.2", "--deadline", "1", "--late", "drop-oldest", *attention)
+        self.assertGreater(result["dropped"], 0)
+        self.assertEqual((result["sent"] + result["unsent"], result["lost"]), (4000, 0))
+
     def start_long(self, daemon):
         """A run of minutes, once its streams are open."""
         process = self.start("bench", "--socket", daemon.socket, "--streams", "4", "--rate", "50", "--seconds", "300")
