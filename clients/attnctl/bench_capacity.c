@@ -52,9 +52,11 @@ static void judge(struct bench_trial *trial, const struct bench_plan *plan, cons
         problem_set(&trial->why, "%ju frames were lost, %ju dropped", (uintmax_t)result->lost,
                     (uintmax_t)result->dropped);
     else if (result->over || (double)result->n_over > 0.01 * (double)(result->answered + result->unsent))
-        problem_set(&trial->why, "more than 1 %% of the frames took longer than %.3g ms", (double)limit_us / 1000);
+        trial->is_late = true;
     else
         trial->passed = true;
+    if (trial->is_late)
+        problem_set(&trial->why, "more than 1 %% of the frames took longer than %.3g ms", (double)limit_us / 1000);
 }
 
 /* One trial. 0, or −1 and a problem: fewer streams would not help. */
@@ -69,7 +71,8 @@ static int try(const struct bench_plan *plan, struct bench_trial *trial, struct 
     int status = bench_load_open(&load, &own, result, problem);
     bool about_number = load.refusal ? is_about_number(load.refusal) : load.n_live > 0 && load.n_live < own.connections;
     if (status == 0) {
-        bench_pace_run(&load, result);
+        if (result->refused == 0)
+            bench_pace_run(&load, result);
         judge(trial, plan, result);
     } else if (about_number) {
         trial->why = *problem;
@@ -79,47 +82,59 @@ static int try(const struct bench_plan *plan, struct bench_trial *trial, struct 
     return status;
 }
 
-static int try_next(const struct bench_plan *plan, struct bench_capacity *capacity, struct bench_search *search,
-                    uint32_t streams, bool confirms, struct bench_result *result, struct problem *problem)
+/* Tries a number, and once more where it was only late: something else may have used the machine for a moment. 0, or −1
+ * and a problem. Nothing is kept of a trial that was interrupted. */
+static int try_twice(const struct bench_plan *plan, struct bench_trial *trial, struct bench_result *result,
+                     struct problem *problem)
 {
-    struct bench_trial *trial = &capacity->trials[capacity->n_trials];
-    struct bench_result own;
-    *trial = (struct bench_trial){.streams = streams, .confirms = confirms};
-    if (try(plan, trial, &own, problem) < 0)
-        return -1;
-    if (interrupted())
-        return 0;
-    capacity->n_trials++;
-    if (trial->passed) {
-        *result = own;
-        search->passed = streams;
-    } else {
-        search->failed = streams;
-        search->passed = search->passed < streams ? search->passed : streams - step_of(streams);
+    const struct bench_trial fresh = *trial;
+    int status = try(plan, trial, result, problem);
+    if (status == 0 && trial->is_late && !interrupted()) {
+        *trial = fresh;
+        trial->runs = 2;
+        status = try(plan, trial, result, problem);
     }
-    return 0;
+    return status;
+}
+
+/* What a trial says. The number that was found and is not confirmed is reduced, each time by more. */
+static void learn(struct bench_search *search, const struct bench_trial *trial)
+{
+    if (trial->passed) {
+        search->passed = trial->streams;
+    } else if (!trial->confirms) {
+        search->failed = trial->streams;
+    } else {
+        uint32_t step = step_of(trial->streams) << search->n_reduced++;
+        search->passed = trial->streams > step ? trial->streams - step : 0;
+    }
 }
 
 int bench_capacity_find(const struct bench_plan *plan, struct bench_capacity *capacity, struct bench_result *result,
                         void (*tell)(const struct bench_trial *trial), struct problem *problem)
 {
     struct bench_search search = {0};
-    uint32_t next = plan->streams;
+    struct bench_result own;
     *capacity = (struct bench_capacity){0};
     *result = (struct bench_result){0};
-    bool confirms = false;
-    while (!capacity->confirmed && capacity->n_trials < BENCH_MOST_TRIALS && !interrupted()) {
-        next = capacity->n_trials < SEARCH_TRIALS && !confirms ? bench_search_next(&search, plan->streams) : 0;
-        confirms = next == 0;
-        next = confirms ? search.passed : next;
-        if (next == 0)
+    while (!capacity->confirmed && capacity->n_trials < BENCH_MOST_TRIALS) {
+        bool searches = capacity->n_trials < SEARCH_TRIALS && search.n_reduced == 0;
+        uint32_t next = searches ? bench_search_next(&search, plan->streams) : 0;
+        struct bench_trial *trial = &capacity->trials[capacity->n_trials];
+        *trial = (struct bench_trial){.streams = next ? next : search.passed, .confirms = next == 0, .runs = 1};
+        if (trial->streams == 0)
             break;
-        uint32_t n_before = capacity->n_trials;
-        if (try_next(plan, capacity, &search, next, confirms, result, problem) < 0)
+        int status = try_twice(plan, trial, &own, problem);
+        if (interrupted())
+            break;
+        if (status < 0)
             return -1;
-        if (capacity->n_trials > n_before)
-            tell(&capacity->trials[n_before]);
-        capacity->confirmed = confirms && capacity->n_trials > n_before && capacity->trials[n_before].passed;
+        capacity->n_trials++;
+        learn(&search, trial);
+        tell(trial);
+        if (trial->passed)
+            *result = own;
+        capacity->confirmed = trial->confirms && trial->passed;
     }
     capacity->found = search.passed;
     return 0;

@@ -11,7 +11,9 @@
 
 struct bench_trial {
     uint32_t streams;
+    uint32_t runs; /* 2 where the first was late */
     bool passed;
+    bool is_late;       /* that alone is why it did not pass */
     bool confirms;      /* a longer one, of the number that was found */
     uint64_t p99_us;    /* 0: nothing ran */
     struct problem why; /* it failed */
@@ -27,6 +29,7 @@ struct bench_capacity {
 /* Where a search stands. */
 struct bench_search {
     uint32_t passed, failed; /* the largest that passed, the smallest that failed; 0: none yet */
+    uint32_t n_reduced;      /* how often what had passed was not confirmed */
 };
 
 /* The number to be tried next, beginning with `first`; 0 where `passed` is known to about 3 %. */

@@ -109,17 +109,13 @@ static void read_some(struct bench_link *link)
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct bench_link *link = poll->data;
-    if (events & UV_WRITABLE) {
-        bench_link_flush(link);
-        if (!link->ended && !link->blocked)
-            link->events->drained(link);
-    }
     if (!link->ended && (status < 0 || (events & UV_READABLE)))
         read_some(link);
     /* Of a connection that broke, libuv tells once, and then no more; there may be more than one read's bytes left. */
     if (!link->ended && status < 0)
         watch(link);
-    bench_link_flush(link);
+    if (!link->blocked || (events & UV_WRITABLE))
+        bench_link_flush(link);
 }
 
 int bench_link_adopt(struct bench_link *link, uv_loop_t *loop, int fd, struct problem *problem)
@@ -164,7 +160,9 @@ int bench_link_connect(struct bench_link *link, uv_loop_t *loop, const char *pat
 uint8_t *bench_link_room(struct bench_link *link, size_t n, size_t most)
 {
     size_t waiting = link->out_end - link->out_begin;
-    if (link->ended || (most > 0 && waiting > 0 && waiting + n > most))
+    bool is_full = most > 0 && waiting > 0 && waiting + n > most;
+    link->starved |= is_full;
+    if (link->ended || is_full)
         return NULL;
     if (link->out_capacity - link->out_end >= n)
         return link->out + link->out_end;
@@ -189,16 +187,16 @@ void bench_link_added(struct bench_link *link, size_t n)
     link->out_end += n;
 }
 
-void bench_link_flush(struct bench_link *link)
+/* Writes until all is written, or the kernel has no room. */
+static void write_out(struct bench_link *link)
 {
-    bool was_blocked = link->blocked;
-    while (!link->ended && link->out_begin < link->out_end) {
+    link->blocked = false;
+    while (!link->ended && !link->blocked && link->out_begin < link->out_end) {
         ssize_t n = send(link->fd, link->out + link->out_begin, link->out_end - link->out_begin, MSG_NOSIGNAL);
         if (n > 0) {
             link->out_begin += (size_t)n;
         } else if (n < 0 && errno == EAGAIN) {
             link->blocked = true;
-            break;
         } else if (n < 0 && errno != EINTR) {
             /* What the daemon said before it closed the connection is still to be read: that ends it. */
             link->out_begin = link->out_end;
@@ -206,9 +204,20 @@ void bench_link_flush(struct bench_link *link)
                 fail(link, "writing to the daemon failed");
         }
     }
-    if (link->out_begin == link->out_end) {
+    if (link->out_begin == link->out_end)
         link->out_begin = link->out_end = 0;
-        link->blocked = false;
+}
+
+void bench_link_flush(struct bench_link *link)
+{
+    bool was_blocked = link->blocked;
+    if (link->ended)
+        return;
+    write_out(link);
+    while (!link->ended && !link->blocked && link->starved) {
+        link->starved = false;
+        link->events->drained(link);
+        write_out(link);
     }
     if (!link->ended && link->blocked != was_blocked)
         watch(link);

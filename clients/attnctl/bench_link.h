@@ -16,7 +16,7 @@ struct bench_link;
 struct bench_link_events {
     /* One whole message body, which lives until the call returns. False ends the link; then link->why was set. */
     bool (*message)(struct bench_link *link, const uint8_t *body, size_t n_body, uint64_t now_ns);
-    void (*drained)(struct bench_link *link); /* all bytes were written, after there was no room for a while */
+    void (*drained)(struct bench_link *link); /* all bytes were written, and there had been no room for more */
     void (*ended)(struct bench_link *link);   /* the other side ended it, or it failed; link->why tells */
 };
 
@@ -29,6 +29,7 @@ struct bench_link {
     bool polled;        /* the handle is the loop's */
     bool ended;         /* nothing comes or goes any more */
     bool blocked;       /* the kernel had no room for all of `out` */
+    bool starved;       /* somebody was told that there is no room in `out` */
     size_t max_message; /* longest body taken, bytes */
     uint8_t *in;        /* [in_capacity], [in_begin, in_end) is not taken yet */
     size_t in_begin, in_end, in_capacity;

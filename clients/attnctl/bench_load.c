@@ -17,6 +17,7 @@
 static bool on_message(struct bench_link *link, const uint8_t *body, size_t n_body, uint64_t now_ns)
 {
     struct bench_load *load = link->owner;
+    load->heard_ns = now_ns;
     if (attnp_is_output(body, n_body))
         return bench_pace_take(load, link, body, n_body, now_ns);
     return bench_talk_take(load, link, body, n_body);

@@ -72,7 +72,8 @@ struct bench_load {
     bool running;
     bool draining; /* the daemon stops: it settles what it has read, and what it has not was never sent */
     bool closed_loop;
-    uint64_t start_ns, end_ns; /* of the schedule; of the last answer */
+    uint64_t start_ns, end_ns; /* of the schedule; of the last output */
+    uint64_t heard_ns;         /* when the newest message came */
     double step_ns;            /* from one frame to the next, of all streams */
     uint64_t event, n_events;  /* frames by time: the next one, and all; event e is of stream e modulo n_streams */
     uint64_t n_waiting;        /* frames that are due and not settled, of open streams */

@@ -19,8 +19,8 @@
 #include "attnctl/interrupt.h"
 #include "protocol/push.h"
 
-#define GATHER_NS   200000       /* wakes are at least so far apart: 5,000 a second, some 2 % of a processor */
-#define ENVELOPE    64           /* a push is at most so much longer than its frame */
+#define GATHER_NS   200000 /* wakes are at least so far apart: waking an idle processor costs more than ten frames */
+#define ENVELOPE    64     /* a push is at most so much longer than its frame */
 #define MOST_UNSENT (256 * 1024) /* bytes that wait on a connection before its frames wait in their streams */
 #define GRACE_S     10.0         /* after the last frame's time, beside as long as the run itself, for the answers */
 

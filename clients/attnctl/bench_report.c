@@ -72,10 +72,10 @@ static void put_capacity(json_t *json, const struct bench_capacity *capacity)
     json_t *trials = capacity ? json_array() : json_null();
     for (uint32_t i = 0; capacity && i < capacity->n_trials; i++) {
         const struct bench_trial *trial = &capacity->trials[i];
-        json_array_append_new(trials,
-                              json_pack("{s:i, s:b, s:o, s:s*}", "streams", (int)trial->streams, "passed",
-                                        trial->passed, "p99_us", count_or_null(trial->p99_us > 0, trial->p99_us), "why",
-                                        trial->passed ? NULL : trial->why.text));
+        json_array_append_new(trials, json_pack("{s:i, s:i, s:b, s:o, s:s*}", "streams", (int)trial->streams, "runs",
+                                                (int)trial->runs, "passed", trial->passed, "p99_us",
+                                                count_or_null(trial->p99_us > 0, trial->p99_us), "why",
+                                                trial->passed ? NULL : trial->why.text));
     }
     json_object_set_new(json, "trials", trials);
 }

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
 """attnctl bench: its counts, its checksum, its search; against a daemon, and against one that misbehaves."""
 import json
-import os
 import signal
 import socket
 import struct
 import threading
 import time
-import unittest
 
 import msgpack
 
@@ -24,10 +22,11 @@ LAST_METHODS = ("finish", "close")
 
 class Misbehaving:
     """Speaks the protocol with one stream's outputs of one float, and treats single frames as it was told.
-    `frames`: {number: "drop", "refuse" or "swallow"}; `refused`: the streams that are opened after so many are not."""
+    `frames`: {number: "drop", "refuse" or "swallow"}; `admitted`: so many streams are opened, and those after them not;
+    `held`: so many frames have to come before any is answered; then, after a while, those of one stream after the other."""
 
-    def __init__(self, path, frames=None, admitted=1000):
-        self.frames, self.admitted = frames or {}, admitted
+    def __init__(self, path, frames=None, admitted=1000, held=0, credit=4):
+        self.frames, self.admitted, self.held, self.credit = frames or {}, admitted, held, credit
         self.opened = []        # params of each open
         self.n_bytes = 4 * INPUT_DIM
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -43,10 +42,19 @@ class Misbehaving:
     def serve(self, connection):
         with connection, connection.makefile("rb") as stream:
             stream.read(6)
+            waiting = []
             while header := stream.read(4):
                 message = msgpack.unpackb(stream.read(struct.unpack(">I", header)[0]))
-                for answer in self.answers(message):
-                    connection.sendall(harness.pack(answer))
+                answers = b"".join(harness.pack(answer) for answer in self.answers(message))
+                if message[0] == 2 and self.held > 0:
+                    waiting.append((message[2][0], answers))
+                    self.held -= 1
+                    if self.held > 0:
+                        continue
+                    time.sleep(0.5)
+                    waiting.sort(key=lambda item: item[0])
+                    answers = b"".join(item[1] for item in waiting)
+                connection.sendall(answers)
 
     def answers(self, message):
         if message[0] == 2:
@@ -62,7 +70,7 @@ class Misbehaving:
                 error = {"code": 16, "name": "over_capacity", "message": "no room for this stream"}
                 return [[1, number, error, None]]
             return [[1, number, None, {"stream": len(self.opened), "token": bytes(16), "input_dim": INPUT_DIM, "output_dim": 1,
-                                       "labels": [], "credit": 4, "next_frame": 0, "position": 0}]]
+                                       "labels": [], "credit": self.credit, "next_frame": 0, "position": 0}]]
         assert method in LAST_METHODS, method
         return [[1, number, None, {}]]
 
@@ -153,6 +161,19 @@ class Bench(Case):
         self.assertEqual(output, b"")
         self.assertIn("3 of 5 streams were refused", errors)
 
+    def test_streams_are_admitted_by_their_rate(self):
+        result, _ = self.bench("--admit", "--streams", "2", "--rate", "20", "--seconds", "0.2")
+        self.assertEqual((result["refused"], result["answered"]), (0, 8))
+        large = ["--window", "4096", "--heads", "8", "--head-dim", "64"]
+        _, errors = self.run_attnctl("bench", "--admit", "--rate", "1000000", "--seconds", "0.1", *large, status=1)
+        self.assertIn("over_capacity", errors)
+
+    def test_frames_beyond_their_deadline_are_dropped_not_lost(self):
+        attention = ["--window", "8192", "--heads", "8", "--head-dim", "64"]    # no daemon answers 20,000 frames/s of it
+        result, _ = self.bench("--rate", "20000", "--seconds", "0.2", "--deadline", "1", "--late", "drop-oldest", *attention)
+        self.assertGreater(result["dropped"], 0)
+        self.assertEqual((result["sent"] + result["unsent"], result["lost"]), (4000, 0))
+
     def start_long(self, daemon):
         """A run of minutes, once its streams are open."""
         process = self.start("bench", "--socket", daemon.socket, "--streams", "4", "--rate", "50", "--seconds", "300")
@@ -229,6 +250,16 @@ class BenchOfOthers(Case):
         result = json.loads(output)
         self.assertEqual((result["sent"], result["answered"], result["dropped"], result["lost"]), (20, 17, 2, 1))
         self.assertIn("1 frames were lost", errors)
+
+    def test_frames_that_had_no_credit_for_a_while_are_all_sent(self):
+        path = self.path("fake.sock")
+        streams, credit, frames = 8, 64, 160
+        Misbehaving(path, held=streams * credit, credit=credit)
+        output, _ = self.run_attnctl("bench", "--socket", path, "--streams", str(streams), "--connections", "1", "--rate", "400",
+                                     "--seconds", "0.4")
+        result = json.loads(output)
+        self.assertEqual((result["answered"], result["unsent"]), (streams * frames, 0))
+        self.assertGreater(result["max_us"], 100000)    # of frames that the daemon held for half a second
 
     def test_a_stream_without_room_is_left_out(self):
         path = self.path("fake.sock")
