@@ -193,11 +193,14 @@ class Stats(unittest.TestCase):
             slow.socket.setblocking(False)
             data = harness.frames_bytes(frames)
             unsent = b"".join(harness.pack([2, "push", [stream, 0, data]]) for stream in streams)
-            while unsent:           # until the daemon takes no more, since nobody reads
+
+            def push_on():
+                nonlocal unsent
                 try:
-                    unsent = unsent[slow.socket.send(unsent):]
+                    while unsent:
+                        unsent = unsent[slow.socket.send(unsent):]
                 except BlockingIOError:
-                    break
+                    pass
 
             def waiting():
                 stats = other.request("stats")
@@ -207,7 +210,8 @@ class Stats(unittest.TestCase):
             def infos():
                 return [other.request("info", stream=stream) for stream in streams]
 
-            def stands_still():
+            def stands_still():             # nobody reads, so the daemon takes no more at some time
+                push_on()
                 before, after = infos(), infos()
                 return any(info["queue"] for info in after) and [info["outputs"] for info in before] == [
                     info["outputs"] for info in after]
