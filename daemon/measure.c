@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A frame costs most when its window is full. So one state is filled first, in at most half of the time; then copies of
- * it, each some frames further on, so that the work that comes once in a segment of landmarks does not come to all at
- * once, are pushed together in groups of each size.
+ * A frame costs most when its window is full. So one state is filled first, in at most half of the time. Then copies of
+ * it are made, each a frame further on, so that the work that comes once in a segment of landmarks does not come to all
+ * at once. They are pushed in turn, in groups of each size: the states of many streams are not in the caches when their
+ * turn comes, and a few that are would seem cheaper than they will be.
  *
  * Where the time does not fill the window, the work that the library counts tells how a step grows with the frames in
  * the window: it is continued in a straight line to the full window, and time in proportion. For a model this is too
@@ -12,10 +13,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #define REPEATS       9
-#define REPEAT_FRAMES 16 /* at least, so that a clock's step is nothing beside it */
+#define REPEAT_FRAMES 64 /* so that a clock's step is nothing beside it, and each state has its turn */
 
 /* Memory that is new costs about half a nanosecond a byte to touch. Streams whose states take longer than the limit are
  * not measured alone, nor as many together. */
@@ -45,9 +47,17 @@ static size_t aligned(size_t n_bytes)
     return (n_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
+/* The thread's own time: one that was not running for a while has measured nothing meanwhile. */
+static uint64_t own_ns(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static bool is_over(const struct bench *bench, double share)
 {
-    return (double)(uv_hrtime() - bench->begun_ns) >= share * (double)bench->limit_ns;
+    return (double)(own_ns() - bench->begun_ns) >= share * (double)bench->limit_ns;
 }
 
 static void *state(const struct bench *bench, size_t i)
@@ -55,13 +65,13 @@ static void *state(const struct bench *bench, size_t i)
     return bench->states + i * plan_facts(bench->plan)->state_bytes;
 }
 
-static int prepare(struct bench *bench)
+static int prepare(struct bench *bench, size_t n_states)
 {
     const struct plan_facts *facts = plan_facts(bench->plan);
     size_t n_floats = facts->input_dim + FRAME_STEP * FRAME_STEPS;
     size_t n_outputs = plan_output_dim(bench->plan, ATTNP_OUTPUT_SCORES);
     uint32_t random = 1;
-    bench->states = aligned_alloc(PLAN_ALIGN, bench->n_states * facts->state_bytes);
+    bench->states = aligned_alloc(PLAN_ALIGN, n_states * facts->state_bytes);
     bench->scratch = aligned_alloc(PLAN_ALIGN, aligned(facts->scratch_bytes + facts->own_scratch_bytes + 1));
     bench->floats = aligned_alloc(PLAN_ALIGN, aligned(n_floats * sizeof(float)));
     bench->output = aligned_alloc(PLAN_ALIGN, aligned(n_outputs * sizeof(float)));
@@ -83,13 +93,13 @@ static void finish(struct bench *bench)
     free(bench->output);
 }
 
-/* One frame for each of the first n states; all outputs go to the same place, as nobody reads them. */
+/* One frame for each of n states, the next ones; all outputs go to the same place, as nobody reads them. */
 static void push(struct bench *bench, size_t n)
 {
     struct plan_frame frames[PLAN_MOST_AT_ONCE];
     for (size_t i = 0; i < n; i++)
         frames[i] = (struct plan_frame){
-            .state = state(bench, i),
+            .state = state(bench, bench->n_pushed % bench->n_states),
             .frame = bench->floats + FRAME_STEP * (bench->n_pushed++ % FRAME_STEPS),
             .kind = ATTNP_OUTPUT_SCORES,
             .output = bench->output,
@@ -114,11 +124,13 @@ static double growth_to(double full, const struct sum *half, const struct sum *a
 static double fill(struct bench *bench)
 {
     struct sum halves[2] = {{0}}, all = {0};
-    double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1;
+    double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1, longest_ns = 0;
     while (all.n < full && !is_over(bench, 0.5)) {
         uint64_t begun_ns = uv_hrtime();
         push(bench, 1);
-        all.ns += (double)(uv_hrtime() - begun_ns);
+        double took_ns = (double)(uv_hrtime() - begun_ns);
+        all.ns += took_ns < longest_ns ? took_ns : longest_ns; /* all but the longest, which was disturbed */
+        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
         all.work += (double)plan_last_work(state(bench, 0));
         all.n++;
         if (all.n == next) { /* 1, 2, 4, …: the last but one is between a quarter and a half of all */
@@ -127,7 +139,9 @@ static double fill(struct bench *bench)
             next *= 2;
         }
     }
-    bench->growth = all.n < full && halves[0].n > 0 ? growth_to(full, &halves[0], &all) : 1;
+    if (all.n < 2)
+        return longest_ns;
+    bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
     return (all.ns - halves[0].ns) / (all.n - halves[0].n) * bench->growth;
 }
 
@@ -141,10 +155,7 @@ static int by_value(const void *a, const void *b)
 static double repeat(struct bench *bench, size_t n, double share)
 {
     double each_ns[REPEATS];
-    size_t n_repeats = 0, n_pushes = n < REPEAT_FRAMES ? REPEAT_FRAMES / n : 1;
-    if (is_over(bench, share))
-        return 0;
-    push(bench, n); /* memory and branches get warm */
+    size_t n_repeats = 0, n_pushes = REPEAT_FRAMES / n;
     while (n_repeats < REPEATS && !is_over(bench, share)) {
         uint64_t begun_ns = uv_hrtime();
         for (size_t i = 0; i < n_pushes; i++)
@@ -155,17 +166,25 @@ static double repeat(struct bench *bench, size_t n, double share)
     return n_repeats > 0 ? each_ns[n_repeats / 2] * bench->growth : 0;
 }
 
-static void measure(struct bench *bench, struct cost *cost)
+/* Makes as many states as are wanted and there is time for. */
+static void copy_states(struct bench *bench, size_t n_wanted)
 {
-    size_t n_made = 1;
-    double filling_ns = fill(bench), alone_ns = bench->growth == 1 ? repeat(bench, 1, 0.6) : 0;
+    size_t n = 1;
+    for (; n < n_wanted && !is_over(bench, 0.6); n++) {
+        plan_copy(bench->plan, state(bench, n), state(bench, 0));
+        push(bench, 1);
+    }
+    bench->n_states = n;
+}
+
+static void measure(struct bench *bench, struct cost *cost, size_t n_wanted)
+{
+    double filling_ns = fill(bench);
+    copy_states(bench, n_wanted);
+    double alone_ns = bench->growth == 1 ? repeat(bench, 1, 0.7) : 0;
     cost_set(cost, 0, alone_ns > 0 ? alone_ns : filling_ns);
     for (size_t i = 1; i < COST_SIZES && COST_SIZE(i) <= bench->n_states; i++) {
-        for (; n_made < COST_SIZE(i); n_made++) {
-            plan_copy(bench->plan, state(bench, n_made), state(bench, 0));
-            push(bench, 1);
-        }
-        double each_ns = repeat(bench, COST_SIZE(i), 0.6 + 0.4 * (double)i / (COST_SIZES - 1));
+        double each_ns = repeat(bench, COST_SIZE(i), 0.7 + 0.3 * (double)i / (COST_SIZES - 1));
         if (each_ns > 0)
             cost_set(cost, i, each_ns);
     }
@@ -173,17 +192,17 @@ static void measure(struct bench *bench, struct cost *cost)
 
 int measure_plan(struct cost *cost, const struct plan *plan, size_t most_together, uint64_t limit_ns)
 {
-    struct bench bench = {.plan = plan, .begun_ns = uv_hrtime(), .limit_ns = limit_ns};
+    struct bench bench = {.plan = plan, .begun_ns = own_ns(), .limit_ns = limit_ns, .n_states = 1, .growth = 1};
     size_t state_bytes = plan_facts(plan)->state_bytes + plan_facts(plan)->own_scratch_bytes;
     uint64_t most_bytes = STATE_BYTES_OF(limit_ns) < MOST_STATE_BYTES ? STATE_BYTES_OF(limit_ns) : MOST_STATE_BYTES;
-    bench.n_states = most_bytes / state_bytes < most_together ? most_bytes / state_bytes : most_together;
-    if (bench.n_states == 0) {
+    size_t n_states = most_bytes / state_bytes < most_together ? most_bytes / state_bytes : most_together;
+    if (n_states == 0) {
         cost_set(cost, 0, (double)state_bytes / BYTES_A_NS);
         return 0;
     }
-    int status = prepare(&bench);
+    int status = prepare(&bench, n_states);
     if (status == 0)
-        measure(&bench, cost);
+        measure(&bench, cost, n_states);
     finish(&bench);
     return status;
 }

@@ -5,8 +5,9 @@
  * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of
  * `credit` slots do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit,
  * settled) never meet another of their kind in a slot. Frames are copied in because a message's bytes are unaligned and
- * the read buffer is reused; outputs are computed in place in the ring, from where they are copied into the message,
- * now and for any repeat.
+ * the read buffer is reused. Their ring begins anew at its first slot whenever no other frame waits, so that a stream
+ * that keeps up with its client uses one slot, which stays in the cache, and not all in turn. Outputs are computed in
+ * place in the ring, from where they are copied into the message, now and for any repeat.
  */
 #include "daemon/stream.h"
 
@@ -108,12 +109,18 @@ static size_t slot_of(const struct stream *stream, uint64_t number)
     return number % stream->sequence.credit;
 }
 
+static uint8_t *place_of_frame(const struct stream *stream, uint64_t number)
+{
+    return stream->frames + (number - stream->frames_from) % stream->sequence.credit * stream->frame_stride;
+}
+
 void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
                 struct attnp_time time)
 {
-    size_t slot = slot_of(stream, number);
-    memcpy(stream->frames + slot * stream->frame_stride, frame, stream->frame_bytes);
-    stream->waiting[slot] = (struct waiting){arrived_us, time};
+    if (attnp_sequence_waiting(&stream->sequence) == 1)
+        stream->frames_from = number;
+    memcpy(place_of_frame(stream, number), frame, stream->frame_bytes);
+    stream->waiting[slot_of(stream, number)] = (struct waiting){arrived_us, time};
 }
 
 /* The oldest waiting frame, and where its output goes. */
@@ -122,7 +129,7 @@ static struct plan_frame next_frame(const struct stream *stream)
     size_t slot = slot_of(stream, stream->sequence.settled);
     return (struct plan_frame){
         .state = stream->state,
-        .frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride),
+        .frame = (const float *)(const void *)place_of_frame(stream, stream->sequence.settled),
         .kind = stream->kind,
         .output = stream->skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
     };

@@ -105,7 +105,8 @@ struct stream {
     size_t n_orders;
     void *block, *state;       /* the block: state, own scratch, frames, outputs, waiting, answers */
     void *scratch;             /* its own, where its plan takes much; else NULL */
-    uint8_t *frames, *outputs; /* rings of credit slots: number % credit */
+    uint8_t *frames, *outputs; /* rings of credit slots: (number - frames_from) % credit, number % credit */
+    uint64_t frames_from;      /* the first frame that came when no other waited */
     size_t frame_stride, output_stride;
     struct waiting *waiting;
     struct answer *answers;
