@@ -76,6 +76,9 @@ size_t cost_best(const struct cost *cost, size_t most)
     return best;
 }
 
+/* What made the group dearer or cheaper than expected (colder caches, another program, a slower clock) does so to
+ * groups of all sizes, and those that are not met for long would be forgotten with what they once were: half of a
+ * correction is theirs. */
 void cost_note(struct cost *cost, size_t n, double each_ns)
 {
     size_t i = 0;
@@ -86,6 +89,9 @@ void cost_note(struct cost *cost, size_t n, double each_ns)
         cost_set(cost, i, each_ns);
         return;
     }
-    double ratio = each_ns / expected;
-    cost_set(cost, i, old + old * ((ratio < NOTE_MOST ? ratio : NOTE_MOST) - 1) / NOTE_SHARE);
+    double ratio = each_ns / expected, step = ((ratio < NOTE_MOST ? ratio : NOTE_MOST) - 1) / NOTE_SHARE;
+    for (size_t j = 0; j < COST_SIZES; j++)
+        if (j != i && at(cost, j) > 0)
+            cost_set(cost, j, at(cost, j) * (1 + step / 2));
+    cost_set(cost, i, old * (1 + step));
 }

@@ -17,7 +17,7 @@
 
 /* A raw attention is measured on its shard, which no batch holds up for longer; a model before it is served. */
 #define COSTS_ATTENTION_NS 2000000
-#define COSTS_MODEL_NS     100000000
+#define COSTS_MODEL_NS     50000000
 
 /* What a frame is taken to cost besides computing before anything was measured. */
 #define COSTS_OVERHEAD_NS 6000

@@ -112,7 +112,8 @@ START_TEST(notes_move_the_mean)
     for (int i = 0; i < 2000; i++)
         cost_note(cost, 1, 1500);
     ck_assert_double_eq_tol(cost_frame_ns(cost, 1), 1500, 1);
-    ck_assert_double_eq(cost_frame_ns(cost, 8), 600);
+    ck_assert_double_gt(cost_frame_ns(cost, 8), 600); /* what is dear alone is dearer among others, too */
+    ck_assert_double_lt(cost_frame_ns(cost, 8), 900);
     cost_note(cost, 1, 1e9);
     ck_assert_double_lt(cost_frame_ns(cost, 1), 1700);
     for (int i = 0; i < 4000; i++)
