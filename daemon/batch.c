@@ -27,6 +27,7 @@ void batch_add(struct shard *shard, struct stream *stream)
     if (stream->is_ready || attnp_sequence_waiting(&stream->sequence) == 0)
         return;
     TAILQ_INSERT_TAIL(&shard->ready, stream, ready);
+    shard->n_ready++;
     stream->is_ready = true;
     shard_stay_busy(shard);
 }
@@ -34,6 +35,7 @@ void batch_add(struct shard *shard, struct stream *stream)
 static void dequeue(struct shard *shard, struct stream *stream)
 {
     TAILQ_REMOVE(&shard->ready, stream, ready);
+    shard->n_ready--;
     stream->is_ready = false;
 }
 
@@ -74,13 +76,28 @@ static double group_ns(const struct stream *stream, size_t n)
     return (double)n * (each_ns > 0 ? each_ns : (double)stream->step_ns);
 }
 
+static double left_ns(const struct batch *batch)
+{
+    return batch->now_ns < batch->until_ns ? (double)(batch->until_ns - batch->now_ns) : 0;
+}
+
+/* How long it is until the stream's answer leaves, which is at the end of the batch: when its group is computed at the
+ * earliest, and else when all that wait are, as if they were like it, or the batch's time is over. */
+static double ahead_ns(const struct shard *shard, const struct batch *batch, const struct group *group,
+                       const struct stream *stream)
+{
+    double own = group_ns(stream, group->n + 1), left = left_ns(batch);
+    size_t together = cost_best(stream->model->cost, PLAN_MOST_AT_ONCE);
+    double all = own + (double)shard->n_ready * group_ns(stream, together) / (double)together;
+    return all < left ? all : left > own ? left : own;
+}
+
 /* How many frames like this stream's are computed together: the number that costs the least a frame, as far as it fits
  * what is left of the batch's time; 0: not one does. */
 static size_t room(const struct batch *batch, const struct stream *stream)
 {
-    double left_ns = batch->now_ns < batch->until_ns ? (double)(batch->until_ns - batch->now_ns) : 0;
     size_t n = model_is_attention(stream->model) ? 1 : cost_best(stream->model->cost, PLAN_MOST_AT_ONCE);
-    while (n > 0 && group_ns(stream, n) > left_ns)
+    while (n > 0 && group_ns(stream, n) > left_ns(batch))
         n /= 2;
     return n > 0 || !TAILQ_EMPTY(&batch->computed) ? n : 1;
 }
@@ -90,7 +107,7 @@ static void take(struct shard *shard, const struct batch *batch, struct group *g
 {
     dequeue(shard, stream);
     if (stream->holder == NULL || !connection_is_full(stream->holder)) {
-        if (late_settle(shard, stream, batch->now_ns / 1000, (uint64_t)group_ns(stream, group->n + 1)))
+        if (late_settle(shard, stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
             group->streams[group->n++] = stream;
         return;
     }

@@ -65,6 +65,7 @@ struct shard {
     struct connections dirty;                      /* those with something to send */
     struct connections paused;                     /* those with more requests, after the others' turn */
     struct ready_streams ready;                    /* those with a frame to compute, oldest first */
+    size_t n_ready;
     struct streams_at_rest active, warned, parked; /* daemon/rest.h */
     struct attnp_writer writer;                    /* of every message but output */
     uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */

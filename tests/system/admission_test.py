@@ -148,6 +148,28 @@ class Admission(States):
         self.assertIn("[attention ", self.text())
 
 
+class Groups(States):
+    N_STREAMS = 16
+
+    def batches(self):
+        """How many batches a frame of each stream took, all sent together."""
+        with self.daemon() as daemon, daemon.client() as client:
+            opened = [client.open(model=NAME) for _ in range(self.N_STREAMS)]
+            frame = harness.frames_bytes(numpy.zeros((1, opened[0]["input_dim"])))
+            client.send(b"".join(harness.pack([2, "push", [one["stream"], 0, frame]]) for one in opened))
+            for one in opened:
+                self.assertEqual(client.notification()[1][1], 0)
+            return client.request("stats")["batches"]
+
+    def test_what_takes_long_is_computed_alone(self):
+        self.prepare(10_000_000)
+        self.assertEqual(self.batches(), self.N_STREAMS)
+
+    def test_what_takes_little_is_computed_together(self):
+        self.prepare(1000)
+        self.assertLess(self.batches(), self.N_STREAMS / 2)
+
+
 class Costs(States):
     def test_they_are_measured_once_and_kept(self):
         with self.daemon() as daemon, daemon.client() as client:
