@@ -10,6 +10,7 @@
  */
 #include "daemon/admission.h"
 
+#include <math.h>
 #include <time.h>
 
 #include "daemon/batch.h"
@@ -138,10 +139,11 @@ void admission_note_unrated(struct shard *shard, uint64_t took_ns)
     shard->use.unrated_ns += took_ns + counters_get(&shard->ledger.overhead_ns);
 }
 
+/* Rounded towards the sample, so that a mean of nothing becomes nothing. */
 static void approach(atomic_uint_fast64_t *mean, double sample, double share)
 {
-    double old = (double)counters_get(mean);
-    counters_set(mean, (uint64_t)(old + (sample - old) / share + 0.5));
+    double old = (double)counters_get(mean), step = (sample - old) / share;
+    counters_set(mean, (uint64_t)(old + (step < 0 ? floor(step) : ceil(step))));
 }
 
 static void note_overhead(struct shard *shard, uint64_t busy_ns)

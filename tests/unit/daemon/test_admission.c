@@ -116,6 +116,21 @@ START_TEST(what_streams_without_a_rate_use_is_not_left)
 }
 END_TEST
 
+/* Each tick counts a quarter, and when they stop using anything, nothing is left of it. */
+START_TEST(the_use_of_streams_without_a_rate_is_a_mean)
+{
+    uint64_t now_us = 1000000;
+    admission_tick(&shards[0], now_us);
+    admission_note_unrated(&shards[0], 100000000);
+    admission_note_unrated(&shards[0], 25000000);
+    admission_tick(&shards[0], now_us += 250000); /* half of the time */
+    ck_assert_uint_eq(counters_get(&shards[0].ledger.unrated_ns), 125000000);
+    for (size_t i = 0; i < 100; i++)
+        admission_tick(&shards[0], now_us += 250000);
+    ck_assert_uint_eq(counters_get(&shards[0].ledger.unrated_ns), 0);
+}
+END_TEST
+
 /* It was promised its room before; where it stands now is no reason to break that. */
 START_TEST(a_stream_that_moves_is_not_refused)
 {
@@ -234,6 +249,7 @@ static Suite *admission_suite(void)
     tcase_add_test(tests, a_refusal_says_what_is_needed_and_left);
     tcase_add_test(tests, without_a_rate_nothing_is_claimed_or_refused);
     tcase_add_test(tests, what_streams_without_a_rate_use_is_not_left);
+    tcase_add_test(tests, the_use_of_streams_without_a_rate_is_a_mean);
     tcase_add_test(tests, a_stream_that_moves_is_not_refused);
     tcase_add_test(tests, claims_follow_the_cost);
     tcase_add_test(tests, what_a_frame_costs_besides_computing_is_claimed);
