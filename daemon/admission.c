@@ -66,7 +66,7 @@ static int refuse_load(const struct shard *shard, double rate, double each_ns, s
     else
         snprintf(advice, sizeof(advice), "no shard can ever take that: lower the rate");
     attnp_fail(error, ATTNP_OVER_CAPACITY,
-               "%.6g frames/s take %.1f %% of a shard; left are %.1f %% (%.0f frames/s) on the best shard, %.1f %% "
+               "%.6g frames/s take %.3g %% of a shard; left are %.3g %% (%.0f frames/s) on the best shard, %.3g %% "
                "(%.0f frames/s) on all; %s",
                rate, needed_ns / 1e7, best_ns / 1e7, best_ns / each_ns, all_ns / 1e7, all_ns / each_ns, advice);
     error->has_left = true;

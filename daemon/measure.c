@@ -2,8 +2,9 @@
 /*
  * A frame costs most when its window is full. So one state is filled first, in at most half of the time. Then copies of
  * it are made, each a frame further on, so that the work that comes once in a segment of landmarks does not come to all
- * at once. They are pushed in turn, in groups of each size: the states of many streams are not in the caches when their
- * turn comes, and a few that are would seem cheaper than they will be.
+ * at once. They are pushed in turn, in groups of each size, as many of them as the memory for it holds: the states of a
+ * shard that is near its limit are not in the caches when their turn comes. (The bundled model: 9 us a frame with 64
+ * streams, 15 to 20 with a thousand.) A shard with few streams finds its frames cheaper than this, and learns it.
  *
  * Where the time does not fill the window, the work that the library counts tells how a step grows with the frames in
  * the window: it is continued in a straight line to the full window, and time in proportion. For a model this is too
@@ -17,7 +18,8 @@
 #include <uv.h>
 
 #define REPEATS       9
-#define REPEAT_FRAMES 64 /* so that a clock's step is nothing beside it, and each state has its turn */
+#define REPEAT_FRAMES 64   /* so that a clock's step is nothing beside it; fewer where they take long */
+#define REPEAT_SHARE  0.02 /* of the limit, at most */
 
 /* Where other programs take the processor, measuring may last so many times its limit. */
 #define PATIENCE 3
@@ -43,7 +45,8 @@ struct bench {
     float *floats, *output;
     void *scratch;
     uint64_t n_pushed;
-    double growth; /* of a step's time, to a full window */
+    double growth;   /* of a step's time, to a full window */
+    double frame_ns; /* expected */
 };
 
 static size_t aligned(size_t n_bytes)
@@ -146,9 +149,9 @@ static double fill(struct bench *bench)
         }
     }
     if (all.n < 2)
-        return longest_ns;
+        return longest_ns + 1;
     bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
-    return (all.ns - halves[0].ns) / (all.n - halves[0].n) * bench->growth;
+    return ((all.ns - halves[0].ns) / (all.n - halves[0].n) + 1) * bench->growth; /* not 0 on any clock */
 }
 
 static int by_value(const void *a, const void *b)
@@ -157,19 +160,16 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of some repeats of n together, in the time up to this share of the limit; 0: there was none for it. */
-static double repeat(struct bench *bench, size_t n, double share)
+/* What a frame takes in groups of n. */
+static double time_groups(struct bench *bench, size_t n)
 {
-    double each_ns[REPEATS];
-    size_t n_repeats = 0, n_pushes = REPEAT_FRAMES / n;
-    while (n_repeats < REPEATS && !is_over(bench, share)) {
-        uint64_t begun_ns = own_ns();
-        for (size_t i = 0; i < n_pushes; i++)
-            push(bench, n);
-        each_ns[n_repeats++] = (double)(own_ns() - begun_ns) / (double)(n * n_pushes);
-    }
-    qsort(each_ns, n_repeats, sizeof(*each_ns), by_value);
-    return n_repeats > 0 ? each_ns[n_repeats / 2] * bench->growth : 0;
+    double fitting = REPEAT_SHARE * (double)bench->limit_ns / bench->frame_ns;
+    size_t n_pushes = (size_t)(fitting < REPEAT_FRAMES ? fitting : REPEAT_FRAMES) / n;
+    n_pushes = n_pushes > 0 ? n_pushes : 1;
+    uint64_t begun_ns = own_ns();
+    for (size_t i = 0; i < n_pushes; i++)
+        push(bench, n);
+    return (double)(own_ns() - begun_ns) / (double)(n * n_pushes) * bench->growth;
 }
 
 /* Makes as many states as are wanted and there is time for. */
@@ -183,16 +183,34 @@ static void copy_states(struct bench *bench, size_t n_wanted)
     bench->n_states = n;
 }
 
+/* So many of the sizes, none of which alone takes half of the limit. */
+static size_t count_sizes(const struct bench *bench, size_t most_together)
+{
+    double fitting = 0.5 * (double)bench->limit_ns / bench->frame_ns;
+    size_t n = 1;
+    while (n < COST_SIZES && COST_SIZE(n) <= most_together && COST_SIZE(n) <= bench->n_states &&
+           (double)COST_SIZE(n) <= fitting)
+        n++;
+    return n;
+}
+
+/* The sizes take turns, so that none finds the caches as another has left them; of each the median. */
 static void measure(struct bench *bench, struct cost *cost, size_t n_states, size_t most_together)
 {
-    double filling_ns = fill(bench);
+    double each_ns[COST_SIZES][REPEATS];
+    size_t n_repeats[COST_SIZES] = {0};
+    bench->frame_ns = fill(bench);
+    cost_set(cost, 0, bench->frame_ns);
     copy_states(bench, n_states);
-    double alone_ns = bench->growth == 1 ? repeat(bench, 1, 0.7) : 0;
-    cost_set(cost, 0, alone_ns > 0 ? alone_ns : filling_ns);
-    for (size_t i = 1; i < COST_SIZES && COST_SIZE(i) <= bench->n_states && COST_SIZE(i) <= most_together; i++) {
-        double each_ns = repeat(bench, COST_SIZE(i), 0.7 + 0.3 * (double)i / (COST_SIZES - 1));
-        if (each_ns > 0)
-            cost_set(cost, i, each_ns);
+    size_t n_sizes = count_sizes(bench, most_together);
+    for (size_t k = 0; k < n_sizes * REPEATS && !is_over(bench, 1); k++) {
+        size_t i = k % n_sizes;
+        each_ns[i][n_repeats[i]++] = time_groups(bench, COST_SIZE(i));
+    }
+    for (size_t i = 0; i < n_sizes; i++) {
+        qsort(each_ns[i], n_repeats[i], sizeof(each_ns[i][0]), by_value);
+        if (n_repeats[i] > 0)
+            cost_set(cost, i, each_ns[i][n_repeats[i] / 2]);
     }
 }
 

@@ -62,8 +62,8 @@ class Admission(States):
         with self.daemon() as daemon, daemon.client() as client:
             client.open(model=NAME, rate=50)
             error = self.refused(client, rate=50)
-            self.assertIn("50 frames/s take 50.0 % of a shard", error["message"])
-            self.assertIn("25.0 % (25 frames/s) on the best shard", error["message"])
+            self.assertIn("50 frames/s take 50 % of a shard", error["message"])
+            self.assertIn("25 % (25 frames/s) on the best shard", error["message"])
             self.assertIn("try again in", error["message"])
             self.assertAlmostEqual(error["left_shard"], 25, places=3)
             self.assertAlmostEqual(error["left_all"], 25, places=3)
@@ -201,7 +201,7 @@ class Costs(States):
         config = f"[daemon]\nstate_directory = {self.state}\n"
         with Daemon("--model", MODEL, config=config) as daemon, daemon.client():
             pass
-        self.assertIn("batch_64", self.text())
+        self.assertIn("[model ", self.text())
 
     def test_a_directory_that_is_none_keeps_nobody_from_starting(self):
         shutil.rmtree(self.state)

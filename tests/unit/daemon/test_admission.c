@@ -77,9 +77,9 @@ START_TEST(a_refusal_says_what_is_needed_and_left)
     struct attnp_error error;
     ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 500, 0, &error), 0);
     ck_assert_int_eq(admission_enter(&shards[0], &refused, model, 300, 0, &error), -1);
-    ck_assert_ptr_nonnull(strstr(error.text, "300 frames/s take 30.0 % of a shard"));
-    ck_assert_ptr_nonnull(strstr(error.text, "75.0 % (750 frames/s) on the best shard"));
-    ck_assert_ptr_nonnull(strstr(error.text, "100.0 % (1000 frames/s) on all"));
+    ck_assert_ptr_nonnull(strstr(error.text, "300 frames/s take 30 % of a shard"));
+    ck_assert_ptr_nonnull(strstr(error.text, "75 % (750 frames/s) on the best shard"));
+    ck_assert_ptr_nonnull(strstr(error.text, "100 % (1000 frames/s) on all"));
     ck_assert_ptr_nonnull(strstr(error.text, "new connection"));
     ck_assert(error.has_left && error.has_retry);
     ck_assert_double_eq_tol(error.left_shard, 750, 0.01);
