@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/incident.h"
 
+#include <sys/socket.h>
+
 #include "daemon/log.h"
 #include "daemon/reply.h"
 
@@ -51,6 +53,23 @@ void incident_request(struct shard *shard, const struct asker *asker, const stru
     log_event(&shard->log_quota, shard_now_us(), LOG_LEVEL_WARNING, &about,
               "a request of connection %ju was refused: %s: %s", (uintmax_t)asker->connection,
               attnp_error_name(error->code), error->text);
+}
+
+void incident_client(struct log_quota *quota, int fd, const struct attnp_error *error)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t n_peer = sizeof(peer);
+    if (!concerns_operator(error->code))
+        return;
+    bool is_known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) == 0;
+    const struct log_about about = {
+        .event = "turned_away",
+        .error = attnp_error_name(error->code),
+        .has_uid = is_known,
+        .uid = peer.uid,
+    };
+    log_event(quota, shard_now_us(), LOG_LEVEL_WARNING, &about, "a client (uid %u, pid %d) was turned away: %s: %s",
+              (unsigned)peer.uid, (int)peer.pid, attnp_error_name(error->code), error->text);
 }
 
 void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason)

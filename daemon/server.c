@@ -107,6 +107,7 @@ static void on_status(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     char line[STATUS_BYTES];
+    log_left_out(&server->log_quota, shard_now_us());
     if (server->stopping)
         return;
     status_line(&server->told, &server->shared, line);

@@ -23,6 +23,7 @@ struct server {
     uv_signal_t on_terminate, on_interrupt, on_hangup;
     uv_timer_t watchdog, status, saving, accept_again;
     struct status told;
+    struct log_quota log_quota; /* of lines about clients that are turned away */
     uv_async_t shard_ended;
     int reserve_fd; /* given up for a moment to answer a client where descriptors are short */
     uint64_t last_connection;

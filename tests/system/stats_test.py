@@ -278,6 +278,17 @@ class Log(unittest.TestCase):
                 return len(refused) + sum(rest)
             until(lambda: told() == n)
 
+    def test_who_is_turned_away_is_named_and_a_storm_of_them_is_not(self):
+        n = 300
+        with Daemon(config="[limits]\nconnections = 1\n") as daemon, daemon.client() as client:
+            client.request("ping")
+            others = [harness.socket_connect(daemon.socket) for _ in range(n)]      # root has some connections more
+            until(lambda: client.request("stats")["errors"].get("server_full", 0) >= n - 10)
+            self.assertRegex(daemon.log(), r"a client \(uid \d+, pid \d+\) was turned away: server_full: ")
+            self.assertLess(daemon.log().count("was turned away"), n // 2)
+            for other in others:
+                other.close()
+
     def test_what_an_operator_looks_for_is_one_line(self):
         with Daemon(config="[timeouts]\npark_ms = 100\n") as daemon:
             with daemon.client() as client, daemon.client() as other:
