@@ -46,22 +46,39 @@ static void turn_away(struct server *server, int fd, const struct attnp_error *e
 /* Loads that differ by less are the same: what is measured is never quite equal. */
 #define LOAD_STEP_PERMILLE 50
 
-/* The larger of what a shard was busy and of what is claimed of it, in steps. */
-static uint64_t load_of(const struct shard *shard)
+/* What was given to a shard in so short a time does not show in its load yet. */
+#define RECENT_US 1000000
+
+/* The larger of what a shard was busy and of what is claimed of it, in steps; where its streams have all gone, what
+ * they took is of no interest. Each connection that has just come is taken for a step, or all that come together would
+ * go to the shard that had a little more room before the first of them. */
+static uint64_t load_of(const struct shard *shard, uint64_t now_us)
 {
+    uint64_t n_recent = now_us - shard->recent.since_us < RECENT_US ? shard->recent.n : 0;
     uint64_t busy = counters_get(&shard->utilisation_permille);
     uint64_t claimed = (counters_get(&shard->ledger.claimed_ns) + counters_get(&shard->ledger.unrated_ns)) / 1000000;
-    return (busy > claimed ? busy : claimed) / LOAD_STEP_PERMILLE;
+    if (counters_get(&shard->counters.streams) == 0)
+        return n_recent;
+    return (busy > claimed ? busy : claimed) / LOAD_STEP_PERMILLE + n_recent;
+}
+
+static void note_recent(struct shard *shard, uint64_t now_us)
+{
+    if (now_us - shard->recent.since_us >= RECENT_US) {
+        shard->recent.since_us = now_us;
+        shard->recent.n = 0;
+    }
+    shard->recent.n++;
 }
 
 /* Most room, then fewest streams, then fewest connections. */
-static struct shard *shard_with_room(const struct server *server)
+static struct shard *shard_with_room(struct server *server)
 {
     struct shard *best = NULL;
-    uint64_t least[3] = {0};
+    uint64_t least[3] = {0}, now_us = shard_now_us();
     for (unsigned i = 0; i < server->shared.n_shards; i++) {
         struct shard *shard = &server->shared.shards[i];
-        const uint64_t load[3] = {load_of(shard), counters_get(&shard->counters.streams),
+        const uint64_t load[3] = {load_of(shard, now_us), counters_get(&shard->counters.streams),
                                   atomic_load(&shard->n_assigned)};
         size_t k = 0;
         while (k < 2 && load[k] == least[k])
@@ -71,6 +88,7 @@ static struct shard *shard_with_room(const struct server *server)
             memcpy(least, load, sizeof(least));
         }
     }
+    note_recent(best, now_us);
     return best;
 }
 

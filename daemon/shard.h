@@ -62,9 +62,9 @@ struct shard {
     struct mailbox mailbox;
     struct connections connections;
     struct connection_bucket by_id[SHARD_BUCKETS];
-    struct connections dirty;                      /* those with something to send */
-    struct connections paused;                     /* those with more requests, after the others' turn */
-    struct ready_streams ready;                    /* those with a frame to compute, oldest first */
+    struct connections dirty;   /* those with something to send */
+    struct connections paused;  /* those with more requests, after the others' turn */
+    struct ready_streams ready; /* those with a frame to compute, oldest first */
     size_t n_ready;
     struct streams_at_rest active, warned, parked; /* daemon/rest.h */
     struct attnp_writer writer;                    /* of every message but output */
@@ -80,6 +80,9 @@ struct shard {
     struct log_quota log_quota; /* of lines about clients */
     bool draining;
     uint64_t drain_until_us;
+    struct {
+        uint64_t since_us, n;
+    } recent;                        /* connections given to it within the last while; the main thread's */
     atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
     atomic_uint_fast64_t utilisation_permille; /* busy time of the last second, measured at each tick */
     atomic_bool drain_asked, is_running;       /* main thread asks; the shard tells that its thread has ended */

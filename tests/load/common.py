@@ -73,8 +73,8 @@ class Report:
 
 
 def daemon(*arguments, config=""):
-    """attnd with the bundled model, on a socket of its own."""
-    return harness.Daemon("--models", MODELS, *arguments, config=config)
+    """attnd with the bundled model, on a socket of its own; as attnd.service has it, before others where it is allowed to be."""
+    return harness.Daemon("--models", MODELS, *arguments, config=config, wrapper=("nice", "-n", "-10"))
 
 
 def bench(report, served, *arguments):
