@@ -25,7 +25,7 @@ class States(unittest.TestCase):
         self.file = os.path.join(self.state, "costs")
         self.addCleanup(shutil.rmtree, self.state, ignore_errors=True)
 
-    def daemon(self, *arguments, config=""):
+    def daemon(self, *arguments, config="[admission]\nload_percent = 75\n"):
         return Daemon("--model", MODEL, "--shards", "1", *arguments, config=config,
                       environment={"STATE_DIRECTORY": self.state})
 

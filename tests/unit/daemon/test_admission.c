@@ -28,7 +28,9 @@ static struct model *model_that_costs(double alone_ns, double among_8_ns)
 
 static void set_up(void)
 {
+    char why[ATTNP_ERROR_TEXT + 1];
     config_init(&config);
+    ck_assert_int_eq(config_set(&config, CONFIG_admission_load_percent, "75", "test", why), 0);
     shared = (struct shared){.config = &config, .shards = shards, .n_shards = N_SHARDS};
     for (unsigned i = 0; i < N_SHARDS; i++) {
         memset(&shards[i], 0, sizeof(shards[i]));
