@@ -2,8 +2,9 @@
 #include "daemon/memory.h"
 
 #include <malloc.h>
-#include <stdio.h>
 #include <unistd.h>
+
+#include "daemon/cgroup.h"
 
 /* glibc raises by itself, up to 32 MiB, the size from which a piece is a mapping of its own, and keeps what is smaller:
  * models that are replaced would leave holes that the next do not fill. Below 1 MiB little is lost, and the number of
@@ -17,15 +18,7 @@ void memory_give_back(void)
 
 uint64_t memory_bytes(void)
 {
-    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        FILE *file = fopen(limits[i], "re");
-        uintmax_t limit;
-        if (file != NULL && fscanf(file, "%ju", &limit) == 1 && limit < bytes)
-            bytes = limit;
-        if (file != NULL)
-            fclose(file);
-    }
-    return bytes;
+    uint64_t limit = cgroup_memory_bytes("/proc/self/cgroup", "/sys/fs/cgroup");
+    return limit < bytes ? limit : bytes;
 }
