@@ -7,7 +7,8 @@
  *
  * Turns: requests cost what they cost (an open may fill a large state), and many fit one read. A connection whose
  * requests took long is paused, and goes on with them in the loop's next turn, so that the others of its shard are
- * served in between. Pushes cost no more than a copy, and are never a reason to pause.
+ * served in between. So is one that sent TURN_BYTES: pushes cost no more than a copy, but libuv reads 32 times before
+ * it looks at another socket, and frames that nobody wants cost their sender nothing either.
  *
  * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
  * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send
@@ -26,6 +27,9 @@
 #include <unistd.h>
 
 #include "daemon/incident.h"
+
+/* More than a connection with a full credit for 64 streams of 1 KiB frames sends while a batch is computed. */
+#define TURN_BYTES (4 * SHARD_INPUT_BYTES)
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
 {
@@ -175,6 +179,16 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     start_reading(connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
 }
 
+/* Until the loop's next turn. */
+static void pause_turn(struct connection *connection)
+{
+    if (connection->is_paused)
+        return;
+    TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
+    connection->is_paused = true;
+    shard_stay_busy(connection->shard);
+}
+
 /* One message, or the preface. Returns its bytes; 0 where it is not whole yet, or the connection ends. */
 static size_t consume_one(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
 {
@@ -199,11 +213,8 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
         connection_end(connection, &error);
         return 0;
     }
-    if (status > 0) {
-        TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
-        connection->is_paused = true;
-        shard_stay_busy(connection->shard);
-    }
+    if (status > 0)
+        pause_turn(connection);
     return ATTNP_LENGTH_BYTES + n_body;
 }
 
@@ -277,10 +288,18 @@ static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buff
     counters_add(&connection->shard->counters.bytes_in, (uint64_t)n_read);
     if (connection->phase != CONNECTION_OPEN)
         return;
+    if (connection->turn != connection->shard->n_turns)
+        connection->turn_bytes = 0;
+    connection->turn = connection->shard->n_turns;
+    connection->turn_bytes += (size_t)n_read;
     if (connection->n_partial == 0)
         handle_bytes(connection, (const uint8_t *)buffer->base, (size_t)n_read);
     else
         handle_bytes(connection, connection->partial, connection->n_partial + (size_t)n_read);
+    if (connection->phase == CONNECTION_OPEN && connection->turn_bytes >= TURN_BYTES) {
+        pause_turn(connection);
+        connection_stop_reading(connection);
+    }
 }
 
 static void start_reading(struct connection *connection)

@@ -43,13 +43,15 @@ struct connection {
     uint64_t n_lost;
     bool is_dirty, is_reading;
     bool is_held;                /* something waits until the client reads: bytes unread, or frames not computed */
-    bool is_paused;              /* took long: goes on with the rest of what it sent when others had their turn */
+    bool is_paused;              /* took long or sent much: goes on with the rest when others had their turn */
     bool is_told;                /* why it ends, by a response or by the notification */
     bool is_drained;             /* was told that the daemon stops */
     bool has_failed;             /* a message could not be kept for it: it ends at the next flush */
     struct attnp_error *failure; /* why; NULL where there was no memory to say it */
     uint64_t since_us;           /* opened, or in this phase since */
     uint64_t turn_us;            /* when its turn began */
+    uint64_t turn;               /* the loop's number of it */
+    size_t turn_bytes;           /* that came in it */
     uint64_t progress_us;        /* when the client last read something, or nothing waited */
     uint64_t sent_seen;          /* outbox_sent, and what waited in the socket, at the timer's last look */
     int queued_seen;

@@ -154,6 +154,7 @@ static void note_oldest(struct shard *shard)
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
+    shard->n_turns++;
     connection_resume_all(shard);
     note_oldest(shard);
     batch_run(shard);

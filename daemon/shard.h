@@ -64,6 +64,7 @@ struct shard {
     struct connection_bucket by_id[SHARD_BUCKETS];
     struct connections dirty;   /* those with something to send */
     struct connections paused;  /* those with more requests, after the others' turn */
+    uint64_t n_turns;           /* of the loop, so far */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
     size_t n_ready;
     struct streams_at_rest active, warned, parked; /* daemon/rest.h */
