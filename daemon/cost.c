@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/cost.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* A note counts for one part in so many: some dozens of groups are forgotten in a tenth of a second of full load. */
@@ -78,7 +79,9 @@ size_t cost_best(const struct cost *cost, size_t most)
 
 /* What made the group dearer or cheaper than expected (colder caches, another program, a slower clock) does so to
  * groups of all sizes, and those that are not met for long would be forgotten with what they once were: half of a
- * correction is theirs. */
+ * correction is theirs. Half of its logarithm, that is: then they follow the square root of what the noted size has
+ * moved in all. Half of each step would let them rise with every pair of notes that cancel each other, (1 + s/2) twice
+ * against (1 + s)(1 - s), until groups of other sizes than the usual one seem too dear to be ever tried. */
 void cost_note(struct cost *cost, size_t n, double each_ns)
 {
     size_t i = 0;
@@ -89,9 +92,10 @@ void cost_note(struct cost *cost, size_t n, double each_ns)
         cost_set(cost, i, each_ns);
         return;
     }
-    double ratio = each_ns / expected, step = ((ratio < NOTE_MOST ? ratio : NOTE_MOST) - 1) / NOTE_SHARE;
+    double ratio = each_ns / expected, factor = 1 + ((ratio < NOTE_MOST ? ratio : NOTE_MOST) - 1) / NOTE_SHARE;
+    double others = sqrt(factor);
     for (size_t j = 0; j < COST_SIZES; j++)
         if (j != i && at(cost, j) > 0)
-            cost_set(cost, j, at(cost, j) * (1 + step / 2));
-    cost_set(cost, i, old * (1 + step));
+            cost_set(cost, j, at(cost, j) * others);
+    cost_set(cost, i, old * factor);
 }

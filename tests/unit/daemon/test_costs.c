@@ -123,6 +123,21 @@ START_TEST(notes_move_the_mean)
 }
 END_TEST
 
+/* Groups of one size alone, which take now more and now less than the mean: what the other sizes cost relative to it is
+ * not known any better than before, however many they are. */
+START_TEST(notes_of_one_size_leave_the_others_in_proportion)
+{
+    static const double each_ns[] = {500, 700, 800, 2000};
+    struct cost *cost = cost_of(1000, 600, 800);
+    for (int k = 0; k < 1000000; k++)
+        cost_note(cost, 1, each_ns[k % 4]);
+    ck_assert_double_eq_tol(cost_frame_ns(cost, 1), 1000, 100);
+    ck_assert_double_eq_tol(cost_frame_ns(cost, 8), 600, 60);
+    ck_assert_double_eq_tol(cost_frame_ns(cost, 64), 800, 80);
+    cost_release(cost);
+}
+END_TEST
+
 START_TEST(a_note_between_sizes_is_scaled)
 {
     struct cost *cost = cost_of(1000, 600, 800);
@@ -306,6 +321,7 @@ static Suite *costs_suite(void)
     tcase_add_test(tests, between_measured_sizes_is_interpolated);
     tcase_add_test(tests, the_cheapest_group_is_taken);
     tcase_add_test(tests, notes_move_the_mean);
+    tcase_add_test(tests, notes_of_one_size_leave_the_others_in_proportion);
     tcase_add_test(tests, a_note_between_sizes_is_scaled);
     tcase_add_test(tests, equal_shapes_share_a_cost);
     tcase_add_test(tests, a_file_gives_the_costs_back);
