@@ -61,7 +61,8 @@ static bool is_busy(const struct stream *stream)
 static void expire(struct shard *shard, struct stream *stream, const char *reason, uint64_t now_us)
 {
     char after[64];
-    snprintf(after, sizeof(after), "nothing was done with it for %ju ms",
+    snprintf(after, sizeof(after), "%s for %ju ms",
+             stream->holder == NULL ? "nobody attached it" : "nothing was done with it",
              (uintmax_t)((now_us - stream->active_us) / 1000));
     incident_stream(shard, &stream->card, reason, after);
     counters_add(&shard->counters.expired, 1);
