@@ -56,7 +56,7 @@ static bool section_known(const char *section)
 static void complain_unknown(struct reading *reading, const char *section, const char *name)
 {
     int nearest = -1;
-    unsigned best = 4;
+    unsigned best = strlen(name) < 4 ? 2 : 4; /* any key is like one of a few letters */
     for (int key = 0; key < CONFIG_N_KEYS; key++)
         if (distance(name, config_keys[key].name) < best) {
             best = distance(name, config_keys[key].name);
