@@ -2,6 +2,7 @@
 /* attnctl bench: what a daemon bears. From the command line to a plan, from the plan to a report. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static enum exit_code conclude(const struct bench_report *report, bool json)
     enum exit_code code = EXIT_DONE;
     bench_report_end_ticks();
     if (bench_report_print(report, json) < 0)
-        code = complain(EXIT_DATA, "standard output cannot be written");
+        code = complain(EXIT_DATA, "standard output cannot be written: %s", strerror(errno));
     if (result->problem.text[0] && !result->refused)
         complain(EXIT_DATA, "%s", result->problem.text);
     if (result->lost > 0)

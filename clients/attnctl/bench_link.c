@@ -151,8 +151,10 @@ int bench_link_connect(struct bench_link *link, uv_loop_t *loop, const char *pat
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
         return bench_link_adopt(link, loop, fd, problem);
-    problem_set(problem, errno == EAGAIN ? "the daemon takes no connection: is it hung?" : "cannot connect: %s",
-                strerror(errno));
+    if (errno == EAGAIN)
+        problem_set(problem, "the daemon takes no connection: is it hung?");
+    else
+        problem_set(problem, "%s: cannot connect: %s; does attnd still run?", path, strerror(errno));
     close(fd);
     return -1;
 }

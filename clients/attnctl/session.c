@@ -41,14 +41,6 @@ static enum exit_code complain_permission(const char *path)
                     path, name, name, user ? user->pw_name : "$USER");
 }
 
-static void on_notice(void *ctx, const struct attnc_notice *notice)
-{
-    (void)ctx;
-    if (strcmp(notice->what, "error") != 0)
-        return;
-    complain(EXIT_DATA, "the daemon: %s: %s", notice->name, notice->text);
-}
-
 /* The name under which a daemon serves a file: its own, without the ending. */
 static void name_model(struct session *session, const char *path)
 {
@@ -77,8 +69,8 @@ enum exit_code session_open(struct session *session, const struct settings *sett
                             enum session_kind kind)
 {
     const char *path = socket_path(settings);
-    struct attnc_connect_options options = {
-        .size = sizeof(options), .socket = path, .name = "attnctl", .on_notice = on_notice};
+    /* No on_notice: what the daemon says of the connection is its end, which the call that then fails tells. */
+    struct attnc_connect_options options = {.size = sizeof(options), .socket = path, .name = "attnctl"};
     struct attnc_error error;
     *session = (struct session){.daemon = {.lifeline = -1, .log = -1, .door = -1}};
     if (model)
