@@ -109,6 +109,9 @@ static enum exit_code conclude(const struct bench_report *report, bool json)
         code = EXIT_DATA;
     if (report->capacity && report->capacity->found == 0 && !interrupted())
         code = complain(EXIT_DATA, "not even one stream was served in time");
+    else if (report->capacity && !report->capacity->confirmed && !interrupted())
+        complain(EXIT_DATA, "no trial confirmed %u streams: search again when nothing else uses the machine",
+                 report->capacity->found);
     return interrupted() && code == EXIT_DONE ? EXIT_INTERRUPTED : code;
 }
 
