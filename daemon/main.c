@@ -12,6 +12,37 @@
 #include "daemon/memory.h"
 #include "daemon/server.h"
 
+/* The name of a process, or NULL and errno. */
+static const char *name_of(pid_t pid, char name[32])
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%jd/comm", (intmax_t)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        errno = errno == ENOENT ? ESRCH : errno;
+        return NULL;
+    }
+    if (fscanf(file, "%31s", name) != 1)
+        name[0] = '\0';
+    fclose(file);
+    return name;
+}
+
+/* SIGHUP ends a program that does not expect it: only one that is called as this one is told. 0, or -1 (logged). */
+static int tell(pid_t pid)
+{
+    char buffer[32];
+    const char *name = name_of(pid, buffer);
+    if (name != NULL && strcmp(name, "attnd") != 0) {
+        log_error("process %jd is '%s' and not attnd", (intmax_t)pid, name);
+        return -1;
+    }
+    if (name != NULL && kill(pid, SIGHUP) == 0)
+        return 0;
+    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)pid, strerror(errno));
+    return -1;
+}
+
 /* --check and --reload: whether a daemon could start so, and for the latter that the running one is told. */
 static int check(const struct options *options, const struct config *config)
 {
@@ -23,11 +54,7 @@ static int check(const struct options *options, const struct config *config)
     }
     if (catalogue_check(config) != 0)
         return EX_CONFIG;
-    if (options->reload == 0 || kill(options->reload, SIGHUP) == 0)
-        return EXIT_SUCCESS;
-    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)options->reload,
-              strerror(errno));
-    return EXIT_FAILURE;
+    return options->reload == 0 || tell(options->reload) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

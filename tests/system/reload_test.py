@@ -218,6 +218,9 @@ class Check(ReloadCase):
             self.assertEqual(run("--reload", pid, "--config", "/dev/null").returncode, os.EX_USAGE, pid)
         gone = subprocess.Popen(["true"])
         gone.wait()
+        other = run("--reload", str(os.getpid()), "--config", "/dev/null")    # SIGHUP would end it
+        self.assertEqual(other.returncode, 1)
+        self.assertIn("not attnd", other.stderr)
         told = run("--reload", str(gone.pid), "--config", "/dev/null")
         self.assertEqual(told.returncode, 1)
         self.assertIn("No such process", told.stderr)
