@@ -19,10 +19,14 @@
 /* Connections taken in one go, before signals and the like are looked at again. */
 #define MOST_AT_ONCE 256
 
+/* Reads of what a client that is turned away has sent: more than a socket holds. */
+#define MOST_DISCARDED 64
+
 /* How long accepting is left alone where there is no descriptor or memory for it. */
 #define PAUSE_MS 100
 
 /* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side.
+ * Not for as long as it goes on sending, though: all others would wait for that.
  */
 static void turn_away(struct server *server, int fd, const struct attnp_error *error)
 {
@@ -38,7 +42,7 @@ static void turn_away(struct server *server, int fd, const struct attnp_error *e
         (void)!send(fd, bytes, n_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     attnp_writer_done(&writer);
     shutdown(fd, SHUT_WR);
-    while (recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) > 0)
+    for (int i = 0; i < MOST_DISCARDED && recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) > 0; i++)
         ;
     close(fd);
 }
@@ -171,8 +175,9 @@ void accept_turn_all_away(struct server *server)
 {
     struct attnp_error error;
     int fd;
+    uint64_t most = 1 + config_number(&server->config, CONFIG_listen_backlog); /* others may come for ever */
     attnp_fail(&error, ATTNP_DRAINING, "attnd stops; connect again when it is back");
-    while ((fd = accept_one(server)) >= 0)
+    while (most-- > 0 && (fd = accept_one(server)) >= 0)
         turn_away(server, fd, &error);
 }
 

@@ -72,6 +72,9 @@ void attaching_ask(struct shard *shard, struct stream *stream, const struct aske
         reply_error(shard, asker, &error);
         return;
     }
+    struct order *order = orders_make(shard, stream, ORDER_ATTACH, asker);
+    if (order == NULL)
+        return; /* who asked was told, and whoever holds the stream goes on */
     attnp_fail(&error, ATTNP_SUPERSEDED, "another connection asked for stream %ju meanwhile",
                (uintmax_t)stream->card.number);
     attaching_give_up(shard, stream, &error);
@@ -80,8 +83,7 @@ void attaching_ask(struct shard *shard, struct stream *stream, const struct aske
     stream->sequence.ignoring = false;
     stream->has_heir = true;
     stream->heir = *asker;
-    if (orders_add(shard, stream, ORDER_ATTACH, asker) != 0)
-        stream->has_heir = false; /* he was told */
+    orders_queue(shard, stream, order);
 }
 
 /* All that a connection needs to hold the stream. 0, or -1 and *error. */
@@ -167,6 +169,7 @@ void attaching_arrive(struct shard *shard, const struct mail *mail)
         give_to_heir(shard, stream);
     else if (stream->holder == NULL && stream->resting == RESTING_NOWHERE)
         rest_park(shard, stream, shard_now_us());
+    orders_run(shard, stream); /* what was asked for behind the attach came along */
 }
 
 void attaching_discard(struct shard *shard, const struct mail *mail)

@@ -5,7 +5,8 @@
 #include "daemon/connection.h"
 
 /* Somebody who may see the stream, which is of this shard, wants to hold it, and shows this token. Whoever holds it
- * loses it at once; the response follows when no frame waits. The stream may have left the shard when this returns. */
+ * loses it at once; the response follows when no frame waits. Where the token is wrong, or there is no room for the
+ * request, he is told so and nothing changes. The stream may have left the shard when this returns. */
 void attaching_ask(struct shard *shard, struct stream *stream, const struct asker *asker,
                    const uint8_t token[ATTNP_TOKEN_BYTES]);
 

@@ -178,7 +178,7 @@ bool log_event(struct log_quota *quota, uint64_t now_us, enum log_level level, c
         quota->second_us = now_us;
         quota->n_lines = 0;
     }
-    if (quota->n_lines >= LOG_LINES_PER_S) {
+    if (quota->n_lines >= (level <= LOG_LEVEL_WARNING ? LOG_LINES_PER_S : LOG_LINES_PER_S_INFO)) {
         quota->n_left_out++;
         return false;
     }

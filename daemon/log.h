@@ -39,8 +39,10 @@ struct log_about {
 __attribute__((format(printf, 3, 4))) void log_with(enum log_level level, const struct log_about *about,
                                                     const char *format, ...);
 
-/* How many lines about clients one shard writes in a second; there is one quota a shard, its thread's own. */
-#define LOG_LINES_PER_S 10
+/* How many lines about clients one shard writes in a second; there is one quota a shard, its thread's own. Lines that
+ * are no warnings stop earlier: whoever makes mistakes without end is not to hide what the operator has to know. */
+#define LOG_LINES_PER_S      10
+#define LOG_LINES_PER_S_INFO 5
 
 struct log_quota {
     uint64_t second_us; /* when the second began */

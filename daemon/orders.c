@@ -102,19 +102,31 @@ bool orders_run(struct shard *shard, struct stream *stream)
     return is_here;
 }
 
-int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker)
+struct order *orders_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
+                          const struct asker *asker)
 {
     struct attnp_error error;
     struct order *order = new_order(shard, stream, &error);
-    if (order == NULL) {
+    if (order != NULL)
+        *order = (struct order){.kind = kind, .asker = *asker};
+    else
         reply_error(shard, asker, &error);
-        return -1;
-    }
-    *order = (struct order){.kind = kind, .at = stream->sequence.next, .asker = *asker};
+    return order;
+}
+
+void orders_queue(struct shard *shard, struct stream *stream, struct order *order)
+{
+    order->at = stream->sequence.next;
     STAILQ_INSERT_TAIL(&stream->orders, order, link);
     stream->n_orders++;
     orders_run(shard, stream);
-    return 0;
+}
+
+void orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker)
+{
+    struct order *order = orders_make(shard, stream, kind, asker);
+    if (order != NULL)
+        orders_queue(shard, stream, order);
 }
 
 void orders_forget(struct shard *shard, struct stream *stream)

@@ -5,9 +5,15 @@
 
 #include "daemon/connection.h"
 
-/* Asks for it behind the frames accepted so far; the response follows when that is reached. An attach may have moved
- * the stream to another shard when this returns. 0, or -1: who asked was told why not. */
-int orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
+/* Asks for it behind the frames accepted so far; the response follows when that is reached, or at once where there is
+ * no room for it. An attach that waits before it may have moved the stream to another shard when this returns. */
+void orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
+
+/* The same in two steps, for whoever changes the stream in between, and only where there is room. The first: NULL: who
+ * asked was told why not. The second may have moved the stream to another shard when it returns. */
+struct order *orders_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
+                          const struct asker *asker);
+void orders_queue(struct shard *shard, struct stream *stream, struct order *order);
 
 /* Carries out what is due now: after a frame was settled. False: the stream is no longer of this shard. */
 bool orders_run(struct shard *shard, struct stream *stream);

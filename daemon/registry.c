@@ -86,8 +86,8 @@ static struct card *by_number(struct registry *registry, uint64_t number)
 static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
 {
     if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
-        return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name",
-                          card->name);
+        return attnp_fail(error, ATTNP_STREAM_EXISTS,
+                          "a stream named '%s' is open; attach to it, close it or choose another name", card->name);
     if (users_charge(registry->users, card->uid, USERS_STREAMS, 1, error) != 0)
         return -1;
     if (users_charge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes, error) == 0)

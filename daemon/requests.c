@@ -80,9 +80,10 @@ static int finish(struct connection *connection, const struct asker *asker, cons
         return -1;
     struct stream *stream = connection_stream(connection, view.number);
     if (stream == NULL)
-        return attnp_fail(error, ATTNP_DENIED,
-                          "stream %ju is held by another connection, and only its holder may finish it",
-                          (uintmax_t)view.number);
+        return attnp_fail(
+            error, ATTNP_DENIED,
+            "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
+            (uintmax_t)view.number);
     rest_active(connection->shard, stream, shard_now_us());
     orders_add(connection->shard, stream, ORDER_FINISH, asker);
     return 0;

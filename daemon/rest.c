@@ -43,8 +43,7 @@ void rest_park(struct shard *shard, struct stream *stream, uint64_t now_us)
     counters_set(&stream->card.parked_us, now_us);
 }
 
-/* The first of a list if nothing was done with it for so long; NULL: none. A stream that somebody is about to hold, or
- * that has frames to compute, is not at rest. */
+/* The first of a list if nothing was done with it for so long; NULL: none. */
 static struct stream *overdue(const struct streams_at_rest *list, uint64_t now_us, uint64_t after_ms)
 {
     struct stream *stream = TAILQ_FIRST(list);
@@ -53,6 +52,7 @@ static struct stream *overdue(const struct streams_at_rest *list, uint64_t now_u
     return stream;
 }
 
+/* A stream that somebody is about to hold, or that has frames to compute, is not at rest. */
 static bool is_busy(const struct stream *stream)
 {
     return stream->has_heir || attnp_sequence_waiting(&stream->sequence) > 0;

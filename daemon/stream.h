@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One stream: its state, the frames that wait and the newest answers, all in one aligned block that is made at open;
- * nothing is allocated afterwards but for orders (reset, finish). It knows no socket, no message and no other stream.
+ * nothing is allocated afterwards but for orders (reset, finish, attach). It knows no socket, no message and no other
+ * stream.
  */
 #pragma once
 

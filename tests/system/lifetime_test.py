@@ -14,6 +14,9 @@ from harness import Daemon, RpcError, SRCDIR
 WIDTH = 2
 NYSTROM = {"method": "nystrom", "window": 12, "landmarks": 3, "heads": 1, "head_dim": WIDTH}
 
+# One frame takes longer than a millisecond, so that of 16 frames at once most come too late for 1 ms.
+HEAVY = {"method": "exact", "window": 1024, "heads": 16, "head_dim": 64}
+
 
 def frames(count, seed=0, width=3 * WIDTH):
     return numpy.random.default_rng(seed).standard_normal((count, width)).astype("<f4")
@@ -189,6 +192,50 @@ class Attaching(Case):
                         client.socket.close()
             holder.socket.close()
 
+    def test_what_is_asked_behind_an_attach_is_answered_on_whatever_shard(self):
+        with Daemon("--shards", "2") as daemon, daemon.client() as old, daemon.client() as new:
+            opened = old.open(attention=HEAVY)
+            stream, credit, number = opened["stream"], opened["credit"], 0
+            data = frames(credit, width=opened["input_dim"])
+            for _ in range(2):
+                for _ in range(1024 // credit):     # a full window takes long enough for others to ask meanwhile
+                    old.push(stream, number, data)
+                    old.outputs(credit)
+                    number += credit
+                old.push(stream, number, data)
+                old.request("ping")
+                attach = new.ask("attach", stream=stream, token=opened["token"])
+                new.request("ping")
+                resets = [old.ask("reset", stream=stream) for _ in range(3)]
+                number += credit
+                self.assertEqual(new.answer(attach)["next_frame"], number)
+                new.output_widths[stream] = opened["output_dim"]
+                new.push(stream, number, data[:1])
+                number += 1
+                for reset in resets:
+                    self.assertIn(old.answer(reset)["next_frame"], (number - 1, number))
+                self.assertEqual(new.request("finish", stream=stream)["next_frame"], number)
+                old.notifications.clear()
+                new.notifications.clear()
+                old, new = new, old
+
+    def test_an_attach_that_finds_no_room_takes_the_stream_from_nobody(self):
+        with Daemon("--shards", "2") as daemon, daemon.client() as holder, daemon.client() as other:
+            opened = holder.open(attention=HEAVY)
+            stream, credit, number = opened["stream"], opened["credit"], 0
+            data = frames(credit, width=opened["input_dim"])
+            for _ in range(1024 // credit):
+                holder.push(stream, number, data)
+                holder.outputs(credit)
+                number += credit
+            holder.push(stream, number, data)
+            asked = [holder.ask("finish", stream=stream) for _ in range(64)]
+            holder.request("ping")
+            self.refused("limit_exceeded", other.request, "attach", stream=stream, token=opened["token"])
+            holder.outputs(credit)
+            for finish in asked:
+                self.assertEqual(holder.answer(finish)["next_frame"], number + credit)
+
     @staticmethod
     def holds(client, stream):
         try:
@@ -354,10 +401,6 @@ class Replay(Case):
         with Daemon() as daemon, daemon.client() as client:
             self.refused("bad_params", client.open, attention=NYSTROM, position=3)
             self.refused("bad_params", client.open, attention=NYSTROM, first_frame=3, position=3, answer_from=2)
-
-
-# One frame takes longer than a millisecond, so that of 16 frames at once most come too late for 1 ms.
-HEAVY = {"method": "exact", "window": 1024, "heads": 16, "head_dim": 64}
 
 
 class Late(Case):

@@ -62,7 +62,7 @@ START_TEST(a_flood_is_cut_and_told_how_much_was)
     char text[4096];
     unsigned n_written = 0;
     for (int i = 0; i < 1000; i++)
-        n_written += log_event(&quota, SECOND_US + i, LOG_LEVEL_INFO, &about, "line");
+        n_written += log_event(&quota, SECOND_US + i, LOG_LEVEL_WARNING, &about, "line");
     ck_assert_uint_eq(n_written, LOG_LINES_PER_S);
     read_all(text, sizeof(text));
     log_left_out(&quota, SECOND_US + 1000);
@@ -73,6 +73,22 @@ START_TEST(a_flood_is_cut_and_told_how_much_was)
     ck_assert(log_event(&quota, 2 * SECOND_US, LOG_LEVEL_INFO, &about, "line"));
     read_all(text, sizeof(text));
     ck_assert_str_eq(text, "attnd: line\n");
+}
+END_TEST
+
+START_TEST(a_flood_of_mistakes_leaves_room_for_warnings)
+{
+    struct log_quota quota = {0};
+    char text[4096];
+    unsigned n_mistakes = 0, n_warnings = 0;
+    for (int i = 0; i < 100; i++)
+        n_mistakes += log_event(&quota, SECOND_US + i, LOG_LEVEL_INFO, &about, "line");
+    for (int i = 0; i < 100; i++)
+        n_warnings += log_event(&quota, SECOND_US + 100 + i, LOG_LEVEL_WARNING, &about, "line");
+    ck_assert_uint_eq(n_mistakes, LOG_LINES_PER_S_INFO);
+    ck_assert_uint_eq(n_warnings, LOG_LINES_PER_S - LOG_LINES_PER_S_INFO);
+    ck_assert_uint_eq(quota.n_left_out, 200 - LOG_LINES_PER_S);
+    read_all(text, sizeof(text));
 }
 END_TEST
 
@@ -87,7 +103,7 @@ START_TEST(a_pipe_that_nobody_reads_holds_nobody_up)
     for (uint64_t second = 1; second < 100; second++)
         for (int i = 0; i < LOG_LINES_PER_S; i++)
             n_written += log_event(&quota, second * SECOND_US, LOG_LEVEL_INFO, &about, "%s", line);
-    ck_assert_uint_lt(n_written, 99 * LOG_LINES_PER_S);
+    ck_assert_uint_lt(n_written, 99 * LOG_LINES_PER_S_INFO);
     ck_assert_uint_gt(quota.n_left_out, 0);
 }
 END_TEST
@@ -187,6 +203,7 @@ static Suite *log_suite(void)
     tcase_add_test(tcase, a_line_for_people_says_level_and_sentence);
     tcase_add_test(tcase, a_line_of_the_daemons_own_is_never_left_out);
     tcase_add_test(tcase, a_flood_is_cut_and_told_how_much_was);
+    tcase_add_test(tcase, a_flood_of_mistakes_leaves_room_for_warnings);
     tcase_add_test(tcase, a_pipe_that_nobody_reads_holds_nobody_up);
     tcase_add_test(tcase, the_journals_pipe_gets_levels_where_its_socket_takes_nothing);
     tcase_add_test(tcase, an_entry_arrives_with_its_fields);
