@@ -28,6 +28,27 @@ def of_library(loaded, kind):
                              refresh=kind.get("refresh", "immediate"))
 
 
+class OfDaemon:
+    """The same from a daemon of its own: a library that was built with sanitizers cannot be loaded here."""
+
+    def __init__(self, client, kind):
+        self.client, self.opened, self.number = client, client.open(attention=kind), 0
+
+    def run(self, frames):
+        data = frames.reshape(len(frames), -1)
+        self.client.push(self.opened["stream"], self.number, data)
+        outputs = self.client.outputs(len(data))
+        rows = numpy.array([outputs[self.number + i] for i in range(len(data))])
+        self.number += len(data)
+        return rows
+
+    def start(self, _):
+        self.client.request("reset", stream=self.opened["stream"])
+
+    def close(self):
+        self.client.request("close", stream=self.opened["stream"])
+
+
 def until(condition, what):
     deadline = time.monotonic() + harness.PATIENCE_S
     while not condition():
@@ -36,14 +57,14 @@ def until(condition, what):
 
 
 class Bystanders:
-    """Eight streams on two connections whose every output is compared with the library's."""
+    """Eight streams on two connections whose every output is compared with what it has to be."""
 
-    def __init__(self, daemon, loaded):
+    def __init__(self, daemon, reference):
         self.clients = [daemon.client() for _ in range(2)]
         self.streams = []
         for index in range(8):
             kind, client = KINDS[index % len(KINDS)], self.clients[index % 2]
-            self.streams.append((client, client.open(attention=kind), of_library(loaded, kind)))
+            self.streams.append((client, client.open(attention=kind), reference(kind)))
         self.random, self.number = numpy.random.default_rng(1), 0
 
     def step(self, count=2):
@@ -68,7 +89,7 @@ class Bystanders:
 
 
 class Stormy:
-    """A stream of the storm: who holds it, and what the library says it has to answer."""
+    """A stream of the storm: who holds it, and what it has to answer."""
 
     def __init__(self, client, opened, kind, attention):
         self.client, self.opened, self.kind, self.attention = client, opened, kind, attention
@@ -78,12 +99,18 @@ class Stormy:
 class Storm(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.library = library.load()
+        if harness.SANITIZERS:
+            daemon = cls.enterClassContext(Daemon())
+            client = cls.enterClassContext(daemon.client())
+            cls.reference = staticmethod(lambda kind: OfDaemon(client, kind))
+        else:
+            loaded = library.load()
+            cls.reference = staticmethod(lambda kind: of_library(loaded, kind))
 
     def setUp(self):
         self.daemon = Daemon("--shards", "2", config="[timeouts]\npark_ms = 400\n")
         self.daemon.__enter__()
-        self.bystanders = Bystanders(self.daemon, self.library)
+        self.bystanders = Bystanders(self.daemon, self.reference)
         self.bystanders.step()
         self.looker = self.bystanders.clients[0]
         self.descriptors, self.before = self.daemon.descriptors(), self.looker.request("stats")
@@ -136,7 +163,7 @@ class Storm(unittest.TestCase):
                     next_stream += index > 2
 
     def expect(self, stormy, first, data):
-        """The answers to frames that were pushed have the library's bits."""
+        """The answers to frames that were pushed have the right bits."""
         expected = stormy.attention.run(data.reshape(len(data), 3, -1)).reshape(len(data), -1)
         self.check(stormy, first, expected)
 
@@ -156,7 +183,7 @@ class Storm(unittest.TestCase):
 
     def open(self, streams, clients):
         kind, client = self.random.choice(KINDS), self.random.choice(clients)
-        streams.append(Stormy(client, client.open(attention=kind), kind, of_library(self.library, kind)))
+        streams.append(Stormy(client, client.open(attention=kind), kind, self.reference(kind)))
 
     def push(self, stormy):
         data = self.frames(stormy)
