@@ -72,9 +72,19 @@ class Report:
         return 1 if self.wrongs else 0
 
 
-def daemon(*arguments, config=""):
+def keep_apart():
+    """Leaves the first processor to daemons, and the others to clients, from here on. Which words start a daemon so. A client that
+    the scheduler puts beside a busy daemon waits for it, which says nothing of the daemon; with one processor there is no choice."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2:
+        return ()
+    os.sched_setaffinity(0, processors[1:])
+    return ("taskset", "-c", str(processors[0]))
+
+
+def daemon(*arguments, config="", wrapper=()):
     """attnd with the bundled model, on a socket of its own; as attnd.service has it, before others where it is allowed to be."""
-    return harness.Daemon("--models", MODELS, *arguments, config=config, wrapper=("nice", "-n", "-10"))
+    return harness.Daemon("--models", MODELS, *arguments, config=config, wrapper=(*wrapper, "nice", "-n", "-10"))
 
 
 def bench(report, served, *arguments):

@@ -2,10 +2,11 @@
 """Whether 100 live streams notice another client that does not behave.
 
 100 streams of the bundled model at their real rate on a daemon with one shard, which they share with the offender; in turns
-with the same on a daemon without one. The offenders (offender.py): `backlog` pushes hours of frames as fast as its credit
-allows, `full` pushes far beyond its credit whatever errors say, `reader` uses its credit up on large outputs and reads nothing
-for a minute. Asked: a p99 of the live ones of at most 1.25 times that without; their outputs with the same bits; and every
-`ping` and `reset` behind the offender's frames on its own connection answered.
+with the same on a daemon without one. Daemons have the first processor, and all clients the others. The offenders
+(offender.py): `backlog` pushes hours of frames as fast as its credit allows, `full` pushes far beyond its credit whatever
+errors say, `reader` uses its credit up on large outputs and reads nothing for a minute. Asked: a p99 of the live ones of at
+most 1.25 times that without; their outputs with the same bits; and every `ping` and `reset` behind the offender's frames on
+its own connection answered.
 """
 import json
 import os
@@ -53,11 +54,12 @@ def tell(report, kind, offenders):
                    "{answered} of {asked} answered, p50 {p50_ms:.2f} ms, most {max_ms:.1f} ms")
 
 
-def measure(report, kind, seconds, stays):
+def measure(report, kind, seconds, stays, wrapper):
     """Pairs with and without the offender: one that stays through all of them, or one anew for each run beside it."""
     offenders = []
     arguments = [*common.SOUNDS, "--streams", LIVE, "--connections", 4, "--seconds", seconds]
-    with common.daemon("--shards", "1") as alone, common.daemon("--shards", "1", config=CONFIG) as beset:
+    with (common.daemon("--shards", "1", wrapper=wrapper) as alone,
+          common.daemon("--shards", "1", config=CONFIG, wrapper=wrapper) as beset):
         def live(served):
             return common.bench(report, served, *arguments)
 
@@ -82,9 +84,10 @@ def measure(report, kind, seconds, stays):
 
 def main():
     report = common.Report(__doc__)
-    measure(report, "backlog", report.choose(5, 1), stays=False)
-    measure(report, "full", report.choose(5, 1), stays=False)
-    measure(report, "reader", report.choose(3, 0.5), stays=True)
+    wrapper = common.keep_apart()
+    measure(report, "backlog", report.choose(5, 1), stays=False, wrapper=wrapper)
+    measure(report, "full", report.choose(5, 1), stays=False, wrapper=wrapper)
+    measure(report, "reader", report.choose(3, 0.5), stays=True, wrapper=wrapper)
     return report.end()
 
 
