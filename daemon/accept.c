@@ -2,21 +2,31 @@
 /*
  * libuv, at the descriptor limit, accepts and closes: the client sees a bare end of file. So the daemon accepts by
  * itself, keeps its connections below the limit, and holds one descriptor in reserve, which it gives up to accept,
- * answer and close where the limit is met all the same.
+ * answer and close where the limit is met all the same. Where even that does not help, the socket stays readable, and a
+ * loop that goes on polling it would take a whole processor: it is left alone for a moment.
  */
 #include "daemon/accept.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/incident.h"
 #include "daemon/log.h"
 
 /* Connections taken in one go, before signals and the like are looked at again. */
 #define MOST_AT_ONCE 256
 
+/* Reads of what a client that is turned away has sent: more than a socket holds. */
+#define MOST_DISCARDED 64
+
+/* How long accepting is left alone where there is no descriptor or memory for it. */
+#define PAUSE_MS 100
+
 /* One error, then the end; what the client has sent is read, since a close with unread bytes discards ours on its side.
+ * Not for as long as it goes on sending, though: all others would wait for that.
  */
 static void turn_away(struct server *server, int fd, const struct attnp_error *error)
 {
@@ -25,67 +35,100 @@ static void turn_away(struct server *server, int fd, const struct attnp_error *e
     size_t n_bytes;
     char discarded[4096];
     counters_add(&server->shared.n_turned_away, 1);
+    incident_client(&server->log_quota, fd, error);
     attnp_writer_init(&writer);
     attnp_write_error_notification(&writer, error);
     if (attnp_write_end(&writer, ATTNP_MAX_MESSAGE, &bytes, &n_bytes) == 0)
         (void)!send(fd, bytes, n_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     attnp_writer_done(&writer);
     shutdown(fd, SHUT_WR);
-    while (recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) > 0)
+    for (int i = 0; i < MOST_DISCARDED && recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) > 0; i++)
         ;
     close(fd);
 }
 
-/* Fewest streams, then fewest connections. */
-static struct shard *shard_with_room(const struct server *server)
+/* Loads that differ by less are the same: what is measured is never quite equal. */
+#define LOAD_STEP_PERMILLE 50
+
+/* What was given to a shard in so short a time does not show in its load yet. */
+#define RECENT_US 1000000
+
+/* The larger of what a shard was busy and of what is claimed of it, in steps; where its streams have all gone, what
+ * they took is of no interest. Each connection that has just come is taken for a step, or all that come together would
+ * go to the shard that had a little more room before the first of them. */
+static uint64_t load_of(const struct shard *shard, uint64_t now_us)
 {
-    struct shard *best = &server->shared.shards[0];
-    uint64_t least = UINT64_MAX;
+    uint64_t n_recent = now_us - shard->recent.since_us < RECENT_US ? shard->recent.n : 0;
+    uint64_t busy = counters_get(&shard->utilisation_permille);
+    uint64_t claimed = (counters_get(&shard->ledger.claimed_ns) + counters_get(&shard->ledger.unrated_ns)) / 1000000;
+    if (counters_get(&shard->counters.streams) == 0)
+        return n_recent;
+    return (busy > claimed ? busy : claimed) / LOAD_STEP_PERMILLE + n_recent;
+}
+
+static void note_recent(struct shard *shard, uint64_t now_us)
+{
+    if (now_us - shard->recent.since_us >= RECENT_US) {
+        shard->recent.since_us = now_us;
+        shard->recent.n = 0;
+    }
+    shard->recent.n++;
+}
+
+/* Most room, then fewest streams, then fewest connections. */
+static struct shard *shard_with_room(struct server *server)
+{
+    struct shard *best = NULL;
+    uint64_t least[3] = {0}, now_us = shard_now_us();
     for (unsigned i = 0; i < server->shared.n_shards; i++) {
-        const struct counters *counters = &server->shared.shards[i].counters;
-        uint64_t load = counters_get(&counters->streams) * 1000 + atomic_load(&server->shared.shards[i].n_assigned);
-        if (load < least) {
-            least = load;
-            best = &server->shared.shards[i];
+        struct shard *shard = &server->shared.shards[i];
+        const uint64_t load[3] = {load_of(shard, now_us), counters_get(&shard->counters.streams),
+                                  atomic_load(&shard->n_assigned)};
+        size_t k = 0;
+        while (k < 2 && load[k] == least[k])
+            k++;
+        if (best == NULL || load[k] < least[k]) {
+            best = shard;
+            memcpy(least, load, sizeof(least));
         }
     }
+    note_recent(best, now_us);
     return best;
 }
 
-static void hand_out(struct server *server, int fd)
+/* To a shard, which gives back what the connection was charged. 0, or -1 and *error. */
+static int hand_out(struct server *server, int fd, const struct ucred *peer, struct attnp_error *error)
 {
-    struct attnp_error error;
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t n_peer = sizeof(peer);
     struct mail *mail = mail_new(MAIL_CONNECTION, 0);
-    if (mail == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
-        attnp_fail(&error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
-        turn_away(server, fd, &error);
-        free(mail);
-        return;
-    }
+    if (mail == NULL)
+        return attnp_fail(error, ATTNP_SERVER_FULL, "no memory for a connection; try again later");
     mail->fd = fd;
-    mail->uid = peer.uid;
-    mail->pid = peer.pid;
+    mail->uid = peer->uid;
+    mail->pid = peer->pid;
     mail->connection = ++server->last_connection;
-    atomic_fetch_add(&server->shared.n_connections, 1);
     struct shard *shard = shard_with_room(server);
     atomic_fetch_add(&shard->n_assigned, 1);
     shard_post(shard, mail);
+    return 0;
 }
 
 static void take(struct server *server, int fd)
 {
-    uint64_t n = atomic_load(&server->shared.n_connections);
+    struct users *users = server->shared.users;
     struct attnp_error error;
-    if (n < server->most_connections) {
-        hand_out(server, fd);
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t n_peer = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_peer) != 0) {
+        attnp_fail(&error, ATTNP_SERVER_FULL, "the connection's user is not known: %s", strerror(errno));
+        turn_away(server, fd, &error);
         return;
     }
-    attnp_fail(&error, ATTNP_SERVER_FULL,
-               "%ju connections are open, which is the limit; close some, or raise connections in [limits] and the "
-               "descriptor limit",
-               (uintmax_t)n);
+    if (users_charge(users, peer.uid, USERS_CONNECTIONS, 1, &error) == 0) {
+        if (hand_out(server, fd, &peer, &error) == 0)
+            return;
+        users_discharge(users, peer.uid, USERS_CONNECTIONS, 1);
+    }
+    error.code = ATTNP_SERVER_FULL; /* whatever was short */
     turn_away(server, fd, &error);
 }
 
@@ -94,43 +137,71 @@ static int accept_one(const struct server *server)
     return accept4(server->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-/* False where nothing could be done, so that trying again at once is of no use. */
-static bool accept_on_reserve(struct server *server)
+static void accept_again(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (!server->stopping)
+        uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
+}
+
+static void pause_accepting(struct server *server, int why)
+{
+    if (!server->accept_is_short)
+        log_warning("no client can be accepted, nor told so: %s; trying again every %d ms", strerror(why), PAUSE_MS);
+    server->accept_is_short = true;
+    uv_poll_stop(&server->accepting);
+    uv_timer_start(&server->accept_again, accept_again, PAUSE_MS, 0);
+}
+
+/* Tells one client that there is no descriptor for it. 0, or the errno that is met without the reserve as well: EAGAIN
+ * where nobody waits, since the kernel looks for a descriptor first. */
+static int accept_on_reserve(struct server *server)
 {
     struct attnp_error error;
     if (server->reserve_fd >= 0)
         close(server->reserve_fd);
     int fd = accept_one(server);
+    int why = fd < 0 ? errno : 0;
     if (fd >= 0) {
         attnp_fail(&error, ATTNP_SERVER_FULL,
                    "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
         turn_away(server, fd, &error);
     }
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return fd >= 0;
+    return why;
 }
 
 void accept_turn_all_away(struct server *server)
 {
     struct attnp_error error;
     int fd;
+    uint64_t most = 1 + config_number(&server->config, CONFIG_listen_backlog); /* others may come for ever */
     attnp_fail(&error, ATTNP_DRAINING, "attnd stops; connect again when it is back");
-    while ((fd = accept_one(server)) >= 0)
+    while (most-- > 0 && (fd = accept_one(server)) >= 0)
         turn_away(server, fd, &error);
+}
+
+/* 0, or the errno for which there is nothing more to be done now. */
+static int accept_next(struct server *server)
+{
+    int fd = accept_one(server);
+    if (fd >= 0) {
+        server->accept_is_short = false;
+        take(server, fd);
+        return 0;
+    }
+    if (errno == ECONNABORTED || errno == EINTR)
+        return 0;
+    return errno == EMFILE || errno == ENFILE ? accept_on_reserve(server) : errno;
 }
 
 void accept_ready(uv_poll_t *poll, int status, int events)
 {
     struct server *server = poll->data;
+    int why = 0;
     (void)status, (void)events;
-    for (int i = 0; i < MOST_AT_ONCE; i++) {
-        int fd = accept_one(server);
-        if (fd >= 0)
-            take(server, fd);
-        else if (errno == EMFILE || errno == ENFILE) {
-            if (!accept_on_reserve(server))
-                return;
-        } else if (errno != ECONNABORTED && errno != EINTR)
-            return;
-    }
+    for (int i = 0; i < MOST_AT_ONCE && why == 0; i++)
+        why = accept_next(server);
+    if (why != 0 && why != EAGAIN)
+        pause_accepting(server, why);
 }

@@ -5,45 +5,63 @@
  * the loop from blocking in its poll while anything is queued.
  *
  * Streams of one model that wait at the same time are computed together, for its weights are then read once; which of
- * them stand together changes no bit of an output. A raw attention has no weights, and is computed alone.
+ * them stand together changes no bit of an output. More together than the caches hold cost more a frame again, so a
+ * group is as large as is cheapest (cost.h), and a batch has several. A raw attention has no weights, and is computed
+ * alone.
+ *
+ * A batch is bounded by what its groups are expected to take, not by what they took: it ends before the group that
+ * would not fit. Its answers are handed out when all of it is computed, which is when they leave: so a lag is what the
+ * client sees.
  */
 #include "daemon/batch.h"
 
 #include "daemon/connection.h"
 #include "daemon/frames.h"
+#include "daemon/late.h"
 #include "daemon/orders.h"
+
+#define BATCH_NS (BATCH_US * 1000)
 
 void batch_add(struct shard *shard, struct stream *stream)
 {
     if (stream->is_ready || attnp_sequence_waiting(&stream->sequence) == 0)
         return;
     TAILQ_INSERT_TAIL(&shard->ready, stream, ready);
+    shard->n_ready++;
     stream->is_ready = true;
     shard_stay_busy(shard);
+}
+
+static void dequeue(struct shard *shard, struct stream *stream)
+{
+    TAILQ_REMOVE(&shard->ready, stream, ready);
+    shard->n_ready--;
+    stream->is_ready = false;
 }
 
 void batch_remove(struct shard *shard, struct stream *stream)
 {
     if (!stream->is_ready)
         return;
-    TAILQ_REMOVE(&shard->ready, stream, ready);
-    stream->is_ready = false;
+    dequeue(shard, stream);
     shard_stay_busy(shard);
 }
 
 static void count(struct shard *shard, struct stream *stream, const struct answer *answer, uint64_t took_ns)
 {
     struct card *card = &stream->card;
-    bool is_output = answer->kind == ANSWER_OUTPUT;
-    counters_add(is_output ? &card->outputs : &card->refused, 1);
-    counters_add(is_output ? &shard->counters.outputs : &shard->counters.refused, 1);
+    late_count(shard, stream, answer);
     counters_add(&card->computing_ns, took_ns);
     counters_add(&shard->counters.computing_ns, took_ns);
-    counters_add(&shard->counters.lags[counters_lag_bucket(answer->lag_us)], 1);
     counters_set(&card->lag_us, answer->lag_us);
-    counters_set(&card->settled, stream->sequence.settled);
-    counters_set(&card->position, plan_applied(stream->state));
 }
+
+/* Each stream stands in one batch once: it queues up again when the batch is answered. */
+struct batch {
+    uint64_t now_ns, until_ns;
+    uint64_t n_bytes, most_bytes; /* of outputs: all may be for one client that reads nothing */
+    TAILQ_HEAD(, stream) computed;
+};
 
 /* Streams of one plan whose frames are computed together. */
 struct group {
@@ -51,87 +69,136 @@ struct group {
     size_t n;
 };
 
-/* How many frames like this stream's newest fit what is left of the batch's time. */
-static size_t room(const struct stream *stream, uint64_t until_us)
+/* What n frames of this stream's kind take together: as its cost says, or else as its newest frame did. */
+static double group_ns(const struct stream *stream, size_t n)
 {
-    uint64_t now_us = shard_now_us();
-    if (stream->own_plan != NULL || stream->step_ns == 0 || now_us >= until_us)
-        return 1;
-    uint64_t in_time = (until_us - now_us) * 1000 / stream->step_ns;
-    if (in_time == 0)
-        return 1;
-    return in_time < PLAN_MOST_AT_ONCE ? (size_t)in_time : PLAN_MOST_AT_ONCE;
+    double each_ns = cost_frame_ns(stream->model->cost, n);
+    return (double)n * (each_ns > 0 ? each_ns : (double)stream->step_ns);
 }
 
-/* Takes a stream out of the queue, and into the group unless its client reads nothing. */
-static void take(struct shard *shard, struct group *group, struct stream *stream)
+static double left_ns(const struct batch *batch)
 {
-    batch_remove(shard, stream);
-    if (!connection_is_full(stream->holder)) {
-        group->streams[group->n++] = stream;
+    return batch->now_ns < batch->until_ns ? (double)(batch->until_ns - batch->now_ns) : 0;
+}
+
+/* How long it is until the stream's answer leaves, which is at the end of the batch: when its group is computed at the
+ * earliest, and else when all that wait are, as if they were like it, or the batch's time is over. */
+static double ahead_ns(const struct shard *shard, const struct batch *batch, const struct group *group,
+                       const struct stream *stream)
+{
+    double own = group_ns(stream, group->n + 1), left = left_ns(batch);
+    size_t together = cost_best(stream->model->cost, PLAN_MOST_AT_ONCE);
+    double all = own + (double)shard->n_ready * group_ns(stream, together) / (double)together;
+    return all < left ? all : left > own ? left : own;
+}
+
+/* How many frames like this stream's are computed together: the number that costs the least a frame, as far as it fits
+ * what is left of the batch's time; 0: not one does. */
+static size_t room(const struct batch *batch, const struct stream *stream)
+{
+    size_t n = model_is_attention(stream->model) ? 1 : cost_best(stream->model->cost, PLAN_MOST_AT_ONCE);
+    while (n > 0 && group_ns(stream, n) > left_ns(batch))
+        n /= 2;
+    return n > 0 || !TAILQ_EMPTY(&batch->computed) ? n : 1;
+}
+
+/* Takes a stream out of the queue, and into the group unless its client reads nothing or nothing is left to compute. */
+static void take(struct shard *shard, const struct batch *batch, struct group *group, struct stream *stream)
+{
+    dequeue(shard, stream);
+    if (stream->holder == NULL || !connection_is_full(stream->holder)) {
+        if (late_settle(shard, stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
+            group->streams[group->n++] = stream;
         return;
     }
     stream->holder->is_held = true;
     connection_stop_reading(stream->holder);
 }
 
-/* Takes the first stream, and those of its model behind it that had no turn in this batch yet. Their outputs may all be
- * for one client that reads nothing, so together they are no more than what may wait for one. */
-static void gather(struct shard *shard, struct group *group, uint64_t until_us)
+/* Takes the first stream, and those of its model behind it, up to `most`, as far as their outputs still fit. */
+static void gather(struct shard *shard, struct batch *batch, struct group *group, size_t most)
 {
     struct stream *stream = TAILQ_FIRST(&shard->ready), *next;
     const struct plan *plan = stream->plan;
-    uint64_t n_bytes = 0, most_bytes = config_number(shard->shared->config, CONFIG_limits_unsent_bytes);
-    size_t most = room(stream, until_us);
     group->n = 0;
-    for (size_t looked = 0; looked < BATCH_LOOK && group->n < most; looked++, stream = next) {
-        if (stream == NULL || stream->turn == shard->turn)
-            break;
+    for (size_t looked = 0; stream != NULL && looked < BATCH_LOOK && group->n < most; looked++, stream = next) {
         next = TAILQ_NEXT(stream, ready);
         if (stream->plan != plan)
             continue;
-        n_bytes += frames_output_bytes(stream->output_bytes);
-        if (group->n > 0 && n_bytes > most_bytes)
+        batch->n_bytes += frames_output_bytes(stream->output_bytes);
+        if (batch->n_bytes > batch->most_bytes && group->n > 0)
             break;
-        take(shard, group, stream);
+        take(shard, batch, group, stream);
     }
 }
 
-static void compute(struct shard *shard, const struct group *group)
+/* What the group took says what the next will; but a window that is not full takes less than it will, and so does a
+ * frame whose output is skipped. */
+static void note(struct shard *shard, const struct group *group, struct answer *const *answers, uint64_t each_ns)
+{
+    bool is_typical = true;
+    for (size_t i = 0; i < group->n; i++) {
+        is_typical = is_typical && answers[i]->kind == ANSWER_OUTPUT && !answers[i]->warming;
+        if (group->streams[i]->claim.load == NULL)
+            admission_note_unrated(shard, each_ns);
+    }
+    if (is_typical)
+        cost_note(group->streams[0]->model->cost, group->n, (double)each_ns);
+}
+
+static void compute(struct shard *shard, struct batch *batch, const struct group *group)
 {
     struct answer *answers[PLAN_MOST_AT_ONCE];
     uint64_t arrived_us[PLAN_MOST_AT_ONCE], begun_ns = uv_hrtime();
     for (size_t i = 0; i < group->n; i++)
         arrived_us[i] = stream_arrived_us(group->streams[i]);
     stream_step(group->streams, group->n, answers, shard->scratch);
-    uint64_t ended_ns = uv_hrtime(), each_ns = (ended_ns - begun_ns) / group->n;
+    batch->now_ns = uv_hrtime();
+    uint64_t took_ns = batch->now_ns - begun_ns, each_ns = took_ns / group->n;
+    note(shard, group, answers, each_ns);
+    traffic_batch(group->streams[0]->traffic, group->n, took_ns);
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
         stream->step_ns = each_ns;
-        stream->turn = shard->turn;
-        answers[i]->lag_us = ended_ns / 1000 - arrived_us[i];
-        count(shard, stream, answers[i], each_ns);
-        frames_answer(stream, answers[i]);
-        orders_run(shard, stream);
-        batch_add(shard, stream);
+        stream->computed = (struct computed){.answer = answers[i], .arrived_us = arrived_us[i]};
+        TAILQ_INSERT_TAIL(&batch->computed, stream, in_batch);
+    }
+}
+
+/* Hands the answers out, and lets the streams queue up again. */
+static void answer_all(struct shard *shard, struct batch *batch)
+{
+    uint64_t now_us = batch->now_ns / 1000;
+    while (!TAILQ_EMPTY(&batch->computed)) {
+        struct stream *stream = TAILQ_FIRST(&batch->computed);
+        struct answer *answer = stream->computed.answer;
+        TAILQ_REMOVE(&batch->computed, stream, in_batch);
+        answer->lag_us = now_us - stream->computed.arrived_us;
+        count(shard, stream, answer, stream->step_ns);
+        frames_answer(stream, answer);
+        if (orders_run(shard, stream))
+            batch_add(shard, stream);
     }
 }
 
 void batch_run(struct shard *shard)
 {
-    uint64_t until_us = shard_now_us() + BATCH_US;
-    const struct stream *first = TAILQ_FIRST(&shard->ready);
-    if (first == NULL)
+    struct batch batch = {.most_bytes = config_number(shard->shared->config, CONFIG_limits_unsent_bytes)};
+    if (TAILQ_EMPTY(&shard->ready))
         return;
-    shard->turn++;
+    TAILQ_INIT(&batch.computed);
+    batch.now_ns = uv_hrtime();
+    batch.until_ns = batch.now_ns + BATCH_NS;
     counters_add(&shard->counters.batches, 1);
-    while (first != NULL && first->turn != shard->turn) {
+    while (!TAILQ_EMPTY(&shard->ready) && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
         struct group group;
-        gather(shard, &group, until_us);
-        if (group.n > 0)
-            compute(shard, &group);
-        if (shard_now_us() >= until_us)
+        size_t most = room(&batch, TAILQ_FIRST(&shard->ready));
+        if (most == 0)
             break;
-        first = TAILQ_FIRST(&shard->ready);
+        gather(shard, &batch, &group, most);
+        if (group.n > 0)
+            compute(shard, &batch, &group);
     }
+    answer_all(shard, &batch);
+    shard_stay_busy(shard);
 }

@@ -2,12 +2,13 @@
 /*
  * Reading: bytes arrive in the shard's one buffer and whole messages are handled there, in place. Only an unfinished
  * message is kept, in a buffer of the connection that is made when first needed and grows as bytes really come, never
- * by what a length header claims. A connection whose messages came whole so far has none, and one that has it
- * allocates nothing any more.
+ * by what a length header claims (connection_buffers.c). What arrived and is not handled is thus never more than one
+ * message, or one read.
  *
  * Turns: requests cost what they cost (an open may fill a large state), and many fit one read. A connection whose
  * requests took long is paused, and goes on with them in the loop's next turn, so that the others of its shard are
- * served in between. Pushes cost no more than a copy, and are never a reason to pause.
+ * served in between. So is one that sent TURN_BYTES: pushes cost no more than a copy, but libuv reads 32 times before
+ * it looks at another socket, and frames that nobody wants cost their sender nothing either.
  *
  * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
  * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send
@@ -19,11 +20,16 @@
  */
 #include "daemon/connection.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/incident.h"
+
+/* More than a connection with a full credit for 64 streams of 1 KiB frames sends while a batch is computed. */
+#define TURN_BYTES (4 * SHARD_INPUT_BYTES)
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
 {
@@ -46,15 +52,34 @@ static size_t most_unsent(const struct connection *connection)
            ATTNP_MAX_MESSAGE;
 }
 
+/* It cannot be ended here: whoever calls may be using one of its streams. */
+static void fail(struct connection *connection, const struct attnp_error *why)
+{
+    if (!connection->has_failed)
+        connection->failure = malloc(sizeof(*connection->failure));
+    if (!connection->has_failed && connection->failure != NULL)
+        *connection->failure = *why;
+    connection->has_failed = true;
+    mark_dirty(connection);
+}
+
 uint8_t *connection_add(struct connection *connection, size_t n_bytes)
 {
+    struct attnp_error error;
+    size_t unsent = outbox_bytes(&connection->outbox);
     uint8_t *place = NULL;
-    if (connection->failed != ATTNP_OK || connection->phase != CONNECTION_OPEN)
+    if (connection->has_failed || connection->phase != CONNECTION_OPEN)
         return NULL;
-    if (outbox_bytes(&connection->outbox) + n_bytes > most_unsent(connection) && !connection->is_told)
-        connection->failed = ATTNP_SLOW_CONSUMER;
-    else if ((place = outbox_add(&connection->outbox, n_bytes)) == NULL)
-        connection->failed = ATTNP_NO_MEMORY;
+    if (unsent + n_bytes > most_unsent(connection) && !connection->is_told)
+        attnp_fail(&error, ATTNP_SLOW_CONSUMER,
+                   "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a "
+                   "connection",
+                   unsent);
+    else
+        place = connection_grow_outbox(connection, n_bytes, &error);
+    if (place == NULL)
+        fail(connection, &error);
+    connection->uses_outbox = true;
     mark_dirty(connection);
     return place;
 }
@@ -68,8 +93,9 @@ void connection_added(struct connection *connection, size_t n_bytes)
 void connection_send_bytes(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
 {
     if (bytes == NULL) {
-        connection->failed = ATTNP_NO_MEMORY;
-        mark_dirty(connection);
+        struct attnp_error error;
+        attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for a message; try again later");
+        fail(connection, &error);
         return;
     }
     uint8_t *place = connection_add(connection, n_bytes);
@@ -97,11 +123,13 @@ static void closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
     struct shard *shard = connection->shard;
-    outbox_done(&connection->outbox);
-    free(connection->partial);
+    uid_t uid = connection->uid;
+    connection_free_outbox(connection);
+    connection_free_partial(connection);
+    free(connection->failure);
     free(connection->streams);
     free(connection);
-    shard_connection_gone(shard);
+    shard_connection_gone(shard, uid);
 }
 
 static void close_now(struct connection *connection)
@@ -133,13 +161,11 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     if (connection->phase != CONNECTION_OPEN)
         return;
     bool was_told = connection->is_told;
-    connection->failed = ATTNP_OK;
+    connection->has_failed = false;
     connection->is_told = true;
     connection->shard->handler->ended(connection, why);
-    if (why != NULL) {
-        log_debug("connection %ju (uid %u, pid %d) ends: %s: %s", (uintmax_t)connection->id, (unsigned)connection->uid,
-                  (int)connection->pid, attnp_error_name(why->code), why->text);
-    }
+    if (why != NULL)
+        incident_connection(connection, why);
     if (why != NULL && !was_told) {
         counters_add(&connection->shard->counters.errors[why->code], 1);
         attnp_write_error_notification(&connection->shard->writer, why);
@@ -149,7 +175,18 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     connection->phase = CONNECTION_ENDING;
     connection->since_us = shard_now_us();
     mark_dirty(connection);
+    connection_free_partial(connection);
     start_reading(connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
+}
+
+/* Until the loop's next turn. */
+static void pause_turn(struct connection *connection)
+{
+    if (connection->is_paused)
+        return;
+    TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
+    connection->is_paused = true;
+    shard_stay_busy(connection->shard);
 }
 
 /* One message, or the preface. Returns its bytes; 0 where it is not whole yet, or the connection ends. */
@@ -176,11 +213,8 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
         connection_end(connection, &error);
         return 0;
     }
-    if (status > 0) {
-        TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
-        connection->is_paused = true;
-        shard_stay_busy(connection->shard);
-    }
+    if (status > 0)
+        pause_turn(connection);
     return ATTNP_LENGTH_BYTES + n_body;
 }
 
@@ -202,48 +236,34 @@ static size_t consume(struct connection *connection, const uint8_t *bytes, size_
     return connection->phase == CONNECTION_OPEN ? n_done : n_bytes;
 }
 
-/* The buffer of the unfinished message gets room for more than it has; doubling, so that nothing is made for a mere
- * claim. */
-static int grow_partial(struct connection *connection, size_t n_needed)
-{
-    size_t room = connection->partial_room;
-    if (n_needed <= room)
-        return 0;
-    if (room == 0)
-        room = SHARD_INPUT_BYTES;
-    while (room < n_needed)
-        room *= 2;
-    uint8_t *larger = realloc(connection->partial, room);
-    if (larger == NULL)
-        return -1;
-    connection->partial = larger;
-    connection->partial_room = room;
-    return 0;
-}
-
 static void offer_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct connection *connection = handle->data;
+    struct attnp_error error;
     (void)suggested;
     if (connection->phase != CONNECTION_OPEN || connection->n_partial == 0)
         *buffer = uv_buf_init((char *)connection->shard->input, SHARD_INPUT_BYTES);
-    else if (grow_partial(connection, connection->n_partial + 1) == 0)
+    else if (connection_grow_partial(connection, connection->n_partial + 1, &error) == 0)
         *buffer = uv_buf_init((char *)connection->partial + connection->n_partial,
                               (unsigned)(connection->partial_room - connection->n_partial));
-    else
+    else {
+        fail(connection, &error);
         *buffer = uv_buf_init(NULL, 0); /* libuv then reports UV_ENOBUFS */
+    }
 }
 
 /* Keeps the bytes from `rest` on, which are in the shard's buffer or in the connection's own. */
 static void keep_rest(struct connection *connection, const uint8_t *rest, size_t n_rest)
 {
-    if (n_rest > 0 && grow_partial(connection, n_rest) != 0) {
-        connection->failed = ATTNP_NO_MEMORY;
-        mark_dirty(connection);
+    struct attnp_error error;
+    if (n_rest > 0 && connection_grow_partial(connection, n_rest, &error) != 0) {
+        fail(connection, &error);
         n_rest = 0;
     }
-    if (n_rest > 0)
+    if (n_rest > 0) {
         memmove(connection->partial, rest, n_rest);
+        connection->uses_partial = true;
+    }
     connection->n_partial = n_rest;
 }
 
@@ -259,7 +279,7 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
 static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
 {
     struct connection *connection = stream->data;
-    if (n_read == 0)
+    if (n_read == 0 || n_read == UV_ENOBUFS) /* the latter: it failed, and ends at the next flush */
         return;
     if (n_read < 0) {
         connection_break(connection);
@@ -268,10 +288,18 @@ static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buff
     counters_add(&connection->shard->counters.bytes_in, (uint64_t)n_read);
     if (connection->phase != CONNECTION_OPEN)
         return;
+    if (connection->turn != connection->shard->n_turns)
+        connection->turn_bytes = 0;
+    connection->turn = connection->shard->n_turns;
+    connection->turn_bytes += (size_t)n_read;
     if (connection->n_partial == 0)
         handle_bytes(connection, (const uint8_t *)buffer->base, (size_t)n_read);
     else
         handle_bytes(connection, connection->partial, connection->n_partial + (size_t)n_read);
+    if (connection->phase == CONNECTION_OPEN && connection->turn_bytes >= TURN_BYTES) {
+        pause_turn(connection);
+        connection_stop_reading(connection);
+    }
 }
 
 static void start_reading(struct connection *connection)
@@ -317,7 +345,7 @@ void connection_resume_all(struct shard *shard)
 /* What was held back goes on: first messages, then frames. */
 static void relieve(struct connection *connection)
 {
-    if (!connection->is_held || connection->phase != CONNECTION_OPEN || connection->failed != ATTNP_OK ||
+    if (!connection->is_held || connection->phase != CONNECTION_OPEN || connection->has_failed ||
         outbox_bytes(&connection->outbox) > setting(connection, CONFIG_limits_unsent_bytes) / 2)
         return;
     connection->is_held = false;
@@ -328,15 +356,10 @@ static void relieve(struct connection *connection)
 
 static void flush(struct connection *connection)
 {
-    if (connection->failed != ATTNP_OK) {
+    if (connection->has_failed) {
         struct attnp_error error;
-        attnp_fail(&error, connection->failed,
-                   connection->failed == ATTNP_SLOW_CONSUMER
-                       ? "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a "
-                         "connection"
-                       : "no memory for a message after %zu unsent bytes; try again later",
-                   outbox_bytes(&connection->outbox));
-        connection_end(connection, &error);
+        attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for a message; try again later");
+        connection_end(connection, connection->failure != NULL ? connection->failure : &error);
     }
     if (outbox_flush(&connection->outbox) != 0) {
         connection_break(connection);
@@ -358,7 +381,7 @@ void connection_flush_all(struct shard *shard)
     }
 }
 
-static void outbox_sent(struct outbox *outbox, int status)
+static void write_ended(struct outbox *outbox, int status)
 {
     struct connection *connection = outbox->to->data;
     if (connection->phase == CONNECTION_CLOSED)
@@ -369,15 +392,30 @@ static void outbox_sent(struct outbox *outbox, int status)
         mark_dirty(connection);
 }
 
+/* Whether the client has read since the last look, or nothing waits for it. What the kernel takes is not enough to go
+ * by: it takes more only when most of its buffer was read. Nor is what waits here, which grows where a client reads a
+ * little less than comes. */
+static bool has_read(struct connection *connection)
+{
+    uint64_t sent = outbox_sent(&connection->outbox);
+    int fd, queued = 0;
+    if (outbox_bytes(&connection->outbox) > 0 && uv_fileno((uv_handle_t *)&connection->pipe, &fd) == 0)
+        (void)ioctl(fd, SIOCOUTQ, &queued);
+    bool read = sent != connection->sent_seen || queued < connection->queued_seen;
+    connection->sent_seen = sent;
+    connection->queued_seen = queued;
+    return read || outbox_bytes(&connection->outbox) == 0;
+}
+
 void connection_look(struct connection *connection, uint64_t now_us)
 {
     struct attnp_error error;
     size_t unsent = outbox_bytes(&connection->outbox);
     uint64_t send_ms = setting(connection, CONFIG_timeouts_send_ms),
              hello_ms = setting(connection, CONFIG_timeouts_hello_ms);
-    if (unsent == 0 || unsent < connection->unsent_seen)
+    if (has_read(connection))
         connection->progress_us = now_us;
-    connection->unsent_seen = unsent;
+    connection_free_idle(connection, now_us);
     if (connection->phase == CONNECTION_ENDING && now_us - connection->since_us > send_ms * 1000) {
         connection_break(connection);
     } else if (connection->phase == CONNECTION_OPEN && now_us - connection->progress_us > send_ms * 1000) {
@@ -404,11 +442,11 @@ int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t p
     connection->id = id;
     connection->uid = uid;
     connection->pid = pid;
-    connection->since_us = connection->progress_us = shard_now_us();
+    connection->since_us = connection->progress_us = connection->partial_us = connection->outbox_us = shard_now_us();
     attnp_session_init(&connection->session);
     uv_pipe_init(&shard->loop, &connection->pipe, 0);
     connection->pipe.data = connection;
-    outbox_init(&connection->outbox, (uv_stream_t *)&connection->pipe, outbox_sent);
+    outbox_init(&connection->outbox, (uv_stream_t *)&connection->pipe, write_ended);
     TAILQ_INSERT_TAIL(&shard->connections, connection, all);
     LIST_INSERT_HEAD(&shard->by_id[id % SHARD_BUCKETS], connection, by_id);
     counters_add(&shard->counters.connections, 1);

@@ -21,6 +21,9 @@ enum connection_phase {
     CONNECTION_CLOSED  /* waits for libuv to let go of the handle */
 };
 
+/* Streams that it lost lately and what it may still push for them. */
+#define CONNECTION_MOST_LOST 16
+
 struct connection {
     uv_pipe_t pipe;
     struct shard *shard;
@@ -32,18 +35,26 @@ struct connection {
     struct outbox outbox;
     uint8_t *partial; /* what arrived of an unfinished message; made when first needed */
     size_t n_partial, partial_room;
-    struct stream **streams; /* held, by rising number */
+    bool uses_partial, uses_outbox; /* since the timer's last look */
+    uint64_t partial_us, outbox_us; /* when it looked and they were in use */
+    struct stream **streams;        /* held, by rising number */
     size_t n_streams, streams_room;
+    uint64_t lost[CONNECTION_MOST_LOST]; /* numbers, of the newest n_lost at n % CONNECTION_MOST_LOST */
+    uint64_t n_lost;
     bool is_dirty, is_reading;
-    bool is_held;           /* something waits until the client reads: bytes unread, or frames not computed */
-    bool is_paused;         /* took long: goes on with the rest of what it sent when others had their turn */
-    bool is_told;           /* why it ends, by a response or by the notification */
-    bool is_drained;        /* was told that the daemon stops */
-    enum attnp_code failed; /* a message could not be kept for it: it ends at the next flush */
-    uint64_t since_us;      /* opened, or in this phase since */
-    uint64_t turn_us;       /* when its turn began */
-    uint64_t progress_us;   /* when the client last read something, or nothing waited */
-    size_t unsent_seen;
+    bool is_held;                /* something waits until the client reads: bytes unread, or frames not computed */
+    bool is_paused;              /* took long or sent much: goes on with the rest when others had their turn */
+    bool is_told;                /* why it ends, by a response or by the notification */
+    bool is_drained;             /* was told that the daemon stops */
+    bool has_failed;             /* a message could not be kept for it: it ends at the next flush */
+    struct attnp_error *failure; /* why; NULL where there was no memory to say it */
+    uint64_t since_us;           /* opened, or in this phase since */
+    uint64_t turn_us;            /* when its turn began */
+    uint64_t turn;               /* the loop's number of it */
+    size_t turn_bytes;           /* that came in it */
+    uint64_t progress_us;        /* when the client last read something, or nothing waited */
+    uint64_t sent_seen;          /* outbox_sent, and what waited in the socket, at the timer's last look */
+    int queued_seen;
     TAILQ_ENTRY(connection) all, dirty, paused;
     LIST_ENTRY(connection) by_id;
 };
@@ -83,6 +94,21 @@ void connection_send(struct connection *connection);
 /* So much waits for the client that it is not served until it reads; what is held back is to be marked by is_held. */
 bool connection_is_full(const struct connection *connection);
 
+/* Room of its buffers, charged to its user (connection_buffers.c). The unfinished message's, for n_needed bytes in all,
+ * and the outbox's, for n_bytes more: 0 or the place; or -1 or NULL, and *error: limit_exceeded, no_memory. Freeing
+ * takes what has none. */
+int connection_grow_partial(struct connection *connection, size_t n_needed, struct attnp_error *error);
+uint8_t *connection_grow_outbox(struct connection *connection, size_t n_bytes, struct attnp_error *error);
+void connection_free_partial(struct connection *connection);
+void connection_free_outbox(struct connection *connection); /* where nothing is on its way */
+
+/* Room for outputs of n_bytes, so that sending them allocates nothing. 0, or -1 and *error: over_capacity, no_memory.
+ */
+int connection_reserve_outbox(struct connection *connection, size_t n_bytes, struct attnp_error *error);
+
+/* Frees what was not used for long. For the timer. */
+void connection_free_idle(struct connection *connection, uint64_t now_us);
+
 /* Stops taking bytes, for good. */
 void connection_stop_reading(struct connection *connection);
 
@@ -92,7 +118,7 @@ void connection_resume_all(struct shard *shard);
 /* Sends what waits on all dirty connections, and ends those that failed. */
 void connection_flush_all(struct shard *shard);
 
-/* The timer's look at one connection: a client that says no hello, or reads nothing. */
+/* The timer's look at one connection: a client that says no hello, or reads nothing; memory that is not used. */
 void connection_look(struct connection *connection, uint64_t now_us);
 
 /* An operator may look at and act on everybody's streams: root, and the daemon's own user. */
@@ -105,3 +131,8 @@ struct stream *connection_stream(const struct connection *connection, uint64_t n
 int connection_reserve_stream(struct connection *connection);
 void connection_hold(struct connection *connection, struct stream *stream);
 void connection_release(struct connection *connection, struct stream *stream);
+
+/* Releases a stream that somebody else has taken or ended: what the client, not knowing it yet, still pushes for it is
+ * no mistake. */
+void connection_lose(struct connection *connection, struct stream *stream);
+bool connection_has_lost(const struct connection *connection, uint64_t number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which streams a connection holds: pointers by rising number. Numbers rise with each open, so a new one goes to the
- * end. */
+ * end; only an attached one may have its place among the others. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +42,11 @@ int connection_reserve_stream(struct connection *connection)
 
 void connection_hold(struct connection *connection, struct stream *stream)
 {
-    connection->streams[connection->n_streams++] = stream;
+    size_t place = place_of(connection, stream->card.number);
+    memmove(&connection->streams[place + 1], &connection->streams[place],
+            (connection->n_streams - place) * sizeof(struct stream *));
+    connection->streams[place] = stream;
+    connection->n_streams++;
     stream->holder = connection;
 }
 
@@ -53,4 +57,18 @@ void connection_release(struct connection *connection, struct stream *stream)
     memmove(&connection->streams[place], &connection->streams[place + 1],
             (connection->n_streams - place) * sizeof(struct stream *));
     stream->holder = NULL;
+}
+
+void connection_lose(struct connection *connection, struct stream *stream)
+{
+    connection->lost[connection->n_lost++ % CONNECTION_MOST_LOST] = stream->card.number;
+    connection_release(connection, stream);
+}
+
+bool connection_has_lost(const struct connection *connection, uint64_t number)
+{
+    for (size_t i = 0; i < CONNECTION_MOST_LOST && i < connection->n_lost; i++)
+        if (connection->lost[i] == number)
+            return true;
+    return false;
 }

@@ -15,6 +15,11 @@
     X(outputs)                                                                                                         \
     X(refused)                                                                                                         \
     X(dropped)                                                                                                         \
+    X(skipped)                                                                                                         \
+    X(missed)                                                                                                          \
+    X(attached)                                                                                                        \
+    X(expired)                                                                                                         \
+    X(killed)                                                                                                          \
     X(repeated)                                                                                                        \
     X(batches)                                                                                                         \
     X(bytes_in)                                                                                                        \
@@ -25,18 +30,14 @@
 enum { COUNTERS_ERRORS = 1 ATTNP_ERRORS(X) };
 #undef X
 
-/* Lags in microseconds, four buckets an octave: bucket i holds those from counters_lag_floor(i) on. 2^32 us is the last
- * octave. */
-#define COUNTERS_LAG_BUCKETS 128
-
 struct counters {
 #define X(name) atomic_uint_fast64_t name;
     COUNTERS(X)
 #undef X
-    atomic_uint_fast64_t connections, streams; /* now */
+    atomic_uint_fast64_t connections, streams, parked; /* now; parked: of the streams, those that nobody holds */
+    atomic_uint_fast64_t oldest_us; /* when the oldest frame of the stream whose turn is next arrived; 0: none waits */
     atomic_uint_fast64_t computing_ns;
     atomic_uint_fast64_t errors[COUNTERS_ERRORS]; /* how often each was told */
-    atomic_uint_fast64_t lags[COUNTERS_LAG_BUCKETS];
 };
 
 static inline void counters_add(atomic_uint_fast64_t *counter, uint64_t n)
@@ -54,16 +55,11 @@ static inline void counters_set(atomic_uint_fast64_t *counter, uint64_t value)
     atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
-static inline size_t counters_lag_bucket(uint64_t lag_us)
+/* Frames that were taken and are not settled yet: each that is taken is settled once. */
+static inline uint64_t counters_waiting(const struct counters *counters)
 {
-    if (lag_us < 4)
-        return (size_t)lag_us;
-    unsigned octave = 63 - (unsigned)__builtin_clzll(lag_us);
-    size_t bucket = (size_t)(octave - 1) * 4 + ((lag_us >> (octave - 2)) & 3);
-    return bucket < COUNTERS_LAG_BUCKETS ? bucket : COUNTERS_LAG_BUCKETS - 1;
-}
-
-static inline uint64_t counters_lag_floor(size_t bucket)
-{
-    return bucket < 4 ? bucket : (4 + (uint64_t)bucket % 4) << (bucket / 4 - 1);
+    uint64_t settled = counters_get(&counters->outputs) + counters_get(&counters->refused) +
+                       counters_get(&counters->dropped) + counters_get(&counters->skipped);
+    uint64_t frames = counters_get(&counters->frames);
+    return frames > settled ? frames - settled : 0;
 }

@@ -5,6 +5,9 @@
 
 #include "daemon/batch.h"
 #include "daemon/reply.h"
+#include "daemon/rest.h"
+
+static void tell(struct stream *stream, const struct answer *answer);
 
 static void refuse(struct stream *stream, struct attnp_error *error)
 {
@@ -30,13 +33,16 @@ static void refuse_bin(struct stream *stream, const struct attnp_push *push)
     expect(stream, &error);
 }
 
-static void refuse_old(struct stream *stream, uint64_t number)
+/* All of a push by one error: a frame is a few bytes, an error two hundred. */
+static void refuse_old(struct stream *stream, uint64_t first, uint64_t count)
 {
     struct attnp_error error;
-    attnp_fail(&error, ATTNP_TOO_OLD, "frame %ju was settled, and only the newest %u answers are kept; go on with %ju",
-               (uintmax_t)number, stream->card.credit, (uintmax_t)stream->sequence.next);
-    error.has_frame = true;
-    error.frame = number;
+    attnp_fail(&error, ATTNP_TOO_OLD,
+               "%ju frames from %ju on were settled, and only the newest %u answers are kept; go on with %ju",
+               (uintmax_t)count, (uintmax_t)first, stream->card.credit, (uintmax_t)stream->sequence.next);
+    error.has_frame = error.has_count = true;
+    error.frame = first;
+    error.count = count;
     expect(stream, &error);
 }
 
@@ -71,15 +77,16 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
         stream_put(stream, number, frame, now_us, time);
         counters_add(&stream->card.frames, 1);
         counters_add(&shard->counters.frames, 1);
+        counters_add(&stream->traffic->frames, 1);
         return true;
     case ATTNP_ANSWER_AGAIN:
         counters_add(&shard->counters.repeated, 1);
-        frames_answer(stream, stream_answer(stream, number));
+        frames_name_unanswered(stream);
+        tell(stream, stream_answer(stream, number));
         return true;
     case ATTNP_WAITS:
         return true;
-    case ATTNP_REFUSE_OLD:
-        refuse_old(stream, number);
+    case ATTNP_REFUSE_OLD: /* frames_push has left these out */
         return true;
     case ATTNP_REFUSE_GAP:
         refuse_gap(stream, number);
@@ -97,6 +104,8 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
     if (attnp_push_read(&push, body, n_body, error) != 0)
         return -1;
     struct stream *stream = connection_stream(connection, push.stream);
+    if (stream == NULL && connection_has_lost(connection, push.stream))
+        return 0;
     if (stream == NULL) {
         attnp_fail(error, ATTNP_UNKNOWN_STREAM, "this connection holds no stream %ju; open one first",
                    (uintmax_t)push.stream);
@@ -105,6 +114,8 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         reply_notify_error(connection, error);
         return 0;
     }
+    uint64_t now_us = shard_now_us();
+    rest_active(connection->shard, stream, now_us);
     if (!attnp_sequence_begin(&stream->sequence, push.first))
         return 0;
     if (push.n_bytes == 0 || push.n_bytes % stream->frame_bytes != 0) {
@@ -112,12 +123,15 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         return 0;
     }
     counters_add(&stream->card.bytes_in, ATTNP_LENGTH_BYTES + n_body);
-    uint64_t now_us = shard_now_us();
     size_t n_frames = push.n_bytes / stream->frame_bytes;
-    for (size_t i = 0; i < n_frames; i++)
+    size_t n_old = attnp_sequence_too_old(&stream->sequence, push.first, n_frames);
+    if (n_old > 0)
+        refuse_old(stream, push.first, n_old);
+    for (size_t i = n_old; i < n_frames; i++)
         if (!take_frame(stream, push.first + i, push.frames + i * stream->frame_bytes, now_us, push.time))
             break;
     counters_set(&stream->card.next_frame, stream->sequence.next);
+    counters_set(&stream->card.oldest_us, stream_oldest_us(stream));
     batch_add(connection->shard, stream);
     return 0;
 }
@@ -143,19 +157,59 @@ static void answer_output(struct stream *stream, const struct answer *answer)
     }
 }
 
-void frames_answer(struct stream *stream, const struct answer *answer)
+static void refuse_value(struct stream *stream, const struct answer *answer)
 {
     struct attnp_error error;
-    if (answer->kind == ANSWER_OUTPUT) {
-        answer_output(stream, answer);
-        return;
-    }
     attnp_fail(&error, ATTNP_BAD_FRAME,
                "float %u of frame %ju is NaN or infinite; the frame is not applied, the stream goes on with the next",
                answer->bad_index, (uintmax_t)answer->number);
     error.has_frame = true;
     error.frame = answer->number;
     refuse(stream, &error);
+}
+
+static void tell(struct stream *stream, const struct answer *answer)
+{
+    const struct unnamed one = {answer->kind, answer->reason, answer->number, 1};
+    if (stream->holder == NULL)
+        return;
+    if (answer->kind == ANSWER_OUTPUT)
+        answer_output(stream, answer);
+    else if (answer->kind == ANSWER_BAD_FRAME)
+        refuse_value(stream, answer);
+    else
+        reply_event_unanswered(stream->holder, stream->card.number, &one);
+}
+
+void frames_name_unanswered(struct stream *stream)
+{
+    reply_event_unanswered(stream->holder, stream->card.number, &stream->unnamed);
+    stream->unnamed.count = 0;
+}
+
+/* A replay is named when half the credit is unsettled, for its client has nothing else to wait for; what is late, once
+ * nothing more waits. */
+static void gather(struct stream *stream, const struct answer *answer)
+{
+    struct unnamed *unnamed = &stream->unnamed;
+    if (unnamed->count > 0 && (unnamed->kind != answer->kind || unnamed->reason != answer->reason))
+        frames_name_unanswered(stream);
+    if (unnamed->count == 0)
+        *unnamed = (struct unnamed){answer->kind, answer->reason, answer->number, 0};
+    unnamed->count++;
+    bool nothing_waits = attnp_sequence_waiting(&stream->sequence) == 0;
+    if (2 * unnamed->count >= stream->card.credit || (answer->reason != stream_replay && nothing_waits))
+        frames_name_unanswered(stream);
+}
+
+void frames_answer(struct stream *stream, const struct answer *answer)
+{
+    if (answer->kind == ANSWER_DROPPED || answer->kind == ANSWER_SKIPPED) {
+        gather(stream, answer);
+        return;
+    }
+    frames_name_unanswered(stream);
+    tell(stream, answer);
 }
 
 size_t frames_push_bytes(size_t frame_bytes)

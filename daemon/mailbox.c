@@ -2,7 +2,6 @@
 #include "daemon/mailbox.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 void mailbox_init(struct mailbox *mailbox)
 {
@@ -12,13 +11,6 @@ void mailbox_init(struct mailbox *mailbox)
 
 void mailbox_done(struct mailbox *mailbox)
 {
-    while (!STAILQ_EMPTY(&mailbox->mails)) {
-        struct mail *mail = STAILQ_FIRST(&mailbox->mails);
-        STAILQ_REMOVE_HEAD(&mailbox->mails, link);
-        if (mail->kind == MAIL_CONNECTION)
-            close(mail->fd);
-        free(mail);
-    }
     pthread_mutex_destroy(&mailbox->mutex);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -12,21 +13,28 @@
 
 enum mail_kind {
     MAIL_CONNECTION, /* a new connection for this shard */
-    MAIL_RESET,      /* somebody on another shard asks this of a stream here */
+    MAIL_RESET,      /* somebody, perhaps on another shard, asks this of a stream here */
     MAIL_CLOSE,
+    MAIL_KILL,    /* bytes: the reason, terminated */
+    MAIL_ATTACH,  /* bytes: the token */
+    MAIL_STREAM,  /* a stream comes to this shard, for somebody here to hold */
     MAIL_RESPONSE /* a finished message for a connection here */
 };
+
+struct shard;
 
 struct mail {
     STAILQ_ENTRY(mail) link;
     enum mail_kind kind;
     int fd; /* CONNECTION: owned */
     uid_t uid;
+    bool is_charged; /* of a request: to this user, as one that waits, until the mail is opened */
     pid_t pid;
     uint64_t connection; /* CONNECTION, RESPONSE: its id */
-    uint64_t stream;     /* RESET, CLOSE: its number */
+    uint64_t stream;     /* of all others: its number */
     struct asker asker;
-    size_t n_bytes; /* RESPONSE */
+    struct shard *to; /* STREAM */
+    size_t n_bytes;   /* of RESPONSE, KILL, ATTACH */
     uint8_t bytes[];
 };
 
@@ -38,7 +46,7 @@ struct mailbox {
 };
 
 void mailbox_init(struct mailbox *mailbox);
-void mailbox_done(struct mailbox *mailbox); /* frees what was never taken, descriptors included */
+void mailbox_done(struct mailbox *mailbox); /* all mails are to be taken before */
 
 /* A mail on the heap with room for n_bytes; NULL: no memory. Freed by the taker with free(). */
 struct mail *mail_new(enum mail_kind kind, size_t n_bytes);

@@ -1,53 +1,84 @@
 /* SPDX-License-Identifier: MIT */
 /* attnd: a list of steps, and one ladder back. */
+#include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+#include <sysexits.h>
 
 #include "daemon/log.h"
+#include "daemon/memory.h"
 #include "daemon/server.h"
 
-/* The machine's memory, or a container's where that has less: what cgroups, version 2 or 1, show of it inside. */
-static uint64_t memory_bytes(void)
+/* The name of a process, or NULL and errno. */
+static const char *name_of(pid_t pid, char name[32])
 {
-    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        FILE *file = fopen(limits[i], "re");
-        uintmax_t limit;
-        if (file != NULL && fscanf(file, "%ju", &limit) == 1 && limit < bytes)
-            bytes = limit;
-        if (file != NULL)
-            fclose(file);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%jd/comm", (intmax_t)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        errno = errno == ENOENT ? ESRCH : errno;
+        return NULL;
     }
-    return bytes;
+    if (fscanf(file, "%31s", name) != 1)
+        name[0] = '\0';
+    fclose(file);
+    return name;
 }
 
-/* The budget of all streams' states; 0 in the configuration means half of the memory. */
-static uint64_t state_budget(const struct config *config)
+/* SIGHUP ends a program that does not expect it: only one that is called as this one is told. 0, or -1 (logged). */
+static int tell(pid_t pid)
 {
-    uint64_t bytes = config_number(config, CONFIG_limits_state_bytes);
-    return bytes != 0 ? bytes : memory_bytes() / 2;
+    char buffer[32];
+    const char *name = name_of(pid, buffer);
+    if (name != NULL && strcmp(name, "attnd") != 0) {
+        log_error("process %jd is '%s' and not attnd", (intmax_t)pid, name);
+        return -1;
+    }
+    if (name != NULL && kill(pid, SIGHUP) == 0)
+        return 0;
+    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)pid, strerror(errno));
+    return -1;
+}
+
+/* --check and --reload: whether a daemon could start so, and for the latter that the running one is told. */
+static int check(const struct options *options, const struct config *config)
+{
+    log_start(options->check ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
+    if (options->check) {
+        config_print(config, stdout);
+        if (fflush(stdout) != 0)
+            return EXIT_FAILURE;
+    }
+    if (catalogue_check(config) != 0)
+        return EX_CONFIG;
+    return options->reload == 0 || tell(options->reload) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
     static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
-    int status = options_read(&server.options, &server.config, argc, argv);
+    int status = options_read(&server.options, argc, argv);
+    if (status == 0)
+        status = options_configure(&server.options, &server.config, stderr);
     if (status != 0)
         return status - 1;
-    if (server.options.check) {
-        config_print(&server.config, stdout);
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
+    if (server.options.check || server.options.reload != 0)
+        return check(&server.options, &server.config);
     status = EXIT_FAILURE;
+    memory_give_back();
     log_start(config_number(&server.config, CONFIG_daemon_log_level));
-    server.shared.registry =
-        registry_new(config_number(&server.config, CONFIG_limits_streams), state_budget(&server.config));
+    server.shared.users = users_new(&server.config, geteuid(), memory_bytes());
+    if (server.shared.users == NULL) {
+        log_error("no memory for the table of users");
+        goto end;
+    }
+    server.shared.registry = registry_new(server.shared.users);
     if (server.shared.registry == NULL) {
         log_error("no memory for the table of streams; lower streams in [limits]");
-        goto end;
+        goto free_users;
     }
     if (server_start_loop(&server) != 0)
         goto free_registry;
@@ -55,14 +86,18 @@ int main(int argc, char **argv)
         goto stop_loop;
     if (models_load(&server.models, &server.config) != 0)
         goto close_listener;
-    if (server_start_shards(&server) != 0)
+    if (server_learn_costs(&server) != 0)
         goto free_models;
+    if (server_start_shards(&server) != 0)
+        goto free_costs;
     if (server_start_serving(&server) != 0)
         goto stop_shards;
     server_run(&server);
     status = EXIT_SUCCESS;
 stop_shards:
     server_stop_shards(&server);
+free_costs:
+    costs_free(server.shared.costs);
 free_models:
     models_free(&server.models);
 close_listener:
@@ -71,6 +106,8 @@ stop_loop:
     server_stop_loop(&server);
 free_registry:
     registry_free(server.shared.registry);
+free_users:
+    users_free(server.shared.users);
 end:
     return status;
 }

@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The models that are served: loaded once at the start, immutable afterwards, so that every shard reads them without a
- * lock. */
+/* The models that are served, by name. Who finds one becomes a user of it, so that it can be replaced or removed while
+ * streams compute with it. */
 #pragma once
 
+#include <pthread.h>
 #include <stddef.h>
 
-#include "daemon/config.h"
-#include "daemon/plan.h"
-
-/* So many models' descriptions fit one message (protocol/limits.h: 4096 values). */
-#define MODELS_MOST 100
-
-struct model {
-    char name[ATTNP_MAX_MODEL + 1]; /* file name without .safetensors */
-    struct plan *plan;
-};
+#include "daemon/catalogue.h"
 
 struct models {
-    struct model *list; /* by name */
-    size_t n;
+    pthread_mutex_t mutex;
+    struct catalogue catalogue; /* the main thread alone changes it, with the mutex; others read it with the mutex */
 };
 
-/* Loads every *.safetensors of the configured directories, then the single files; of two with one name the first
- * counts. A file that is no valid model is logged and left out; a directory or single file that was asked for by name
- * and cannot be read is an error. 0, or -1 (logged). */
+/* The first set: see catalogue_read. 0, or -1 (logged). Main thread. */
 int models_load(struct models *models, const struct config *config);
 void models_free(struct models *models);
 
-/* The model of this name; NULL where there is none. Any thread. */
-const struct model *models_find(const struct models *models, const char *name, size_t n_name);
+/* Serves another set from here on, which is emptied into this one; what is different is logged. Streams go on with the
+ * models that they have. Main thread. */
+void models_replace(struct models *models, struct catalogue *fresh);
+
+/* Any thread, each. The model of this name, which the caller then uses (model_release); NULL where there is none. */
+struct model *models_find(struct models *models, const char *name, size_t n_name);
+
+/* All of them, by name, which the caller then uses. Returns how many. */
+size_t models_list(struct models *models, struct model *list[MODELS_MOST]);
+
+/* How many there are. */
+size_t models_count(struct models *models);

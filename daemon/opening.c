@@ -6,31 +6,15 @@
 
 #include "daemon/frames.h"
 #include "daemon/reply.h"
+#include "daemon/rest.h"
 
 /* A stream that is being opened: what is known so far. */
 struct opening {
     struct attnp_open request;
-    const struct model *model; /* NULL: a raw attention */
-    struct plan *own_plan;     /* of a raw attention, until the stream owns it */
+    struct model *model; /* used */
     const struct plan *plan;
     uint32_t credit;
 };
-
-static int refuse_unsupported(const struct attnp_open *request, struct attnp_error *error)
-{
-    const char *what = NULL;
-    if (request->has_replay)
-        what = "a replay (position, answer_from)";
-    else if (request->late != ATTNP_LATE_BLOCK)
-        what = "'late' other than block";
-    else if (request->has_deadline)
-        what = "a deadline (deadline_ms)";
-    else if (request->has_rate)
-        what = "a rate";
-    if (what != NULL)
-        return attnp_fail(error, ATTNP_NOT_SUPPORTED, "%s is not supported by this version; open without it", what);
-    return 0;
-}
 
 /* A frame and an output, floats each, have to fit a message of `most` bytes. */
 static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
@@ -59,27 +43,35 @@ static int check_attention(const struct attnp_attention *attention, uint64_t mos
     return check_messages(frame, output, attention->retroactive, most, error);
 }
 
-static int find_plan(struct opening *opening, const struct models *models, uint64_t most, struct attnp_error *error)
+static int make_attention(struct opening *opening, uint64_t most, struct attnp_error *error)
+{
+    struct plan *plan;
+    if (check_attention(&opening->request.attention, most, error) != 0 ||
+        plan_of_attention(&plan, &opening->request.attention, error) != 0)
+        return -1;
+    opening->model = model_new("", plan);
+    if (opening->model != NULL)
+        return 0;
+    plan_free(plan);
+    return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for an attention; try again later");
+}
+
+static int find_model(struct opening *opening, struct models *models, uint64_t most, struct attnp_error *error)
 {
     const struct attnp_string *name = &opening->request.model;
-    if (opening->request.has_attention) {
-        if (check_attention(&opening->request.attention, most, error) != 0 ||
-            plan_of_attention(&opening->own_plan, &opening->request.attention, error) != 0)
-            return -1;
-        opening->plan = opening->own_plan;
-        return 0;
-    }
+    if (opening->request.has_attention)
+        return make_attention(opening, most, error);
     opening->model = models_find(models, name->data, name->n);
     if (opening->model == NULL)
         return attnp_fail(error, ATTNP_UNKNOWN_MODEL,
                           "no model is called '%.*s'; `models` lists the %zu that are served",
-                          (int)(name->n < 64 ? name->n : 64), name->data, models->n);
-    opening->plan = opening->model->plan;
+                          (int)(name->n < 64 ? name->n : 64), name->data, models_count(models));
     return 0;
 }
 
 static int check_sizes(struct opening *opening, uint64_t most, struct attnp_error *error)
 {
+    opening->plan = opening->model->plan;
     uint64_t input_dim = plan_facts(opening->plan)->input_dim;
     uint64_t output_dim = plan_output_dim(opening->plan, opening->request.output);
     if (output_dim == 0)
@@ -97,15 +89,16 @@ static void fill_card(struct card *card, const struct opening *opening, const st
     const struct attnp_string *name = &opening->request.name;
     if (name->data != NULL)
         memcpy(card->name, name->data, name->n); /* at most ATTNP_MAX_NAME, checked by its reader */
-    if (opening->model != NULL)
-        strcpy(card->model, opening->model->name);
+    strcpy(card->model, opening->model->name);
     card->uid = connection->uid;
     card->shard = connection->shard->index;
     card->connection = connection->id;
     card->opened_us = shard_now_us();
+    card->terms = (struct card_terms){opening->request.rate, opening->request.deadline_ms, opening->request.late};
     card->warming_frames = plan_facts(opening->plan)->warming_frames;
     counters_set(&card->next_frame, opening->request.first_frame);
     counters_set(&card->settled, opening->request.first_frame);
+    counters_set(&card->position, opening->request.position);
 }
 
 /* The most that outputs may take in the connection's outbox with this stream among its others: all that the credits
@@ -122,38 +115,66 @@ static size_t most_unsent(const struct connection *connection, const struct stre
     return all < most ? all : most;
 }
 
-/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
- * connection. */
-static int provide(struct connection *connection, struct stream *stream)
+int opening_provide(struct connection *connection, struct stream *stream, struct attnp_error *error)
 {
-    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0 ||
-        outbox_reserve(&connection->outbox, most_unsent(connection, stream)) != 0 ||
-        getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token))
-        return -1;
-    return stream_start(stream);
+    if (connection_reserve_stream(connection) != 0 ||
+        shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to hold stream %ju; try again later",
+                          (uintmax_t)stream->card.number);
+    return connection_reserve_outbox(connection, most_unsent(connection, stream), error);
 }
 
-static struct stream *make_stream(struct connection *connection, struct opening *opening, struct attnp_error *error)
+static int no_memory(const struct stream *stream, struct attnp_error *error)
+{
+    return attnp_fail(error, ATTNP_NO_MEMORY,
+                      "no memory for a stream of %ju bytes; close streams or use a smaller window",
+                      (uintmax_t)stream->card.bytes);
+}
+
+/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
+ * connection. */
+static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request,
+                 struct attnp_error *error)
+{
+    const struct shard *shard = connection->shard;
+    stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
+    if (stream->traffic == NULL)
+        return no_memory(stream, error);
+    if (opening_provide(connection, stream, error) != 0)
+        return -1;
+    stream->answer_from = request->answer_from;
+    stream->deadline_us = (uint64_t)request->deadline_ms * 1000;
+    stream->late = request->late;
+    if (getrandom(stream->token, sizeof(stream->token), 0) == (ssize_t)sizeof(stream->token) &&
+        stream_start(stream, request->position) == 0)
+        return 0;
+    return no_memory(stream, error);
+}
+
+static struct stream *make_stream(struct connection *connection, const struct opening *opening,
+                                  struct attnp_error *error)
 {
     struct registry *registry = connection->shard->shared->registry;
-    struct stream *stream = stream_new(opening->plan, opening->own_plan, opening->request.output, opening->credit);
-    if (stream == NULL || connection_reserve_stream(connection) != 0)
-        goto no_memory;
-    opening->own_plan = NULL;
-    attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
-    fill_card(&stream->card, opening, connection);
-    if (registry_add(registry, &stream->card, error) != 0) {
-        stream_free(stream);
+    if (model_is_attention(opening->model)) /* models are known since they are served */
+        costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
+    struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
+    if (stream == NULL) {
+        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
         return NULL;
     }
-    if (provide(connection, stream) == 0)
+    attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
+    fill_card(&stream->card, opening, connection);
+    if (registry_add(registry, &stream->card, error) != 0)
+        goto free_stream;
+    if (admission_enter(connection->shard, &stream->claim, opening->model, opening->request.rate,
+                        opening->request.deadline_ms, error) != 0)
+        goto leave_registry;
+    if (start(connection, stream, &opening->request, error) == 0)
         return stream;
+    admission_leave(connection->shard, &stream->claim);
+leave_registry:
     registry_remove(registry, &stream->card);
-no_memory:
-    attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream of %zu bytes; close streams or use a smaller window",
-               stream_block_bytes(opening->plan, opening->request.output, opening->credit));
-    if (stream != NULL && opening->own_plan != NULL)
-        stream->own_plan = NULL; /* freed by the caller */
+free_stream:
     stream_free(stream);
     return NULL;
 }
@@ -167,7 +188,7 @@ static void put_labels(struct attnp_writer *writer, const struct plan_facts *fac
         attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
 }
 
-static void answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
+void opening_answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
@@ -179,7 +200,7 @@ static void answer(struct connection *connection, const struct asker *asker, con
     put_labels(writer, facts, stream->card.output_dim);
     attnp_put_uint(writer, "credit", stream->card.credit);
     attnp_put_uint(writer, "next_frame", stream->sequence.next);
-    attnp_put_uint(writer, "position", 0);
+    attnp_put_uint(writer, "position", plan_position(stream->state));
     attnp_put_uint(writer, "replay_frames", facts->replay_frames);
     attnp_put_uint(writer, "state_bytes", stream->card.bytes);
     attnp_put_uint(writer, "window", facts->window);
@@ -196,22 +217,23 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     const struct shared *shared = connection->shard->shared;
     uint64_t most = config_number(shared->config, CONFIG_limits_message_bytes);
     struct stream *stream = NULL;
-    if (attnp_open_read(&opening.request, params, error) != 0 || refuse_unsupported(&opening.request, error) != 0)
+    if (attnp_open_read(&opening.request, params, error) != 0)
         return -1;
     if (connection->n_streams >= config_number(shared->config, CONFIG_limits_streams_per_connection))
         return attnp_fail(
             error, ATTNP_OVER_CAPACITY,
             "this connection holds %zu streams, which is the limit; close some, or open another connection",
             connection->n_streams);
-    if (find_plan(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
+    if (find_model(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
         stream = make_stream(connection, &opening, error);
-    if (stream == NULL) {
-        plan_free(opening.own_plan);
+    model_release(opening.model);
+    if (stream == NULL)
         return -1;
-    }
     connection_hold(connection, stream);
+    rest_active(connection->shard, stream, shard_now_us());
     counters_add(&connection->shard->counters.streams, 1);
+    traffic_stream(stream->traffic, 1);
     counters_add(&connection->shard->counters.opened, 1);
-    answer(connection, asker, stream);
+    opening_answer(connection, asker, stream);
     return 0;
 }

@@ -17,18 +17,30 @@ void outbox_done(struct outbox *outbox)
     free(outbox->filling);
     free(outbox->flying);
     outbox->filling = outbox->flying = NULL;
+    outbox->room_filling = outbox->room_flying = 0;
 }
 
-static int grow(uint8_t **buffer, size_t *room, size_t needed)
+/* The room that a buffer of this room is to have for so many bytes. */
+static size_t room_for(size_t room, size_t needed)
 {
-    size_t wanted = *room == 0 ? SMALLEST_BYTES : *room;
+    size_t wanted = room == 0 ? SMALLEST_BYTES : room;
     while (wanted < needed)
         wanted *= 2;
+    return wanted;
+}
+
+/* Not by realloc, which copies what nobody needs, and so makes room that is only reserved take memory. */
+static int grow(uint8_t **buffer, size_t n_used, size_t *room, size_t needed)
+{
+    size_t wanted = room_for(*room, needed);
     if (wanted == *room)
         return 0;
-    uint8_t *larger = realloc(*buffer, wanted);
+    uint8_t *larger = malloc(wanted);
     if (larger == NULL)
         return -1;
+    if (n_used > 0)
+        memcpy(larger, *buffer, n_used);
+    free(*buffer);
     *buffer = larger;
     *room = wanted;
     return 0;
@@ -36,14 +48,30 @@ static int grow(uint8_t **buffer, size_t *room, size_t needed)
 
 int outbox_reserve(struct outbox *outbox, size_t n_bytes)
 {
-    if (grow(&outbox->filling, &outbox->room_filling, n_bytes) != 0)
+    if (grow(&outbox->filling, outbox->n_filling, &outbox->room_filling, n_bytes) != 0)
         return -1;
-    return outbox->is_flying ? 0 : grow(&outbox->flying, &outbox->room_flying, n_bytes);
+    return outbox->is_flying ? 0 : grow(&outbox->flying, 0, &outbox->room_flying, n_bytes);
+}
+
+size_t outbox_room(const struct outbox *outbox)
+{
+    return outbox->room_filling + outbox->room_flying;
+}
+
+size_t outbox_reserve_takes(const struct outbox *outbox, size_t n_bytes)
+{
+    size_t more = room_for(outbox->room_filling, n_bytes) - outbox->room_filling;
+    return outbox->is_flying ? more : more + room_for(outbox->room_flying, n_bytes) - outbox->room_flying;
+}
+
+size_t outbox_add_takes(const struct outbox *outbox, size_t n_bytes)
+{
+    return room_for(outbox->room_filling, outbox->n_filling + n_bytes) - outbox->room_filling;
 }
 
 uint8_t *outbox_add(struct outbox *outbox, size_t n_bytes)
 {
-    if (grow(&outbox->filling, &outbox->room_filling, outbox->n_filling + n_bytes) != 0)
+    if (grow(&outbox->filling, outbox->n_filling, &outbox->room_filling, outbox->n_filling + n_bytes) != 0)
         return NULL;
     return outbox->filling + outbox->n_filling;
 }
@@ -51,11 +79,17 @@ uint8_t *outbox_add(struct outbox *outbox, size_t n_bytes)
 void outbox_added(struct outbox *outbox, size_t n_bytes)
 {
     outbox->n_filling += n_bytes;
+    outbox->n_added += n_bytes;
 }
 
 size_t outbox_bytes(const struct outbox *outbox)
 {
     return outbox->n_filling + (outbox->is_flying ? uv_stream_get_write_queue_size(outbox->to) : 0);
+}
+
+uint64_t outbox_sent(const struct outbox *outbox)
+{
+    return outbox->n_added - outbox_bytes(outbox);
 }
 
 static void write_ended(uv_write_t *write, int status)

@@ -59,7 +59,21 @@ static void fill_facts(struct plan *plan)
         .labels = info.labels,
         .frontend = info.frontend,
         .hash = info.hash,
+        .work_hash = info.hash,
+        .variant = attn_variant_name(info.variant),
     };
+}
+
+/* FNV-1a of the options' numbers. */
+static uint64_t work_hash(const struct attnp_attention *attention)
+{
+    const uint32_t numbers[] = {attention->method,  attention->heads,         attention->head_dim,
+                                attention->window,  attention->landmarks,     attention->landmark_policy,
+                                attention->refresh, attention->inverse_scale, attention->retroactive};
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        hash = (hash ^ numbers[i]) * 0x100000001b3;
+    return hash;
 }
 
 /* Both matrices, aligned, in one allocation that the caller frees. */
@@ -125,6 +139,7 @@ int plan_of_attention(struct plan **plan, const struct attnp_attention *attentio
     }
     fill_facts(made);
     share_scratch(&made->facts);
+    made->facts.work_hash = work_hash(attention);
     if (attention->q_landmarks != NULL)
         made->facts.landmark_bytes = landmark_bytes(attention);
     *plan = made;
@@ -163,9 +178,9 @@ uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind)
     return attn_output_dim(plan->of_library, outputs[kind]);
 }
 
-void plan_start(const struct plan *plan, void *memory)
+void plan_start(const struct plan *plan, void *memory, uint64_t position)
 {
-    attn_init(plan->of_library, memory);
+    attn_init_at(plan->of_library, memory, position);
 }
 
 void plan_reset(const struct plan *plan, void *state)
@@ -176,6 +191,21 @@ void plan_reset(const struct plan *plan, void *state)
 uint64_t plan_applied(const void *state)
 {
     return attn_applied(state);
+}
+
+uint64_t plan_position(const void *state)
+{
+    return attn_position(state);
+}
+
+void plan_copy(const struct plan *plan, void *to, const void *from)
+{
+    memcpy(to, from, plan->facts.state_bytes); /* a state holds no address */
+}
+
+uint64_t plan_last_work(const void *state)
+{
+    return attn_last_work(state).multiply_adds;
 }
 
 void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, void *scratch)

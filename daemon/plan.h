@@ -26,6 +26,8 @@ struct plan_facts {
     const char *const *labels;
     const char *frontend;
     uint64_t hash;
+    uint64_t work_hash; /* of what decides a frame's work: equal for attentions that differ in landmarks' values only */
+    const char *variant; /* of the kernels in use */
 };
 
 /* 0, or -1 and *error: bad_params, not_supported, no_memory. The caller owns *plan. */
@@ -42,17 +44,24 @@ const struct plan_facts *plan_facts(const struct plan *plan);
 /* Floats in an output; 0 where this plan has no such output. */
 uint32_t plan_output_dim(const struct plan *plan, enum attnp_output_kind kind);
 
-/* The empty state of a stream in state_bytes at `memory`, aligned to PLAN_ALIGN. */
-void plan_start(const struct plan *plan, void *memory);
+/* The empty state of a stream in state_bytes at `memory`, aligned to PLAN_ALIGN; its first frame has this position. */
+void plan_start(const struct plan *plan, void *memory, uint64_t position);
 void plan_reset(const struct plan *plan, void *state);
-uint64_t plan_applied(const void *state); /* frames since start or reset */
+uint64_t plan_applied(const void *state);  /* frames since start or reset */
+uint64_t plan_position(const void *state); /* that the next frame will have */
+
+/* Makes `to` a state of its own that goes on where `from` is. */
+void plan_copy(const struct plan *plan, void *to, const void *from);
+
+/* Multiply-adds of a state's newest frame; see attn_last_work of attn/attn.h. */
+uint64_t plan_last_work(const void *state);
 
 /* One frame of one stream. */
 struct plan_frame {
     void *state;
     const float *frame; /* [input_dim] */
     enum attnp_output_kind kind;
-    float *output;
+    float *output; /* NULL: the state advances, and what only the output needs is not computed */
     size_t bad; /* out: 0, or 1 + the index of the first float that is no finite number; then the state is as it was */
 };
 

@@ -9,7 +9,8 @@ LIST_HEAD(bucket, card);
 
 struct registry {
     pthread_mutex_t mutex;
-    uint64_t most_streams, most_bytes, n_streams, bytes, last_number;
+    struct users *users;
+    uint64_t last_number;
     struct ordered order; /* by number, since numbers rise */
     size_t mask;          /* buckets of each table, less one: a power of two */
     struct bucket *numbers, *names;
@@ -24,9 +25,9 @@ static size_t bucket_count(uint64_t most_streams)
     return n;
 }
 
-struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes)
+struct registry *registry_new(struct users *users)
 {
-    size_t n = bucket_count(most_streams);
+    size_t n = bucket_count(users_most(users, USERS_STREAMS));
     struct registry *registry = calloc(1, sizeof(*registry));
     if (registry == NULL)
         return NULL;
@@ -39,8 +40,7 @@ struct registry *registry_new(uint64_t most_streams, uint64_t most_bytes)
         return NULL;
     }
     registry->mask = n - 1;
-    registry->most_streams = most_streams;
-    registry->most_bytes = most_bytes;
+    registry->users = users;
     TAILQ_INIT(&registry->order);
     pthread_mutex_init(&registry->mutex, NULL);
     return registry;
@@ -86,19 +86,14 @@ static struct card *by_number(struct registry *registry, uint64_t number)
 static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
 {
     if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
-        return attnp_fail(error, ATTNP_STREAM_EXISTS, "a stream named '%s' is open; close it or choose another name",
-                          card->name);
-    if (registry->n_streams >= registry->most_streams)
-        return attnp_fail(error, ATTNP_OVER_CAPACITY,
-                          "%ju streams are open, which is the limit; close some, or raise streams in [limits]",
-                          (uintmax_t)registry->n_streams);
-    if (card->bytes > registry->most_bytes - registry->bytes)
-        return attnp_fail(
-            error, ATTNP_OVER_CAPACITY,
-            "the stream needs %ju bytes, and %ju of %ju are left; close streams, or raise state_bytes in [limits]",
-            (uintmax_t)card->bytes, (uintmax_t)(registry->most_bytes - registry->bytes),
-            (uintmax_t)registry->most_bytes);
-    return 0;
+        return attnp_fail(error, ATTNP_STREAM_EXISTS,
+                          "a stream named '%s' is open; attach to it, close it or choose another name", card->name);
+    if (users_charge(registry->users, card->uid, USERS_STREAMS, 1, error) != 0)
+        return -1;
+    if (users_charge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes, error) == 0)
+        return 0;
+    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
+    return -1;
 }
 
 int registry_add(struct registry *registry, struct card *card, struct attnp_error *error)
@@ -107,8 +102,6 @@ int registry_add(struct registry *registry, struct card *card, struct attnp_erro
     int status = admit(registry, card, error);
     if (status == 0) {
         card->number = ++registry->last_number;
-        registry->n_streams++;
-        registry->bytes += card->bytes;
         TAILQ_INSERT_TAIL(&registry->order, card, in_order);
         LIST_INSERT_HEAD(&registry->numbers[card->number & registry->mask], card, in_numbers);
         if (card->name[0] != '\0')
@@ -121,8 +114,8 @@ int registry_add(struct registry *registry, struct card *card, struct attnp_erro
 void registry_remove(struct registry *registry, struct card *card)
 {
     pthread_mutex_lock(&registry->mutex);
-    registry->n_streams--;
-    registry->bytes -= card->bytes;
+    users_discharge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes);
+    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
     TAILQ_REMOVE(&registry->order, card, in_order);
     LIST_REMOVE(card, in_numbers);
     if (card->name[0] != '\0')
@@ -130,12 +123,26 @@ void registry_remove(struct registry *registry, struct card *card)
     pthread_mutex_unlock(&registry->mutex);
 }
 
-struct card *registry_find(struct registry *registry, uint64_t number)
+struct card *registry_find(struct registry *registry, uint64_t number, unsigned shard, int *elsewhere)
 {
     pthread_mutex_lock(&registry->mutex);
     struct card *card = by_number(registry, number);
+    bool is_here = card != NULL && card->shard == shard;
+    if (elsewhere != NULL)
+        *elsewhere = card != NULL && !is_here ? (int)card->shard : -1;
     pthread_mutex_unlock(&registry->mutex);
-    return card;
+    return is_here ? card : NULL;
+}
+
+void registry_move(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
+                   const struct registry_moved *moved)
+{
+    pthread_mutex_lock(&registry->mutex);
+    card->shard = shard;
+    card->connection = connection;
+    if (moved != NULL)
+        moved->then(moved->argument);
+    pthread_mutex_unlock(&registry->mutex);
 }
 
 static uint64_t load(const atomic_uint_fast64_t *counter)
@@ -155,6 +162,9 @@ static void copy_card(struct card_view *view, const struct card *card)
         .output_dim = card->output_dim,
         .credit = card->credit,
         .warming_frames = card->warming_frames,
+        .terms = card->terms,
+        .cost_us = card->cost != NULL ? cost_us(card->cost) : 0,
+        .cost_us_batched = card->cost != NULL ? cost_us_batched(card->cost) : 0,
         .opened_us = card->opened_us,
         .next_frame = load(&card->next_frame),
         .settled = load(&card->settled),
@@ -162,10 +172,16 @@ static void copy_card(struct card_view *view, const struct card *card)
         .frames = load(&card->frames),
         .outputs = load(&card->outputs),
         .refused = load(&card->refused),
+        .dropped = load(&card->dropped),
+        .skipped = load(&card->skipped),
+        .missed = load(&card->missed),
         .lag_us = load(&card->lag_us),
         .computing_ns = load(&card->computing_ns),
         .bytes_in = load(&card->bytes_in),
         .bytes_out = load(&card->bytes_out),
+        .active_us = load(&card->active_us),
+        .oldest_us = load(&card->oldest_us),
+        .parked_us = load(&card->parked_us),
     };
     memcpy(view->name, card->name, sizeof(view->name));
     memcpy(view->model, card->model, sizeof(view->model));
@@ -209,12 +225,11 @@ int registry_look(struct registry *registry, const struct attnp_target *target, 
 size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool is_operator, struct card_view *views,
                      size_t n_views, bool *more)
 {
-    struct card *card;
     size_t n = 0;
     *more = false;
     pthread_mutex_lock(&registry->mutex);
-    TAILQ_FOREACH(card, &registry->order, in_order)
-    {
+    struct card *card = by_number(registry, after); /* or it has ended, and its place is looked for from the first on */
+    for (card = card != NULL ? card : TAILQ_FIRST(&registry->order); card != NULL; card = TAILQ_NEXT(card, in_order)) {
         if (card->number <= after || (card->uid != uid && !is_operator))
             continue;
         *more = n == n_views;
@@ -229,10 +244,8 @@ size_t registry_list(struct registry *registry, uint64_t after, uid_t uid, bool 
 void registry_totals(struct registry *registry, uint64_t *n_streams, uint64_t *bytes, uint64_t *most_streams,
                      uint64_t *most_bytes)
 {
-    pthread_mutex_lock(&registry->mutex);
-    *n_streams = registry->n_streams;
-    *bytes = registry->bytes;
-    *most_streams = registry->most_streams;
-    *most_bytes = registry->most_bytes;
-    pthread_mutex_unlock(&registry->mutex);
+    *n_streams = users_total(registry->users, USERS_STREAMS);
+    *bytes = users_total(registry->users, USERS_STATE_BYTES);
+    *most_streams = users_most(registry->users, USERS_STREAMS);
+    *most_bytes = users_most(registry->users, USERS_STATE_BYTES);
 }

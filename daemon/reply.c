@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/incident.h"
 #include "daemon/log.h"
 
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
@@ -70,6 +71,7 @@ void reply_send(struct shard *shard, const struct asker *asker)
 
 void reply_error(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
 {
+    incident_request(shard, asker, error);
     counters_add(&shard->counters.errors[error->code], 1);
     attnp_write_error_response(&shard->writer, asker->id, error);
     reply_send(shard, asker);
@@ -91,30 +93,56 @@ static struct attnp_writer *begin_event(struct connection *connection, uint32_t 
     return writer;
 }
 
-void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count,
-                         const char *reason)
+void reply_event_unanswered(struct connection *connection, uint64_t stream, const struct unnamed *frames)
 {
-    struct attnp_writer *writer = begin_event(connection, 5, "dropped");
+    if (connection == NULL || frames->count == 0)
+        return;
+    struct attnp_writer *writer = begin_event(connection, 5, frames->kind == ANSWER_DROPPED ? "dropped" : "skipped");
     attnp_put_uint(writer, "stream", stream);
-    attnp_put_uint(writer, "first", first);
-    attnp_put_uint(writer, "count", count);
-    attnp_put_string(writer, "reason", reason);
+    attnp_put_uint(writer, "first", frames->first);
+    attnp_put_uint(writer, "count", frames->count);
+    attnp_put_string(writer, "reason", frames->reason);
     connection_send(connection);
 }
 
 void reply_event_reset(struct connection *connection, uint64_t stream, uint64_t next_frame)
 {
+    if (connection == NULL)
+        return;
     struct attnp_writer *writer = begin_event(connection, 3, "reset");
     attnp_put_uint(writer, "stream", stream);
     attnp_put_uint(writer, "next_frame", next_frame);
     connection_send(connection);
 }
 
-void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason)
+void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason, const char *text)
 {
-    struct attnp_writer *writer = begin_event(connection, 3, "ended");
+    if (connection == NULL)
+        return;
+    struct attnp_writer *writer = begin_event(connection, text[0] != '\0' ? 4 : 3, "ended");
     attnp_put_uint(writer, "stream", stream);
     attnp_put_string(writer, "reason", reason);
+    if (text[0] != '\0')
+        attnp_put_string(writer, "message", text);
+    connection_send(connection);
+}
+
+void reply_event_superseded(struct connection *connection, uint64_t stream)
+{
+    if (connection == NULL)
+        return;
+    struct attnp_writer *writer = begin_event(connection, 2, "superseded");
+    attnp_put_uint(writer, "stream", stream);
+    connection_send(connection);
+}
+
+void reply_event_idle(struct connection *connection, uint64_t stream, uint64_t expires_ms)
+{
+    if (connection == NULL)
+        return;
+    struct attnp_writer *writer = begin_event(connection, 3, "idle");
+    attnp_put_uint(writer, "stream", stream);
+    attnp_put_uint(writer, "expires_ms", expires_ms);
     connection_send(connection);
 }
 

@@ -20,10 +20,11 @@ void reply_error(struct shard *shard, const struct asker *asker, const struct at
 /* The connection with this id here; NULL: gone. */
 struct connection *reply_connection(const struct shard *shard, uint64_t id);
 
-/* Notifications. `reason` is a word of attnd-protocol(7). */
+/* Notifications. `reason` is a word of attnd-protocol(7). Where the connection is NULL nobody is there to be told. */
 void reply_notify_error(struct connection *connection, const struct attnp_error *error);
-void reply_event_dropped(struct connection *connection, uint64_t stream, uint64_t first, uint64_t count,
-                         const char *reason);
+void reply_event_unanswered(struct connection *connection, uint64_t stream, const struct unnamed *frames);
 void reply_event_reset(struct connection *connection, uint64_t stream, uint64_t next_frame);
-void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason);
+void reply_event_ended(struct connection *connection, uint64_t stream, const char *reason, const char *text);
+void reply_event_superseded(struct connection *connection, uint64_t stream);
+void reply_event_idle(struct connection *connection, uint64_t stream, uint64_t expires_ms);
 void reply_event_drain(struct connection *connection, uint64_t deadline_ms);

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A request about a stream may come from another connection, and that one may live on another shard. The registry tells
- * which shard has the stream; the request goes there by mail, takes effect in the stream's own thread, and the finished
- * response comes back by mail to whoever asked, if he is still there.
- */
 #include "daemon/requests.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "daemon/attaching.h"
 #include "daemon/batch.h"
+#include "daemon/errands.h"
 #include "daemon/frames.h"
 #include "daemon/look.h"
 #include "daemon/opening.h"
 #include "daemon/orders.h"
 #include "daemon/reply.h"
+#include "daemon/rest.h"
 
 typedef int (*request_function)(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                                 struct attnp_error *error);
@@ -22,7 +20,8 @@ typedef int (*request_function)(struct connection *connection, const struct aske
 static int hello(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                  struct attnp_error *error)
 {
-    static const char *const features[] = {"attention", "models", "reset", "finish", "close", "info", "stats"};
+    static const char *const features[] = {"attention", "models", "rate",  "late", "replay", "attach",
+                                           "reset",     "finish", "close", "kill", "info",   "stats"};
     const struct shared *shared = connection->shard->shared;
     struct attnp_hello request;
     if (attnp_hello_read(&request, params, error) != 0) {
@@ -48,9 +47,13 @@ static int hello(struct connection *connection, const struct asker *asker, const
     attnp_put_uint(writer, "max_streams", config_number(shared->config, CONFIG_limits_streams));
     attnp_put_uint(writer, "unsent_bytes", config_number(shared->config, CONFIG_limits_unsent_bytes));
     attnp_write_key(writer, "models");
-    attnp_write_array(writer, (uint32_t)shared->models->n);
-    for (size_t i = 0; i < shared->models->n; i++)
-        attnp_write_string(writer, shared->models->list[i].name, strlen(shared->models->list[i].name));
+    struct model *models[MODELS_MOST];
+    size_t n_models = models_list(shared->models, models);
+    attnp_write_array(writer, (uint32_t)n_models);
+    for (size_t i = 0; i < n_models; i++) {
+        attnp_write_string(writer, models[i]->name, strlen(models[i]->name));
+        model_release(models[i]);
+    }
     reply_send(connection->shard, asker);
     return 0;
 }
@@ -68,77 +71,20 @@ static int ping(struct connection *connection, const struct asker *asker, const 
     return 0;
 }
 
-/* Which stream is meant, and whether this client may. */
-static int look_up(struct connection *connection, const msgpack_object *params, struct card_view *view,
-                   struct attnp_error *error)
-{
-    struct attnp_target target;
-    if (attnp_target_read(&target, params, error) != 0)
-        return -1;
-    return registry_look(connection->shard->shared->registry, &target, connection->uid,
-                         connection_is_operator(connection), view, error);
-}
-
-/* On the stream's own shard. */
-static void act(struct shard *shard, enum mail_kind kind, uint64_t number, const struct asker *asker)
-{
-    struct card *card = registry_find(shard->shared->registry, number);
-    struct attnp_error error;
-    if (card == NULL) {
-        attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju has just ended", (uintmax_t)number);
-        reply_error(shard, asker, &error);
-        return;
-    }
-    struct stream *stream = (struct stream *)(void *)((char *)card - offsetof(struct stream, card));
-    if (kind == MAIL_RESET)
-        orders_add(shard, stream, ORDER_RESET, asker);
-    else
-        orders_close(shard, stream, asker);
-}
-
-static int act_anywhere(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                        enum mail_kind kind, struct attnp_error *error)
-{
-    struct shard *shard = connection->shard;
-    struct card_view view;
-    if (look_up(connection, params, &view, error) != 0)
-        return -1;
-    if (view.shard == shard->index) {
-        act(shard, kind, view.number, asker);
-        return 0;
-    }
-    struct mail *mail = mail_new(kind, 0);
-    if (mail == NULL)
-        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
-    mail->stream = view.number;
-    mail->asker = *asker;
-    shard_post(&shard->shared->shards[view.shard], mail);
-    return 0;
-}
-
-static int reset(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                 struct attnp_error *error)
-{
-    return act_anywhere(connection, asker, params, MAIL_RESET, error);
-}
-
-static int close_stream(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                        struct attnp_error *error)
-{
-    return act_anywhere(connection, asker, params, MAIL_CLOSE, error);
-}
-
 static int finish(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                   struct attnp_error *error)
 {
+    struct attnp_target target;
     struct card_view view;
-    if (look_up(connection, params, &view, error) != 0)
+    if (attnp_target_read(&target, params, error) != 0 || errands_look_up(connection, &target, &view, error) != 0)
         return -1;
     struct stream *stream = connection_stream(connection, view.number);
     if (stream == NULL)
-        return attnp_fail(error, ATTNP_DENIED,
-                          "stream %ju is held by another connection, and only its holder may finish it",
-                          (uintmax_t)view.number);
+        return attnp_fail(
+            error, ATTNP_DENIED,
+            "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
+            (uintmax_t)view.number);
+    rest_active(connection->shard, stream, shard_now_us());
     orders_add(connection->shard, stream, ORDER_FINISH, asker);
     return 0;
 }
@@ -151,10 +97,12 @@ static int not_supported(struct connection *connection, const struct asker *aske
 }
 
 static const request_function functions[ATTNP_M_UNKNOWN] = {
-    [ATTNP_M_HELLO] = hello,        [ATTNP_M_OPEN] = opening_request, [ATTNP_M_RESET] = reset,
-    [ATTNP_M_FINISH] = finish,      [ATTNP_M_CLOSE] = close_stream,   [ATTNP_M_PING] = ping,
-    [ATTNP_M_MODELS] = look_models, [ATTNP_M_STREAMS] = look_streams, [ATTNP_M_INFO] = look_info,
-    [ATTNP_M_STATS] = look_stats,
+    [ATTNP_M_HELLO] = hello,           [ATTNP_M_OPEN] = opening_request,
+    [ATTNP_M_ATTACH] = errands_attach, [ATTNP_M_RESET] = errands_reset,
+    [ATTNP_M_FINISH] = finish,         [ATTNP_M_CLOSE] = errands_close,
+    [ATTNP_M_KILL] = errands_kill,     [ATTNP_M_PING] = ping,
+    [ATTNP_M_MODELS] = look_models,    [ATTNP_M_STREAMS] = look_streams,
+    [ATTNP_M_INFO] = look_info,        [ATTNP_M_STATS] = look_stats,
 };
 
 /* An error that answers a request, and ends the connection where the table says so; without an id only the latter is
@@ -200,10 +148,18 @@ static int handle_message(struct connection *connection, const uint8_t *body, si
     return status == 0 && shard_now_us() - connection->turn_us > BATCH_US ? 1 : status;
 }
 
+/* Streams outlive their connection for a while, so that the client can come back to them; not the daemon's end. */
 static void handle_end(struct connection *connection, const struct attnp_error *why)
 {
-    while (connection->n_streams > 0)
-        orders_end(connection->shard, connection->streams[connection->n_streams - 1], why);
+    struct shard *shard = connection->shard;
+    bool is_parked = config_number(shard->shared->config, CONFIG_timeouts_park_ms) > 0 && !shard->draining;
+    while (connection->n_streams > 0) {
+        struct stream *stream = connection->streams[connection->n_streams - 1];
+        if (is_parked)
+            attaching_park(shard, stream, why);
+        else
+            orders_end(shard, stream, why);
+    }
 }
 
 static void handle_relief(struct connection *connection)
@@ -214,14 +170,22 @@ static void handle_relief(struct connection *connection)
 
 const struct connection_handler requests_handler = {handle_message, handle_end, handle_relief};
 
-void requests_mail(struct shard *shard, const struct mail *mail)
+static void deliver(struct shard *shard, struct mail *mail)
 {
-    struct connection *connection;
-    if (mail->kind != MAIL_RESPONSE) {
-        act(shard, mail->kind, mail->stream, &mail->asker);
-        return;
-    }
-    connection = reply_connection(shard, mail->connection);
+    struct connection *connection = reply_connection(shard, mail->connection);
     if (connection != NULL)
         connection_send_bytes(connection, mail->bytes, mail->n_bytes);
+    free(mail);
+}
+
+void requests_mail(struct shard *shard, struct mail *mail)
+{
+    if (mail->kind == MAIL_RESPONSE) {
+        deliver(shard, mail);
+    } else if (mail->kind == MAIL_STREAM) {
+        attaching_arrive(shard, mail);
+        free(mail);
+    } else {
+        errands_mail(shard, mail);
+    }
 }

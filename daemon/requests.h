@@ -7,5 +7,5 @@
 /* The handler of every connection. */
 extern const struct connection_handler requests_handler;
 
-/* A mail from another shard: MAIL_RESET or MAIL_CLOSE of a stream here, or a MAIL_RESPONSE for a connection here. */
-void requests_mail(struct shard *shard, const struct mail *mail);
+/* A mail from another shard about a stream, or a MAIL_RESPONSE for a connection here. Takes it over. */
+void requests_mail(struct shard *shard, struct mail *mail);

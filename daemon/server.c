@@ -14,11 +14,12 @@
 #include "daemon/log.h"
 #include "daemon/systemd.h"
 
-/* Descriptors that are no connection's: standard ones, the loops' and their pipes (4 a shard), models while they load,
- * spare. */
-#define OTHER_DESCRIPTORS(n_shards) (32 + 6 * (uint64_t)(n_shards))
+/* Descriptors that are no user's connection: standard ones, the loops' and their pipes (4 a shard), models while they
+ * load, operators' connections above the limit, spare. */
+#define OTHER_DESCRIPTORS(n_shards) (32 + USERS_OPERATOR_CONNECTIONS + 6 * (uint64_t)(n_shards))
 
 #define STATUS_MS 5000
+#define SAVING_MS 180000
 
 static void stop_serving(struct server *server)
 {
@@ -48,8 +49,12 @@ static void on_stop_signal(uv_signal_t *handle, int number)
 
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    (void)handle, (void)number;
-    log_warning("SIGHUP: this version does not read its configuration again; restart it instead");
+    struct server *server = handle->data;
+    (void)number;
+    if (server->stopping)
+        return;
+    log_info("SIGHUP: reading the configuration again");
+    reload_begin(server);
 }
 
 static void on_eof(uv_poll_t *poll, int status, int events)
@@ -101,12 +106,28 @@ static void on_watchdog(uv_timer_t *timer)
 static void on_status(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    uint64_t n_streams, bytes, most_streams, most_bytes;
+    char line[STATUS_BYTES];
+    log_left_out(&server->log_quota, shard_now_us());
     if (server->stopping)
         return;
-    registry_totals(server->shared.registry, &n_streams, &bytes, &most_streams, &most_bytes);
-    systemd_status("%ju streams on %ju connections, %ju MiB of states", (uintmax_t)n_streams,
-                   (uintmax_t)atomic_load(&server->shared.n_connections), (uintmax_t)(bytes >> 20));
+    status_line(&server->told, &server->shared, line);
+    systemd_status("%s%s", line,
+                   server->reload.has_failed ? "; the last reload failed: the old configuration stays in force" : "");
+}
+
+/* What a frame costs besides computing is the shards' mean. */
+static void save_costs(struct server *server, bool always)
+{
+    const struct shared *shared = &server->shared;
+    double sum_ns = 0;
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        sum_ns += (double)counters_get(&shared->shards[i].ledger.overhead_ns);
+    costs_save(shared->costs, sum_ns / shared->n_shards, always);
+}
+
+static void on_saving(uv_timer_t *timer)
+{
+    save_costs(timer->data, false);
 }
 
 int server_start_loop(struct server *server)
@@ -122,14 +143,30 @@ int server_start_loop(struct server *server)
     uv_signal_init(&server->loop, &server->on_hangup);
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->status);
+    uv_timer_init(&server->loop, &server->saving);
+    uv_timer_init(&server->loop, &server->accept_again);
     uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
-    server->on_terminate.data = server->on_interrupt.data = server->watchdog.data = server->status.data = server;
+    reload_init(server);
+    server->on_terminate.data = server->on_interrupt.data = server->on_hangup.data = server;
+    server->watchdog.data = server->status.data = server->saving.data = server->accept_again.data = server;
     server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
     /* From before anybody can connect, so that no stop leaves a client without a word. */
     uv_signal_start(&server->on_terminate, on_stop_signal, SIGTERM);
     uv_signal_start(&server->on_interrupt, on_stop_signal, SIGINT);
     uv_signal_start(&server->on_hangup, on_hangup, SIGHUP);
+    return 0;
+}
+
+int server_learn_costs(struct server *server)
+{
+    const char *directory = config_text(&server->config, CONFIG_daemon_state_directory);
+    server->shared.costs = costs_new(directory[0] != '\0' ? directory : systemd_state_directory());
+    if (server->shared.costs == NULL) {
+        log_error("no memory for the table of costs");
+        return -1;
+    }
+    costs_learn_models(server->shared.costs, &server->models);
     return 0;
 }
 
@@ -150,8 +187,10 @@ int server_start_shards(struct server *server)
     shared->uid = geteuid();
     shared->started_us = shard_now_us();
     shared->shards = calloc(n, sizeof(*shared->shards));
-    if (shared->shards == NULL) {
+    shared->traffic = traffic_book_new(n);
+    if (shared->shards == NULL || shared->traffic == NULL) {
         log_error("no memory for %u shards", n);
+        server_stop_shards(server);
         return -1;
     }
     for (; shared->n_shards < n; shared->n_shards++)
@@ -162,23 +201,21 @@ int server_start_shards(struct server *server)
     return 0;
 }
 
-/* As many connections as configured, but fewer than there are descriptors. */
-static void bound_connections(struct server *server)
+void server_bound_connections(struct server *server)
 {
     struct rlimit limit;
-    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards);
-    server->most_connections = config_number(&server->config, CONFIG_limits_connections);
+    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards),
+             wanted = config_number(&server->config, CONFIG_limits_connections);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
     uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
-    if (server->most_connections > most) {
+    users_bound_connections(server->shared.users, most);
+    if (wanted > most)
         log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)",
-                    (uintmax_t)most, (uintmax_t)server->most_connections, (uintmax_t)limit.rlim_cur);
-        server->most_connections = most;
-    }
+                    (uintmax_t)most, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
 }
 
 static int watch_until_eof(struct server *server)
@@ -197,7 +234,7 @@ static int watch_until_eof(struct server *server)
 int server_start_serving(struct server *server)
 {
     uint64_t watchdog_ms = systemd_watchdog_us() / 2000;
-    bound_connections(server);
+    server_bound_connections(server);
     server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (watch_until_eof(server) != 0)
         return -1;
@@ -210,16 +247,21 @@ int server_start_serving(struct server *server)
     uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
     if (watchdog_ms > 0)
         uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
+    status_init(&server->told);
     uv_timer_start(&server->status, on_status, STATUS_MS, STATUS_MS);
+    uv_timer_start(&server->saving, on_saving, SAVING_MS, SAVING_MS);
     return 0;
 }
 
 void server_run(struct server *server)
 {
-    log_info("serving %zu models on %s with %u shards", server->models.n,
+    log_info("serving %zu models on %s with %u shards", models_count(&server->models),
              server->listener.lock_fd >= 0 ? server->listener.path : "systemd's socket", server->shared.n_shards);
-    systemd_ready("serving %zu models with %u shards", server->models.n, server->shared.n_shards);
+    systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
+    save_costs(server, false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    reload_stop(server);
+    save_costs(server, true);
 }
 
 void server_stop_shards(struct server *server)
@@ -230,8 +272,12 @@ void server_stop_shards(struct server *server)
             shard_drain(&shared->shards[i]);
     for (unsigned i = 0; i < shared->n_shards; i++)
         shard_join(&shared->shards[i]);
+    for (unsigned i = 0; i < shared->n_shards; i++)
+        shard_done(&shared->shards[i]);
     free(shared->shards);
+    traffic_book_free(shared->traffic);
     shared->shards = NULL;
+    shared->traffic = NULL;
     shared->n_shards = 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, paused connections, one
  * batch, and what is to be sent leaves. While any of these wait, the idle handle makes the next poll return at once.
- * The timer only looks for clients that say or read nothing, and is the one thing that happens without a poll's event.
+ * The timer looks for clients that say or read nothing, and at what the shard has done, and is the one thing that
+ * happens without a poll's event.
  */
 #include "daemon/shard.h"
 
@@ -10,12 +11,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/attaching.h"
 #include "daemon/batch.h"
 #include "daemon/connection.h"
 #include "daemon/log.h"
 #include "daemon/reply.h"
 #include "daemon/requests.h"
+#include "daemon/rest.h"
 
 #define TICK_MS 250
 
@@ -25,10 +29,10 @@ void shard_post(struct shard *shard, struct mail *mail)
     uv_async_send(&shard->wake);
 }
 
-void shard_connection_gone(struct shard *shard)
+void shard_connection_gone(struct shard *shard, uid_t uid)
 {
     atomic_fetch_sub(&shard->n_assigned, 1);
-    atomic_fetch_sub(&shard->shared->n_connections, 1);
+    users_discharge(shard->shared->users, uid, USERS_CONNECTIONS, 1);
 }
 
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
@@ -87,8 +91,10 @@ static void end_drained(struct shard *shard)
     connection_flush_all(shard);
     while (is_over && !TAILQ_EMPTY(&shard->connections))
         connection_break(TAILQ_FIRST(&shard->connections));
-    if (TAILQ_EMPTY(&shard->connections))
+    if (TAILQ_EMPTY(&shard->connections)) {
+        rest_end_parked(shard, "draining");
         close_handles(shard);
+    }
 }
 
 static void begin_drain(struct shard *shard)
@@ -112,7 +118,7 @@ static void take_connection(struct shard *shard, const struct mail *mail)
 {
     if (connection_open(shard, mail->fd, mail->connection, mail->uid, mail->pid) != 0) {
         log_warning("no memory for a connection of uid %u", (unsigned)mail->uid);
-        shard_connection_gone(shard);
+        shard_connection_gone(shard, mail->uid);
     }
 }
 
@@ -126,10 +132,11 @@ static void on_wake(uv_async_t *async)
     while (!STAILQ_EMPTY(&mails)) {
         struct mail *mail = STAILQ_FIRST(&mails);
         STAILQ_REMOVE_HEAD(&mails, link);
-        if (mail->kind == MAIL_CONNECTION)
-            take_connection(shard, mail);
-        else
+        if (mail->kind != MAIL_CONNECTION) {
             requests_mail(shard, mail);
+            continue;
+        }
+        take_connection(shard, mail);
         free(mail);
     }
     counters_set(&shard->pulses, counters_get(&shard->pulses_asked));
@@ -137,12 +144,22 @@ static void on_wake(uv_async_t *async)
         begin_drain(shard);
 }
 
+/* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
+static void note_oldest(struct shard *shard)
+{
+    const struct stream *first = TAILQ_FIRST(&shard->ready);
+    counters_set(&shard->counters.oldest_us, first != NULL ? stream_oldest_us(first) : 0);
+}
+
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
+    shard->n_turns++;
     connection_resume_all(shard);
+    note_oldest(shard);
     batch_run(shard);
     connection_flush_all(shard);
+    note_oldest(shard);
     if (shard->draining)
         end_drained(shard);
 }
@@ -152,10 +169,13 @@ static void on_tick(uv_timer_t *timer)
     struct shard *shard = timer->data;
     struct connection *connection, *next;
     uint64_t now_us = shard_now_us();
+    admission_tick(shard, now_us);
     for (connection = TAILQ_FIRST(&shard->connections); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, all);
         connection_look(connection, now_us);
     }
+    rest_look(shard, now_us);
+    log_left_out(&shard->log_quota, now_us);
     connection_flush_all(shard);
     if (shard->draining)
         end_drained(shard);
@@ -182,8 +202,23 @@ static int start_thread(struct shard *shard)
 
 static void free_memory(struct shard *shard)
 {
+    struct mails mails;
+    mailbox_take(&shard->mailbox, &mails);
+    while (!STAILQ_EMPTY(&mails)) {
+        struct mail *mail = STAILQ_FIRST(&mails);
+        STAILQ_REMOVE_HEAD(&mails, link);
+        if (mail->kind == MAIL_CONNECTION) {
+            close(mail->fd);
+            shard_connection_gone(shard, mail->uid);
+        } else if (mail->is_charged)
+            users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
+        else if (mail->kind == MAIL_STREAM)
+            attaching_discard(shard, mail);
+        free(mail);
+    }
     mailbox_done(&shard->mailbox);
     attnp_writer_done(&shard->writer);
+    ledger_done(&shard->ledger);
     free(shard->scratch);
     free(shard->input);
 }
@@ -198,6 +233,10 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index)
     TAILQ_INIT(&shard->dirty);
     TAILQ_INIT(&shard->paused);
     TAILQ_INIT(&shard->ready);
+    TAILQ_INIT(&shard->active);
+    TAILQ_INIT(&shard->warned);
+    TAILQ_INIT(&shard->parked);
+    ledger_init(&shard->ledger, costs_overhead_ns(shared->costs));
     shard->input = malloc(SHARD_INPUT_BYTES);
     int status = shard->input != NULL ? uv_loop_init(&shard->loop) : UV_ENOMEM;
     if (status != 0) {
@@ -235,6 +274,10 @@ void shard_drain(struct shard *shard)
 void shard_join(struct shard *shard)
 {
     uv_thread_join(&shard->thread);
+}
+
+void shard_done(struct shard *shard)
+{
     int status = uv_loop_close(&shard->loop);
     assert(status == 0); /* every handle was closed */
     (void)status;

@@ -8,27 +8,33 @@
 #include <uv.h>
 
 #include "daemon/config.h"
+#include "daemon/costs.h"
 #include "daemon/counters.h"
+#include "daemon/ledger.h"
+#include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
 #include "daemon/registry.h"
 #include "daemon/stream.h"
+#include "daemon/users.h"
 #include "protocol/writer.h"
 
 #define SHARD_INPUT_BYTES (64 * 1024)
 
 struct shard;
 
-/* Read-only while shards run, but for the registry (locked) and the atomics. */
+/* Read-only while shards run, but for the registry, the users, the models and the costs (locked) and the atomics. */
 struct shared {
     const struct config *config;
-    const struct models *models;
+    struct models *models;
+    struct costs *costs;
+    struct users *users;
     struct registry *registry;
+    struct traffic_book *traffic;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
     uint64_t started_us;
-    atomic_uint_fast64_t n_connections; /* accepted and not yet closed, in the whole daemon */
     atomic_uint_fast64_t n_turned_away; /* clients told server_full; by the main thread */
     uv_async_t *shard_ended;            /* of the main loop */
 };
@@ -39,6 +45,7 @@ struct shared {
 TAILQ_HEAD(connections, connection);
 LIST_HEAD(connection_bucket, connection);
 TAILQ_HEAD(ready_streams, stream);
+TAILQ_HEAD(streams_at_rest, stream);
 
 struct connection_handler;
 
@@ -57,16 +64,28 @@ struct shard {
     struct connection_bucket by_id[SHARD_BUCKETS];
     struct connections dirty;   /* those with something to send */
     struct connections paused;  /* those with more requests, after the others' turn */
+    uint64_t n_turns;           /* of the loop, so far */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
-    uint64_t turn;              /* number of the newest batch, from 1 on */
-    struct attnp_writer writer; /* of every message but output */
-    uint8_t *input;             /* [SHARD_INPUT_BYTES], where bytes arrive */
-    void *scratch;              /* of the largest plan so far, aligned */
+    size_t n_ready;
+    struct streams_at_rest active, warned, parked; /* daemon/rest.h */
+    struct attnp_writer writer;                    /* of every message but output */
+    uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */
+    void *scratch;                                 /* of the largest plan so far, aligned */
     size_t scratch_bytes;
     struct counters counters;
+    struct ledger ledger; /* what its streams claim of its time */
+    struct {
+        uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* as of the last tick */
+        uint64_t unrated_ns;                                    /* since then, of streams without a rate */
+    } use;
+    struct log_quota log_quota; /* of lines about clients */
     bool draining;
     uint64_t drain_until_us;
+    struct {
+        uint64_t since_us, n;
+    } recent;                        /* connections given to it within the last while; the main thread's */
     atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
+    atomic_uint_fast64_t utilisation_permille; /* busy time of the last second, measured at each tick */
     atomic_bool drain_asked, is_running;       /* main thread asks; the shard tells that its thread has ended */
     atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: main raises the first, the shard makes the second equal */
 };
@@ -77,14 +96,17 @@ int shard_start(struct shard *shard, struct shared *shared, unsigned index);
 /* Has the shard settle what it accepted and end. Main thread. */
 void shard_drain(struct shard *shard);
 
-/* Waits for the end of the thread and frees everything. Main thread, after is_running became false. */
+/* Waits for the end of the thread. Main thread, after shard_drain. */
 void shard_join(struct shard *shard);
+
+/* Frees everything, what other shards posted at the end included: once all of them are joined. Main thread. */
+void shard_done(struct shard *shard);
 
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);
 
-/* A connection that was assigned to it is no more. */
-void shard_connection_gone(struct shard *shard);
+/* A connection of this user that was assigned to it is no more. */
+void shard_connection_gone(struct shard *shard, uid_t uid);
 
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes);

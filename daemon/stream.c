@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+#include <config.h>
+
 /*
  * Frames settle in order of number, at most `credit` wait, and at most `credit` answers are kept. So two rings of
  * `credit` slots do, indexed by number % credit: a waiting frame [settled, next) and a kept answer [settled - credit,
  * settled) never meet another of their kind in a slot. Frames are copied in because a message's bytes are unaligned and
- * the read buffer is reused; outputs are computed in place in the ring, from where they are copied into the message,
- * now and for any repeat.
+ * the read buffer is reused. Their ring begins anew at its first slot whenever no other frame waits, so that a stream
+ * that keeps up with its client uses one slot, which stays in the cache, and not all in turn. Outputs are computed in
+ * place in the ring, from where they are copied into the message, now and for any repeat.
  */
 #include "daemon/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+const char stream_late[] = "late", stream_replay[] = "replay";
 
 static size_t aligned(size_t n_bytes)
 {
@@ -29,13 +34,14 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
     return total;
 }
 
-struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum attnp_output_kind kind, uint32_t credit)
+struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint32_t credit)
 {
+    const struct plan *plan = model->plan;
     struct stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL)
         return NULL;
+    stream->model = model_use(model);
     stream->plan = plan;
-    stream->own_plan = own_plan;
     stream->kind = kind;
     stream->frame_bytes = (size_t)plan_facts(plan)->input_dim * sizeof(float);
     stream->output_bytes = (size_t)plan_output_dim(plan, kind) * sizeof(float);
@@ -45,20 +51,38 @@ struct stream *stream_new(const struct plan *plan, struct plan *own_plan, enum a
     stream->card.input_dim = plan_facts(plan)->input_dim;
     stream->card.output_dim = plan_output_dim(plan, kind);
     stream->card.credit = credit;
+    stream->card.cost = model->cost;
     STAILQ_INIT(&stream->orders);
     attnp_sequence_init(&stream->sequence, 0, credit);
     return stream;
 }
 
-int stream_start(struct stream *stream)
+/* In builds that look for mistakes, memory that no stream has written, or that a stream has left, reads as NaN. */
+static void poison(void *block, size_t n_bytes)
+{
+#ifdef ATTND_POISON
+    memset(block, 0xff, n_bytes);
+#else
+    (void)block, (void)n_bytes;
+#endif
+}
+
+static size_t block_bytes(const struct stream *stream)
+{
+    return stream_block_bytes(stream->plan, stream->kind, stream->sequence.credit);
+}
+
+int stream_start(struct stream *stream, uint64_t position)
 {
     uint32_t credit = stream->sequence.credit;
-    stream->block = aligned_alloc(PLAN_ALIGN, stream_block_bytes(stream->plan, stream->kind, credit));
+    stream->block = aligned_alloc(PLAN_ALIGN, block_bytes(stream));
     if (stream->block == NULL)
         return -1;
+    poison(stream->block, block_bytes(stream));
+    stream->first_position = position;
     const struct plan_facts *facts = plan_facts(stream->plan);
     uint8_t *place = stream->block;
-    plan_start(stream->plan, place);
+    plan_start(stream->plan, place, position);
     stream->state = place;
     place += facts->state_bytes;
     stream->scratch = facts->own_scratch_bytes > 0 ? place : NULL;
@@ -73,8 +97,10 @@ void stream_free(struct stream *stream)
 {
     if (stream == NULL)
         return;
+    if (stream->block != NULL)
+        poison(stream->block, block_bytes(stream));
     free(stream->block);
-    plan_free(stream->own_plan);
+    model_release(stream->model);
     free(stream);
 }
 
@@ -83,12 +109,18 @@ static size_t slot_of(const struct stream *stream, uint64_t number)
     return number % stream->sequence.credit;
 }
 
+static uint8_t *place_of_frame(const struct stream *stream, uint64_t number)
+{
+    return stream->frames + (number - stream->frames_from) % stream->sequence.credit * stream->frame_stride;
+}
+
 void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
                 struct attnp_time time)
 {
-    size_t slot = slot_of(stream, number);
-    memcpy(stream->frames + slot * stream->frame_stride, frame, stream->frame_bytes);
-    stream->waiting[slot] = (struct waiting){arrived_us, time};
+    if (attnp_sequence_waiting(&stream->sequence) == 1)
+        stream->frames_from = number;
+    memcpy(place_of_frame(stream, number), frame, stream->frame_bytes);
+    stream->waiting[slot_of(stream, number)] = (struct waiting){arrived_us, time};
 }
 
 /* The oldest waiting frame, and where its output goes. */
@@ -97,25 +129,34 @@ static struct plan_frame next_frame(const struct stream *stream)
     size_t slot = slot_of(stream, stream->sequence.settled);
     return (struct plan_frame){
         .state = stream->state,
-        .frame = (const float *)(const void *)(stream->frames + slot * stream->frame_stride),
+        .frame = (const float *)(const void *)place_of_frame(stream, stream->sequence.settled),
         .kind = stream->kind,
-        .output = (float *)(void *)(stream->outputs + slot * stream->output_stride),
+        .output = stream->skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
     };
 }
 
-/* Of that frame, at this position; bad as plan_push says. */
-static struct answer *settle(struct stream *stream, uint64_t position, size_t bad)
+static struct answer *settle(struct stream *stream, enum answer_kind kind)
 {
     size_t slot = slot_of(stream, stream->sequence.settled);
     struct answer *answer = &stream->answers[slot];
-    *answer = (struct answer){
-        .kind = bad == 0 ? ANSWER_OUTPUT : ANSWER_BAD_FRAME,
-        .warming = position < plan_facts(stream->plan)->warming_frames,
-        .bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1),
-        .number = attnp_sequence_settle(&stream->sequence),
-        .position = position,
-        .time = stream->waiting[slot].time,
-    };
+    *answer = (struct answer){.kind = kind, .time = stream->waiting[slot].time};
+    answer->number = attnp_sequence_settle(&stream->sequence);
+    return answer;
+}
+
+/* Of the oldest waiting frame, which had this position; bad as plan_push says. */
+static struct answer *settle_computed(struct stream *stream, uint64_t position, size_t bad)
+{
+    const struct plan_facts *facts = plan_facts(stream->plan);
+    struct answer *answer = settle(stream, bad != 0               ? ANSWER_BAD_FRAME
+                                           : stream->skip != NULL ? ANSWER_SKIPPED
+                                                                  : ANSWER_OUTPUT);
+    answer->position = position;
+    answer->reason = stream->skip;
+    answer->bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1);
+    /* A replay that began in the middle has the lost stream's outputs once R frames are applied, this one included. */
+    answer->warming = position < facts->warming_frames ||
+                      (stream->first_position > 0 && plan_applied(stream->state) < facts->replay_frames);
     return answer;
 }
 
@@ -125,11 +166,18 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
     uint64_t positions[PLAN_MOST_AT_ONCE];
     for (size_t i = 0; i < n; i++) {
         frames[i] = next_frame(streams[i]);
-        positions[i] = plan_applied(streams[i]->state);
+        positions[i] = plan_position(streams[i]->state);
     }
     plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
     for (size_t i = 0; i < n; i++)
-        answers[i] = settle(streams[i], positions[i], frames[i].bad);
+        answers[i] = settle_computed(streams[i], positions[i], frames[i].bad);
+}
+
+struct answer *stream_drop(struct stream *stream, const char *reason)
+{
+    struct answer *answer = settle(stream, ANSWER_DROPPED);
+    answer->reason = reason;
+    return answer;
 }
 
 struct answer *stream_answer(struct stream *stream, uint64_t number)
@@ -147,7 +195,13 @@ uint64_t stream_arrived_us(const struct stream *stream)
     return stream->waiting[slot_of(stream, stream->sequence.settled)].arrived_us;
 }
 
+uint64_t stream_oldest_us(const struct stream *stream)
+{
+    return attnp_sequence_waiting(&stream->sequence) > 0 ? stream_arrived_us(stream) : 0;
+}
+
 void stream_reset(struct stream *stream)
 {
     plan_reset(stream->plan, stream->state);
+    stream->first_position = 0;
 }

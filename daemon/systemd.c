@@ -3,12 +3,28 @@
 
 #include "daemon/systemd.h"
 
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* It needs nothing of libsystemd, and means the same where another program sets it. */
+const char *systemd_state_directory(void)
+{
+    static char first[PATH_MAX];
+    const char *all = getenv("STATE_DIRECTORY");
+    if (all == NULL || all[0] == '\0' || strcspn(all, ":") >= sizeof(first))
+        return NULL;
+    memcpy(first, all, strcspn(all, ":")); /* zeros follow */
+    return first;
+}
+
 #ifdef HAVE_SYSTEMD
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 int systemd_listen_fd(const char **why)
 {
@@ -51,6 +67,17 @@ void systemd_status(const char *format, ...)
     va_end(arguments);
 }
 
+/* The time tells the answer to this reload's signal from that to an earlier one (sd_notify(3)). */
+void systemd_reloading(void)
+{
+    struct timespec now = {0};
+    char text[128];
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%jd\nSTATUS=reading the configuration again",
+             (intmax_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    sd_notify(0, text);
+}
+
 void systemd_stopping(void)
 {
     sd_notify(0, "STOPPING=1\nSTATUS=settling the frames that were accepted");
@@ -83,6 +110,10 @@ void systemd_ready(const char *format, ...)
 void systemd_status(const char *format, ...)
 {
     (void)format;
+}
+
+void systemd_reloading(void)
+{
 }
 
 void systemd_stopping(void)

@@ -8,11 +8,16 @@
  * passed is no listening Unix stream socket or more than one. Once, from the main thread: it clears the environment. */
 int systemd_listen_fd(const char **why);
 
-/* READY=1 with a first status; STATUS=; STOPPING=1; WATCHDOG=1. Main thread. */
+/* READY=1 with a first status, also at the end of what RELOADING=1 began; STATUS=; STOPPING=1; WATCHDOG=1. Main thread.
+ */
 __attribute__((format(printf, 1, 2))) void systemd_ready(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void systemd_status(const char *format, ...);
+void systemd_reloading(void);
 void systemd_stopping(void);
 void systemd_alive(void);
 
 /* Microseconds within which systemd_alive is due again and again; 0: no watchdog. */
 uint64_t systemd_watchdog_us(void);
+
+/* The first directory of StateDirectory=, which systemd made; NULL: none. Main thread. */
+const char *systemd_state_directory(void);

@@ -48,11 +48,14 @@ enum attnp_code {
 struct attnp_error {
     enum attnp_code code;
     char text[ATTNP_ERROR_TEXT + 1];    /* what is wrong, with the number, and what to do */
-    bool has_stream, has_frame, has_expected, has_offset;
+    bool has_stream, has_frame, has_count, has_expected, has_offset, has_left, has_retry;
     uint64_t stream;                    /* which stream */
     uint64_t frame;                     /* the frame number that is refused (bad_frame and too_old settle it) */
+    uint64_t count;                     /* of too_old: how many frames from `frame` on */
     uint64_t expected;                  /* the frame number that a push has to begin with */
     uint64_t offset;                    /* byte of the message, behind its length header, or of the preface */
+    double left_shard, left_all;        /* over_capacity: frames/s of this kind that one shard, and all together, still take */
+    uint64_t retry_ms;                  /* when it may be worth asking again */
 };
 
 /* Name ("bad_frame"), general text and consequence of a code; "unknown" for a code not in the table. Any thread. */

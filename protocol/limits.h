@@ -20,4 +20,5 @@
 #define ATTNP_MAX_CREDIT 64
 #define ATTNP_MIN_CREDIT 2
 #define ATTNP_TOKEN_BYTES 16
+#define ATTNP_MAX_REASON 120                /* of kill, bytes of UTF-8 */
 #define ATTNP_ERROR_TEXT 240                /* longest message of an error, bytes */

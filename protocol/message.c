@@ -6,6 +6,7 @@
  */
 #include "protocol/message.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "protocol/cursor.h"
@@ -245,6 +246,19 @@ static void read_optional(const msgpack_object *map, const char *key, bool *has,
     *value = *has ? object->via.u64 : 0;
 }
 
+/* A rate, written as a float or as an integer. */
+static bool read_rate(const msgpack_object *map, const char *key, double *rate)
+{
+    const msgpack_object *object = attnp_map_get(map, key);
+    if (object && object->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        *rate = (double)object->via.u64;
+    else if (object && (object->type == MSGPACK_OBJECT_FLOAT32 || object->type == MSGPACK_OBJECT_FLOAT64))
+        *rate = object->via.f64;
+    else
+        return false;
+    return isfinite(*rate) && *rate >= 0;
+}
+
 int attnp_error_read(const msgpack_object *map, struct attnp_error *error)
 {
     const msgpack_object *code = attnp_map_get(map, "code");
@@ -256,7 +270,12 @@ int attnp_error_read(const msgpack_object *map, struct attnp_error *error)
         attnp_utf8_copy(error->text, ATTNP_ERROR_TEXT, text->via.str.ptr, text->via.str.size);
     read_optional(map, "stream", &error->has_stream, &error->stream);
     read_optional(map, "frame", &error->has_frame, &error->frame);
+    read_optional(map, "count", &error->has_count, &error->count);
     read_optional(map, "expected", &error->has_expected, &error->expected);
     read_optional(map, "offset", &error->has_offset, &error->offset);
+    read_optional(map, "retry_ms", &error->has_retry, &error->retry_ms);
+    error->has_left = read_rate(map, "left_shard", &error->left_shard) && read_rate(map, "left_all", &error->left_all);
+    if (!error->has_left)
+        error->left_shard = error->left_all = 0;
     return 0;
 }

@@ -67,5 +67,6 @@ void attnp_message_done(struct attnp_message *message);
 const msgpack_object *attnp_map_get(const msgpack_object *map, const char *key);
 
 /* Reads an `error` map (of a response or of an error notification) into *error; unknown codes are kept as numbers. -1
- * if it is no such map: no `code` from 1 to 2³¹ − 1. */
+ * if it is no such map: no `code` from 1 to 2³¹ − 1. An optional key whose value is none of its kind counts as absent;
+ * so do left_shard and left_all unless both are finite and 0 or more. */
 int attnp_error_read(const msgpack_object *map, struct attnp_error *error);

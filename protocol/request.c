@@ -281,6 +281,9 @@ static int read_how(const struct fields *fields, struct attnp_open *open)
     open->late = late;
     open->output = output;
     open->has_deadline = open->deadline_ms > 0;
+    if (late != ATTNP_LATE_BLOCK && !open->has_deadline)
+        return attnp_fail(fields->error, ATTNP_BAD_PARAMS, "late is %s, which needs deadline_ms: by when is a frame late?",
+                          lates[late]);
     return 0;
 }
 
@@ -328,4 +331,28 @@ int attnp_target_read(struct attnp_target *target, const msgpack_object *params,
         return attnp_fail(error, ATTNP_BAD_PARAMS, "stream and name are both %s: one of them says which stream",
                           by_number ? "given" : "missing");
     return 0;
+}
+
+int attnp_attach_read(struct attnp_attach *attach, const msgpack_object *params, struct attnp_error *error)
+{
+    const struct fields fields = {params, "", error};
+    const msgpack_object *token = get(&fields, "token");
+    *attach = (struct attnp_attach){0};
+    if (attnp_target_read(&attach->target, params, error) < 0)
+        return -1;
+    if (!token)
+        return missing(&fields, "token", "the bytes that `open` answered with");
+    if (token->type != MSGPACK_OBJECT_BIN || token->via.bin.size != ATTNP_TOKEN_BYTES)
+        return wrong(&fields, "token", token, "a bin of 16 bytes");
+    attach->token = (const uint8_t *)token->via.bin.ptr;
+    return 0;
+}
+
+int attnp_kill_read(struct attnp_kill *kill, const msgpack_object *params, struct attnp_error *error)
+{
+    const struct fields fields = {params, "", error};
+    *kill = (struct attnp_kill){0};
+    if (attnp_target_read(&kill->target, params, error) < 0)
+        return -1;
+    return read_text(&fields, "reason", ATTNP_MAX_REASON, &kill->reason);
 }

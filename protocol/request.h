@@ -43,7 +43,7 @@ struct attnp_open {
     struct attnp_string name;
     enum attnp_late late;
     enum attnp_output_kind output;
-    bool has_rate, has_deadline;
+    bool has_rate, has_deadline; /* a late other than block has a deadline */
     double rate;                /* frames/s, finite and above 0 */
     uint32_t deadline_ms;       /* at least 1 */
     bool has_first_frame;
@@ -58,8 +58,20 @@ struct attnp_target {
     struct attnp_string name;
 };
 
+struct attnp_attach {
+    struct attnp_target target;
+    const uint8_t *token;       /* [ATTNP_TOKEN_BYTES], any alignment */
+};
+
+struct attnp_kill {
+    struct attnp_target target;
+    struct attnp_string reason; /* optional, at most ATTNP_MAX_REASON bytes */
+};
+
 /* Each: 0, or -1 and *error = bad_params naming the field, what it is and what it should be. Unknown keys are ignored.
  * `params` is a map (what attnp_message_read gives for every method but push and output). Any thread. */
 int attnp_hello_read(struct attnp_hello *hello, const msgpack_object *params, struct attnp_error *error);
 int attnp_open_read(struct attnp_open *open, const msgpack_object *params, struct attnp_error *error);
 int attnp_target_read(struct attnp_target *target, const msgpack_object *params, struct attnp_error *error);
+int attnp_attach_read(struct attnp_attach *attach, const msgpack_object *params, struct attnp_error *error);
+int attnp_kill_read(struct attnp_kill *kill, const msgpack_object *params, struct attnp_error *error);

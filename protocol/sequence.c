@@ -15,6 +15,19 @@ bool attnp_sequence_begin(struct attnp_sequence *sequence, uint64_t number)
     return !sequence->ignoring;
 }
 
+/* The oldest number that waits or has a kept answer, or `next`. */
+static uint64_t oldest_known(const struct attnp_sequence *sequence)
+{
+    uint64_t n_settled = sequence->settled - sequence->first;
+    return n_settled > sequence->credit ? sequence->settled - sequence->credit : sequence->first;
+}
+
+uint64_t attnp_sequence_too_old(const struct attnp_sequence *sequence, uint64_t number, uint64_t n)
+{
+    uint64_t oldest = oldest_known(sequence), n_old = number < oldest ? oldest - number : 0;
+    return n_old < n ? n_old : n;
+}
+
 enum attnp_verdict attnp_sequence_frame(struct attnp_sequence *sequence, uint64_t number)
 {
     if (number > sequence->next) {
@@ -31,8 +44,7 @@ enum attnp_verdict attnp_sequence_frame(struct attnp_sequence *sequence, uint64_
     }
     if (number >= sequence->settled)
         return ATTNP_WAITS;
-    bool kept = number >= sequence->first && sequence->settled - number <= sequence->credit;
-    return kept ? ATTNP_ANSWER_AGAIN : ATTNP_REFUSE_OLD;
+    return number >= oldest_known(sequence) ? ATTNP_ANSWER_AGAIN : ATTNP_REFUSE_OLD;
 }
 
 void attnp_sequence_bad_bin(struct attnp_sequence *sequence)

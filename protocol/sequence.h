@@ -38,6 +38,10 @@ bool attnp_sequence_begin(struct attnp_sequence *sequence, uint64_t number);
  * dropped. A frame with a NaN is taken like any other, and settled by its refusal when its turn comes. */
 enum attnp_verdict attnp_sequence_frame(struct attnp_sequence *sequence, uint64_t number);
 
+/* How many of n frames from `number` on are ATTNP_REFUSE_OLD: the first ones, since answers are kept from some number
+ * on. */
+uint64_t attnp_sequence_too_old(const struct attnp_sequence *sequence, uint64_t number, uint64_t n);
+
 /* The bin was empty or no whole number of frames: ignoring from here on. */
 void attnp_sequence_bad_bin(struct attnp_sequence *sequence);
 

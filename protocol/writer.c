@@ -61,7 +61,8 @@ void attnp_write_notification(struct attnp_writer *writer, enum attnp_method met
 static void write_error_map(struct attnp_writer *writer, const struct attnp_error *error)
 {
     const char *text = error->text[0] ? error->text : attnp_error_general_text(error->code);
-    attnp_write_map(writer, 3u + error->has_stream + error->has_frame + error->has_expected + error->has_offset);
+    unsigned n_frame_keys = error->has_stream + error->has_frame + error->has_count + error->has_expected;
+    attnp_write_map(writer, 3 + n_frame_keys + error->has_offset + 2 * error->has_left + error->has_retry);
     attnp_put_uint(writer, "code", error->code);
     attnp_put_string(writer, "name", attnp_error_name(error->code));
     attnp_put_string(writer, "message", text);
@@ -69,10 +70,18 @@ static void write_error_map(struct attnp_writer *writer, const struct attnp_erro
         attnp_put_uint(writer, "stream", error->stream);
     if (error->has_frame)
         attnp_put_uint(writer, "frame", error->frame);
+    if (error->has_count)
+        attnp_put_uint(writer, "count", error->count);
     if (error->has_expected)
         attnp_put_uint(writer, "expected", error->expected);
     if (error->has_offset)
         attnp_put_uint(writer, "offset", error->offset);
+    if (error->has_left) {
+        attnp_put_double(writer, "left_shard", error->left_shard);
+        attnp_put_double(writer, "left_all", error->left_all);
+    }
+    if (error->has_retry)
+        attnp_put_uint(writer, "retry_ms", error->retry_ms);
 }
 
 void attnp_write_error_response(struct attnp_writer *writer, uint32_t id, const struct attnp_error *error)

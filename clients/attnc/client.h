@@ -63,12 +63,16 @@ extern "C" {
 #define ATTNC_E_OPTIONS  -6 /**< the arguments contradict each other or are out of range; nothing was sent */
 #define ATTNC_E_MEMORY   -7 /**< no memory */
 
-/** What went wrong last. */
+/** What went wrong last. The caller's struct in attnc_connect: it does not grow. */
 struct attnc_error {
-    int result;     /**< ATTNC_E_… */
-    int system;     /**< errno of ATTNC_E_CONNECT, else 0 */
-    char name[32];  /**< the daemon's name of the error ("unknown_model"), or "" where the daemon did not say it */
-    char text[512]; /**< one sentence for people: what is wrong, with the number, and what to do */
+    int result;        /**< ATTNC_E_… */
+    int system;        /**< errno of ATTNC_E_CONNECT, else 0 */
+    char name[32];     /**< the daemon's name of the error ("unknown_model"), or why it ended the stream ("superseded",
+                            "idle", …); "" where the daemon did not say it */
+    char text[488];    /**< one sentence for people: what is wrong, with the number, and what to do */
+    uint64_t retry_ms; /**< after so many milliseconds it may be worth trying again; 0: the daemon did not say */
+    double left_shard, left_all; /**< of over_capacity: frames/s of this kind that one of the daemon's threads, and all
+                                      of them together, still take; a stream has to fit one. Else 0 */
 };
 
 /** A connection to a daemon. */
@@ -88,18 +92,31 @@ struct attnc_output {
     const float *values;
 };
 
-/** What the daemon tells without having been asked, other than outputs. Pointers live until the callback returns. */
+/** What the daemon tells without having been asked, other than outputs. Pointers live until the callback returns. A
+ * `what` that is not listed here is to be ignored.
+ *
+ * - "dropped": `first` and `count` frames were not applied; `name` says why ("late": they could not meet deadline_ms).
+ * - "skipped": `first` and `count` frames were applied, but have no output ("late", or "replay").
+ * - "reset": another connection emptied the state; the frame `next_frame` will have position 0.
+ * - "idle": the daemon ends the stream unless it is used within `left_ms`.
+ * - "ended": the stream is no more, `name` says why ("closed", "killed", "idle"), and `text` what an operator added.
+ *   "superseded": another connection has taken it over. After either it takes no more frames, and attnc_push says why.
+ * - "drain": the daemon stops, and ends the connection within `left_ms`.
+ * - "error": `name` and `text` say which; with a count it refuses a frame. */
 struct attnc_notice {
-    const char *what; /**< "dropped", "skipped", "reset", "idle", "ended", "superseded", "drain", … or "error" */
+    const char *what;
     const struct attnc_stream *stream; /**< NULL where it concerns the connection or a stream that is not open here */
     uint64_t first, count;             /**< the frames named, which have no output; count 0: none is named */
-    const char *name; /**< the error's name ("bad_frame"), or the event's reason; "" where there is none */
-    const char *text; /**< the error's text; "" for events */
+    const char *name;    /**< the error's name ("bad_frame"), or the event's reason; "" where there is none */
+    const char *text;    /**< the error's text; "" where there is none */
+    uint64_t next_frame; /**< of "reset"; else 0 */
+    uint64_t left_ms;    /**< of "idle" and "drain"; else 0 */
 };
 
-/** How to connect; zero is the default of each. */
+/** How to connect; zero is the default of each. Like all structs that begin with their size it may get more fields at
+ *  its end: those that a caller's does not have yet are zero. */
 struct attnc_connect_options {
-    size_t size;         /**< sizeof(struct attnc_connect_options), so that the struct can grow */
+    size_t size;         /**< sizeof(struct attnc_connect_options) */
     const char *socket;  /**< path of the Unix socket; NULL: ATTNC_DEFAULT_SOCKET */
     const char *name;    /**< how the client calls itself to the daemon; NULL: "libattnclient" */
     uint32_t connect_ms; /**< longest wait for the connection and the daemon's greeting; 0: 5000 */
@@ -115,7 +132,7 @@ ATTNC_API int attnc_connect(struct attnc_client **client, const struct attnc_con
                             struct attnc_error *error);
 
 /** Ends the connection and frees the client with all its streams; NULL is allowed. The daemon keeps the streams for its
- *  park_timeout unless attnc_close_stream was called. */
+ *  park_ms (attnd.conf(5)) unless attnc_close_stream was called. */
 ATTNC_API void attnc_close(struct attnc_client *client);
 
 /** The last failure of this client's; valid until its next call. */
@@ -148,7 +165,23 @@ struct attnc_open_options {
     void (*on_output)(void *ctx, const struct attnc_output *output); /**< NULL: outputs are not told */
     void (*on_notice)(void *ctx, const struct attnc_notice *notice); /**< NULL: as the connection's */
     void *ctx;
+    double rate;          /**< frames a second that will be pushed at most, for which the daemon keeps room or refuses
+                               the stream (over_capacity); 0: nothing is promised */
+    const char *late;     /**< what becomes of frames that cannot meet deadline_ms: "block" (they wait), "drop-oldest"
+                               or "skip-output", either of which needs a deadline; NULL: "block" */
+    uint32_t deadline_ms; /**< longest time from a frame's arrival to its output; 0: none */
+    int replay;           /**< not 0: rebuild a stream from its newest frames, see below */
+    uint64_t first_frame; /**< number of the frame that is pushed first */
+    uint64_t position;    /**< replay: position of first_frame, which is how many were applied before it */
+    uint64_t answer_from; /**< replay: frames below this number are applied without output ("skipped", "replay") */
 };
+
+/* A replay. The state is a function of the last `replay_frames` frames that were applied, so that a caller who keeps
+ * the last R = replay_frames − 1 of them (no dropped or refused ones) can rebuild a stream in any daemon that has the
+ * model. With p = info.position, the frames applied so far, and n = min(R, p): first_frame = info.settled − n, position
+ * = p − n, answer_from = info.settled; then the n frames are pushed, and after them the frame info.settled and all
+ * later ones, whose outputs are, to the bit, those that the lost stream would have given (from the same version of the
+ * daemon on a machine with the same instructions). */
 
 /** What the daemon said when the stream was opened, and where it stands. Pointers live as long as the stream. */
 struct attnc_stream_info {
@@ -159,12 +192,56 @@ struct attnc_stream_info {
     uint64_t settled;               /**< frames below this number have their output, or were named by a notice */
     uint32_t n_labels;
     const char *const *labels; /**< [n_labels], names of the output's values */
+    uint8_t token[16];         /**< the stream's secret, for attnc_attach; zeros where the daemon gave none */
+    uint64_t position;         /**< that the frame `settled` will have: how many were applied since open or reset */
+    uint64_t replay_frames;    /**< the state is a function of so many of the newest applied frames */
+    uint64_t state_bytes;      /**< memory that the stream takes in the daemon */
+    uint64_t warming_frames;   /**< so many outputs after open or reset are warming */
+    int ended;                 /**< not 0: the daemon has ended it, or another connection has taken it over */
 };
 
 /** Opens a stream; *stream belongs to the client. Errors: ATTNC_E_REFUSED, _OPTIONS, _MEMORY and those of waiting
  * (_TIMEOUT, _CLOSED, _PROTOCOL). */
 ATTNC_API int attnc_open(struct attnc_client *client, struct attnc_stream **stream,
                          const struct attnc_open_options *options);
+
+/** Which stream to go on with: `name`, or else `stream`. Only read during attnc_attach. */
+struct attnc_attach_options {
+    size_t size;          /**< sizeof(struct attnc_attach_options) */
+    const char *name;     /**< NULL: `stream` says which */
+    uint64_t stream;      /**< the daemon's number of it, info.stream */
+    const uint8_t *token; /**< [16], info.token of when it was opened */
+    int again;            /**< not 0: the frames from `settled` on are pushed again, for the answers that were lost */
+    uint64_t settled;     /**< again: info.settled of before the break */
+    uint64_t position;    /**< again: info.position of before the break */
+    void (*on_output)(void *ctx, const struct attnc_output *output); /**< as in attnc_open_options */
+    void (*on_notice)(void *ctx, const struct attnc_notice *notice);
+    void *ctx;
+};
+
+/** Goes on with a stream whose connection broke, or takes it over from another connection, which is told "superseded".
+ * The daemon keeps the state and the newest `credit` answers of a stream for its park_ms. Errors: as attnc_open; a
+ * stream that is no more is ATTNC_E_REFUSED with the name unknown_stream: attnc_open with a replay rebuilds it; and
+ * ATTNC_E_OPTIONS also where `settled` is beyond all that the daemon has.
+ *
+ * Without `again` info.next_frame is the first number that the daemon does not have, and answers that were lost stay
+ * lost. With it nothing is lost: a caller keeps the frames that are not settled yet, which are never more than the
+ * credit, and after the break pushes them again. info.next_frame then is `settled`; the frames that the daemon has had
+ * are answered with the same bits and not applied twice, and those that never arrived are new:
+ *
+ *     struct attnc_stream_info was = *attnc_stream_info(stream);    // before attnc_close, which frees it
+ *     attnc_close(client);
+ *     result = attnc_connect(&client, &connect, &error);
+ *     struct attnc_attach_options options = {.size = sizeof(options), .stream = was.stream, .token = was.token,
+ *                                            .again = 1, .settled = was.settled, .position = was.position,
+ *                                            .on_output = on_output};
+ *     if (result == 0)
+ *         result = attnc_attach(client, &stream, &options);
+ *     while (result == 0 && attnc_stream_info(stream)->next_frame < n_frames)
+ *         result = attnc_push(stream, frames[attnc_stream_info(stream)->next_frame], 1);
+ */
+ATTNC_API int attnc_attach(struct attnc_client *client, struct attnc_stream **stream,
+                           const struct attnc_attach_options *options);
 
 /** Where the stream stands; lives as long as the stream. */
 ATTNC_API const struct attnc_stream_info *attnc_stream_info(const struct attnc_stream *stream);
@@ -190,7 +267,7 @@ ATTNC_API int attnc_finish(struct attnc_stream *stream);
 ATTNC_API int attnc_reset(struct attnc_stream *stream);
 
 /** Ends the stream in the daemon and frees it, also where that fails; frames that still wait are dropped (attnc_finish
- *  first to have them all). */
+ *  first to have them all). A stream that was ended or taken over by others is only freed. */
 ATTNC_API int attnc_close_stream(struct attnc_stream *stream);
 
 /** Any other request, such as "ping", "models", "streams", "info", "stats" (attnd-protocol(7)). `params` is one

@@ -11,6 +11,7 @@
 #include "attnctl/interrupt.h"
 #include "attnctl/npy.h"
 #include "attnctl/session.h"
+#include "attnctl/terms.h"
 
 #define CHUNK_BYTES (256 * 1024)
 
@@ -19,9 +20,9 @@ struct attend {
     struct attnc_attention attention;
     const char *in_path, *out_path, *landmark_path;
     float *landmarks; /* [2][H][M][d] of --landmark-file */
+    struct terms terms;
     struct npy in, out;
-    uint64_t n_written; /* rows of `out` */
-    bool failed;        /* `problem` tells why no more can be written */
+    bool failed; /* `problem` tells why no more can be written */
     struct problem problem;
 };
 
@@ -60,6 +61,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = attend->settings;
+        state->child_inputs[1] = &attend->terms;
         return 0;
     case OPTION_METHOD:
         attend->attention.method = argument;
@@ -159,11 +161,10 @@ static void on_output(void *ctx, const struct attnc_output *output)
     struct attend *attend = ctx;
     if (attend->failed)
         return;
-    if (output->frame != attend->n_written)
-        attend->failed = problem_set(&attend->problem, "frame %" PRIu64 " has no output", attend->n_written) < 0;
+    if (output->frame != attend->out.n_rows)
+        attend->failed = problem_set(&attend->problem, "frame %" PRIu64 " has no output", attend->out.n_rows) < 0;
     else
         attend->failed = npy_write_rows(&attend->out, output->values, 1, &attend->problem) < 0;
-    attend->n_written++;
 }
 
 static void on_notice(void *ctx, const struct attnc_notice *notice)
@@ -171,6 +172,10 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
     struct attend *attend = ctx;
     if (attend->failed || notice->count == 0)
         return;
+    if (terms_count_late(&attend->terms, notice)) {
+        attend->failed = npy_write_missing(&attend->out, notice->count, &attend->problem) < 0;
+        return;
+    }
     attend->failed = true;
     problem_set(&attend->problem, "frame %" PRIu64 " has no output: %s (%s)", notice->first,
                 notice->text[0] ? notice->text : notice->what, notice->name);
@@ -193,6 +198,7 @@ static enum exit_code push_all(struct attend *attend, const struct session *sess
     if (result == 0 && !attend->failed)
         result = attnc_finish(stream);
     free(rows);
+    terms_tell(&attend->terms, attend->in_path, attnc_stream_info(stream)->next_frame);
     if (attend->failed)
         return complain(EXIT_DATA, "%s: %s", attend->in_path, attend->problem.text);
     if (result < 0)
@@ -220,6 +226,22 @@ static int create_output(struct attend *attend, const struct attnc_stream_info *
                       problem);
 }
 
+/* Through the open stream into the output. */
+static enum exit_code attend_stream(struct attend *attend, const struct session *session, struct attnc_stream *stream)
+{
+    struct problem problem;
+    if (create_output(attend, attnc_stream_info(stream), &problem) < 0)
+        return complain(EXIT_DATA, "%s", problem.text);
+    enum exit_code code = push_all(attend, session, stream);
+    if (code != EXIT_DONE) {
+        attend->failed = true; /* nothing is written of what still comes */
+        npy_abandon(&attend->out);
+        return code;
+    }
+    return npy_finish(&attend->out, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
+}
+
+/* The stream is closed whatever came of it: the daemon would keep it for who lost his connection. */
 static enum exit_code attend_through(struct attend *attend, const struct session *session)
 {
     struct attnc_open_options options = {.size = sizeof(options),
@@ -228,18 +250,13 @@ static enum exit_code attend_through(struct attend *attend, const struct session
                                          .on_notice = on_notice,
                                          .ctx = attend};
     struct attnc_stream *stream;
-    struct problem problem;
+    terms_apply(&attend->terms, &options);
     if (attnc_open(session->client, &stream, &options) < 0)
         return session_complain(session, "attend");
-    if (create_output(attend, attnc_stream_info(stream), &problem) < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
-    enum exit_code code = push_all(attend, session, stream);
-    if (code != EXIT_DONE) {
-        npy_abandon(&attend->out);
-        return code;
-    }
-    attnc_close_stream(stream);
-    return npy_finish(&attend->out, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
+    enum exit_code code = attend_stream(attend, session, stream);
+    if (!session_is_lost(session))
+        attnc_close_stream(stream);
+    return code;
 }
 
 static enum exit_code attend_all(struct attend *attend)
@@ -277,7 +294,7 @@ int attend_run(struct settings *settings, int argc, char **argv)
         {"output", 'o', "OUT.npy", 0, "Where the outputs go (default: standard output)", 0},
         {0},
     };
-    static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {&terms_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = options,
         .parser = parse,

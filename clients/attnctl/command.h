@@ -31,7 +31,10 @@ struct command {
 extern const struct argp settings_argp;
 
 int attend_run(struct settings *settings, int argc, char **argv);
+int bench_run(struct settings *settings, int argc, char **argv);
 int features_run(struct settings *settings, int argc, char **argv);
+int metrics_run(struct settings *settings, int argc, char **argv);
+int top_run(struct settings *settings, int argc, char **argv);
 int stream_run(struct settings *settings, int argc, char **argv);
 
 /* The commands that ask one thing and show the answer. */
@@ -42,6 +45,7 @@ int look_info(struct settings *settings, int argc, char **argv);
 int look_stats(struct settings *settings, int argc, char **argv);
 int look_reset(struct settings *settings, int argc, char **argv);
 int look_close(struct settings *settings, int argc, char **argv);
+int look_kill(struct settings *settings, int argc, char **argv);
 
 /* "attnctl: " and a sentence on standard error; returns `code`, so that one can say `return complain(...)`. */
 __attribute__((format(printf, 2, 3))) int complain(enum exit_code code, const char *format, ...);

@@ -85,6 +85,11 @@ json_t *json_of_msgpack(const void *bytes, size_t n_bytes)
     return json;
 }
 
+static void pack_text(msgpack_packer *packer, const char *text)
+{
+    msgpack_pack_str_with_body(packer, text, strlen(text));
+}
+
 /* A number names a stream by its number, anything else by its name. */
 static void pack_target(msgpack_packer *packer, const char *target)
 {
@@ -92,12 +97,11 @@ static void pack_target(msgpack_packer *packer, const char *target)
     errno = 0;
     unsigned long long number = strtoull(target, &end, 10);
     bool by_number = isdigit((unsigned char)target[0]) && *end == '\0' && errno == 0;
-    msgpack_pack_map(packer, 1);
-    msgpack_pack_str_with_body(packer, by_number ? "stream" : "name", by_number ? 6 : 4);
+    pack_text(packer, by_number ? "stream" : "name");
     if (by_number)
         msgpack_pack_uint64(packer, number);
     else
-        msgpack_pack_str_with_body(packer, target, strlen(target));
+        pack_text(packer, target);
 }
 
 static json_t *call(struct attnc_client *client, const char *method, const msgpack_sbuffer *params)
@@ -110,12 +114,23 @@ static json_t *call(struct attnc_client *client, const char *method, const msgpa
 
 json_t *json_call(struct attnc_client *client, const char *method, const char *target)
 {
+    return json_call_with(client, method, target, NULL, NULL);
+}
+
+json_t *json_call_with(struct attnc_client *client, const char *method, const char *target, const char *key,
+                       const char *text)
+{
     msgpack_sbuffer params;
     msgpack_packer packer;
     msgpack_sbuffer_init(&params);
     msgpack_packer_init(&packer, &params, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, !!target + !!text);
     if (target)
         pack_target(&packer, target);
+    if (text) {
+        pack_text(&packer, key);
+        pack_text(&packer, text);
+    }
     json_t *answer = call(client, method, &params);
     msgpack_sbuffer_destroy(&params);
     return answer;
@@ -128,7 +143,7 @@ json_t *json_call_after(struct attnc_client *client, const char *method, uint64_
     msgpack_sbuffer_init(&params);
     msgpack_packer_init(&packer, &params, msgpack_sbuffer_write);
     msgpack_pack_map(&packer, 1);
-    msgpack_pack_str_with_body(&packer, "after", 5);
+    pack_text(&packer, "after");
     msgpack_pack_uint64(&packer, after);
     json_t *answer = call(client, method, &params);
     msgpack_sbuffer_destroy(&params);

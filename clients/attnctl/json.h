@@ -16,5 +16,9 @@ json_t *json_of_msgpack(const void *bytes, size_t n_bytes);
  * failure, which attnc_last_error tells. */
 json_t *json_call(struct attnc_client *client, const char *method, const char *target);
 
+/* The same for a stream, with another parameter, a text, where that is not NULL. */
+json_t *json_call_with(struct attnc_client *client, const char *method, const char *target, const char *key,
+                       const char *text);
+
 /* The same with the parameter `after`: what follows in an answer that comes in parts. */
 json_t *json_call_after(struct attnc_client *client, const char *method, uint64_t after);

@@ -11,6 +11,7 @@
 
 #include "attnctl/json.h"
 #include "attnctl/session.h"
+#include "attnctl/stats.h"
 #include "attnctl/table.h"
 
 struct question {
@@ -18,13 +19,17 @@ struct question {
     const char *doc;
     bool wants_stream; /* its argument is a stream's number or name */
     const char *empty; /* what is said where the answer is an empty list */
+    bool takes_reason;
 };
 
 struct look {
     const struct question *question;
     struct settings *settings;
     const char *target;
+    const char *reason; /* of kill; NULL: none */
 };
+
+enum { OPTION_REASON = 256 };
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
@@ -32,6 +37,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = look->settings;
+        return 0;
+    case OPTION_REASON:
+        look->reason = argument;
         return 0;
     case ARGP_KEY_ARG:
         if (!look->question->wants_stream)
@@ -73,39 +81,13 @@ static void add_round_trip(json_t *answer, const struct session *session, const 
     json_object_set_new(answer, "round_trip_us", json_integer(microseconds_since(start)));
 }
 
-/* The number of a list's last stream, after which the next part begins; 0 where there is none. */
-static json_int_t last_stream(const json_t *rows)
-{
-    size_t n = json_array_size(rows);
-    return n > 0 ? json_integer_value(json_object_get(json_array_get(rows, n - 1), "stream")) : 0;
-}
-
-/* `streams` comes in parts where they are many: all of them, or NULL where a part could not be had. Numbers rise from
- * part to part: one that does not get further is the last. */
-static json_t *ask_streams(struct attnc_client *client)
-{
-    json_t *all = json_call(client, "streams", NULL), *rows = json_object_get(all, "streams");
-    while (json_is_true(json_object_get(all, "more")) && json_array_size(rows) > 0) {
-        json_int_t last = last_stream(rows);
-        json_t *part = json_call_after(client, "streams", last);
-        if (!part) {
-            json_decref(all);
-            return NULL;
-        }
-        bool more = last_stream(json_object_get(part, "streams")) > last && json_is_true(json_object_get(part, "more"));
-        json_array_extend(rows, json_object_get(part, "streams"));
-        json_object_set_new(all, "more", json_boolean(more));
-        json_decref(part);
-    }
-    json_object_del(all, "more");
-    return all;
-}
-
 static json_t *ask_question(struct attnc_client *client, const struct look *look)
 {
     if (strcmp(look->question->method, "streams") == 0)
-        return ask_streams(client);
-    return json_call(client, look->question->method, look->target);
+        return stats_ask_streams(client);
+    if (strcmp(look->question->method, "stats") == 0)
+        return stats_ask(client, false);
+    return json_call_with(client, look->question->method, look->target, "reason", look->reason);
 }
 
 static int ask(const struct look *look)
@@ -134,7 +116,12 @@ static int run(const struct question *question, struct settings *settings, int a
 {
     static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {0}};
     struct look look = {.question = question, .settings = settings};
+    static const struct argp_option reason[] = {
+        {"reason", OPTION_REASON, "TEXT", 0, "What the stream's client is told, at most 120 bytes", 0},
+        {0},
+    };
     const struct argp argp = {
+        .options = question->takes_reason ? reason : NULL,
         .parser = parse,
         .args_doc = question->wants_stream ? "STREAM" : NULL,
         .doc = question->doc,
@@ -147,7 +134,7 @@ static int run(const struct question *question, struct settings *settings, int a
 #define QUESTION(name, wants_stream, empty, doc)                                                                       \
     int look_##name(struct settings *settings, int argc, char **argv)                                                  \
     {                                                                                                                  \
-        static const struct question question = {#name, doc, wants_stream, empty};                                     \
+        static const struct question question = {#name, doc, wants_stream, empty, false};                              \
         return run(&question, settings, argc, argv);                                                                   \
     }
 
@@ -158,3 +145,17 @@ QUESTION(info, true, "", "Shows one stream, by its number or name: position, lag
 QUESTION(stats, false, "", "Shows the daemon's counters.")
 QUESTION(reset, true, "", "Empties the state of a stream, given by its number or name: its next frame has position 0.")
 QUESTION(close, true, "", "Ends a stream, given by its number or name. Frames that still wait are dropped.")
+
+int look_kill(struct settings *settings, int argc, char **argv)
+{
+    static const struct question question = {
+        .method = "kill",
+        .doc =
+            "Ends a stream of anybody's, given by its number or name, and tells its client why. For operators: root, "
+            "or the daemon's user.",
+        .wants_stream = true,
+        .empty = "",
+        .takes_reason = true,
+    };
+    return run(&question, settings, argc, argv);
+}

@@ -18,14 +18,18 @@ __attribute__((visibility("default"))) const char *argp_program_version = "attnc
 static const struct command commands[] = {
     {"stream", "audio or features in, scores out, frame by frame", stream_run},
     {"attend", "raw attention: q, k and v in, outputs out", attend_run},
+    {"bench", "measure a daemon under load", bench_run},
     {"features", "audio to the features that a model takes", features_run},
     {"ping", "ask whether the daemon answers", look_ping},
     {"models", "list the models that the daemon serves", look_models},
     {"streams", "list the open streams", look_streams},
     {"info", "show one stream", look_info},
     {"stats", "show the daemon's counters", look_stats},
+    {"metrics", "print the counters for Prometheus", metrics_run},
+    {"top", "show live who takes what", top_run},
     {"reset", "empty the state of a stream", look_reset},
     {"close", "end a stream", look_close},
+    {"kill", "end a stream of anybody's", look_kill},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

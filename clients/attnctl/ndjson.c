@@ -79,7 +79,10 @@ int ndjson_write_output(FILE *file, const struct ndjson_output *output)
     json_object_set_new(line, "frame", json_integer((json_int_t)output->frame));
     if (output->time_s >= 0.0)
         json_object_set_new(line, "time_s", json_real(output->time_s));
-    json_object_set_new(line, "scores", scores_of(output));
+    if (output->missing != NULL)
+        json_object_set_new(line, output->missing, string(output->reason));
+    else
+        json_object_set_new(line, "scores", scores_of(output));
     if (output->lag_us >= 0)
         json_object_set_new(line, "lag_us", json_integer(output->lag_us));
     if (output->warming)

@@ -7,10 +7,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* One answered frame. */
+/* One frame, answered or not. */
 struct ndjson_output {
     uint64_t frame;
     double time_s;       /* negative: left out */
+    const char *missing; /* "dropped" or "skipped": there are no scores, and `reason` says why; NULL: answered */
+    const char *reason;
     const float *scores; /* [n_scores] */
     uint32_t n_scores;
     const char *const *labels; /* [n_scores]: scores are an object; NULL: an array */
@@ -20,7 +22,8 @@ struct ndjson_output {
 };
 
 /* {"frame": 123, "time_s": 1.23, "scores": {"speech": 0.97}, "lag_us": 41}. 0, or -1 with errno: not written. Scores
- * have six significant digits; one that is no number is null. */
+ * have six significant digits; one that is no number is null. A frame without answer: {"frame": 123, "time_s": 1.23,
+ * "dropped": "late"}. */
 int ndjson_write_output(FILE *file, const struct ndjson_output *output);
 
 /* Any other value as a line; takes the reference. 0, or -1 with errno: not written. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -203,6 +204,17 @@ int npy_write_rows(struct npy *npy, const float *rows, size_t n, struct problem 
 {
     if (fwrite(rows, sizeof(float) * npy->row_floats, n, npy->out) != n)
         return cannot_write(npy, problem);
+    npy->n_rows += n;
+    return 0;
+}
+
+int npy_write_missing(struct npy *npy, uint64_t n, struct problem *problem)
+{
+    static const float missing = NAN;
+
+    for (uint64_t i = 0; i < n * npy->row_floats; i++)
+        if (fwrite(&missing, sizeof(missing), 1, npy->out) != 1)
+            return cannot_write(npy, problem);
     npy->n_rows += n;
     return 0;
 }

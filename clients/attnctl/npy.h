@@ -47,6 +47,9 @@ void npy_close(struct npy *npy);
 int npy_create(struct npy *npy, const char *path, int n_dims, const uint64_t *shape, struct problem *problem);
 int npy_write_rows(struct npy *npy, const float *rows, size_t n, struct problem *problem);
 
+/* Writes n rows of NaN. */
+int npy_write_missing(struct npy *npy, uint64_t n, struct problem *problem);
+
 /* Completes and closes what npy_create made. -1 and a problem where the bytes did not reach the disk, or the rows are
  * not as many as the header says. */
 int npy_finish(struct npy *npy, struct problem *problem);

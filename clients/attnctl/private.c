@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Nothing of a private daemon may outlive attnctl, also where that is killed. The daemon watches a pipe whose other end
- * only attnctl holds, and exits at its end of file. Its folder is removed as soon as attnctl is connected: one
- * connection is all that it will ever have, and a socket works on without its name. It has a process group of its own,
- * so that Ctrl-C, which a terminal sends to a group, lets attnctl have the answers to what it has sent.
+ * only attnctl holds, and exits at its end of file. Its folder is removed as soon as attnctl is connected: a
+ * socket works on without its name, and whoever holds it open can connect to it once more. It has a process group of
+ * its own, so that Ctrl-C, which a terminal sends to a group, lets attnctl have the answers to what it has sent.
  */
 #include "config.h"
 
@@ -177,8 +177,10 @@ static int connect_to(struct private_daemon *daemon, struct attnc_client **clien
     own.socket = socket;
     for (int tries = 0; tries < START_TRIES && !interrupted(); tries++) {
         int result = attnc_connect(client, &own, &error);
-        if (result == 0)
+        if (result == 0) {
+            daemon->door = open(socket, O_PATH | O_CLOEXEC);
             return 0;
+        }
         if (result != ATTNC_E_CONNECT)
             return problem_set(problem, "%s", error.text);
         if (waitpid(daemon->pid, NULL, WNOHANG) == daemon->pid) {
@@ -216,7 +218,7 @@ static int start(struct private_daemon *daemon, const char *model_file, struct p
 int private_start(struct private_daemon *daemon, const char *model_file, struct attnc_client **client,
                   const struct attnc_connect_options *options, struct problem *problem)
 {
-    *daemon = (struct private_daemon){.lifeline = -1, .log = -1};
+    *daemon = (struct private_daemon){.lifeline = -1, .log = -1, .door = -1};
     *client = NULL;
     if (start(daemon, model_file, problem) < 0 || connect_to(daemon, client, options, problem) < 0) {
         private_stop(daemon);
@@ -237,6 +239,8 @@ void private_stop(struct private_daemon *daemon)
     }
     if (daemon->log >= 0)
         close(daemon->log);
+    if (daemon->door >= 0)
+        close(daemon->door);
     remove_folder(daemon);
-    *daemon = (struct private_daemon){.lifeline = -1, .log = -1};
+    *daemon = (struct private_daemon){.lifeline = -1, .log = -1, .door = -1};
 }

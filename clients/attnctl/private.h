@@ -11,6 +11,7 @@ struct private_daemon {
     pid_t pid;       /* 0: none */
     int lifeline;    /* our end of the pipe at whose end of file the daemon exits; −1: none */
     int log;         /* what it says on standard error; −1: none */
+    int door;        /* its socket itself, to be connected to through /proc/self/fd; −1: none */
     char folder[96]; /* of its socket while it starts, else "" */
 };
 

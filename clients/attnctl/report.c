@@ -4,7 +4,6 @@
 #include "attnctl/report.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,17 +48,16 @@ int report_start(struct report *report, const struct report_options *options, co
     return 0;
 }
 
-static int write_rows(struct report *report, const struct attnc_output *output)
+/* Rows of NaN for the frames below `frame` that have none. */
+static int fill_rows(struct report *report, uint64_t frame)
 {
-    float *missing = calloc(output->n_values, sizeof(float));
-    if (!missing)
-        return problem_set(&report->problem, "no memory");
-    for (uint32_t i = 0; i < output->n_values; i++)
-        missing[i] = NAN;
-    int result = 0;
-    while (result == 0 && report->n_out++ < output->frame)
-        result = npy_write_rows(&report->out, missing, 1, &report->problem);
-    free(missing);
+    uint64_t n = report->out.n_rows;
+    return n < frame ? npy_write_missing(&report->out, frame - n, &report->problem) : 0;
+}
+
+static int write_row(struct report *report, const struct attnc_output *output)
+{
+    int result = fill_rows(report, output->frame);
     return result < 0 ? result : npy_write_rows(&report->out, output->values, 1, &report->problem);
 }
 
@@ -88,7 +86,19 @@ void report_output(struct report *report, const struct attnc_output *output, dou
         view_live(&report->view, time_s, output->values, output->warming);
     if (report->timeline && timeline_add(report->timeline, time_s, output->values) < 0)
         fail(report, "the timeline", ENOMEM);
-    if (report->has_out && !report->failed && write_rows(report, output) < 0)
+    if (report->has_out && !report->failed && write_row(report, output) < 0)
+        report->failed = true;
+}
+
+void report_missing(struct report *report, uint64_t frame, double time_s, const char *what, const char *reason)
+{
+    struct ndjson_output line = {
+        .frame = frame, .time_s = time_s, .missing = what, .reason = reason, .lag_us = -1, .file = report->file};
+    if (report->failed)
+        return;
+    if (report->lines && ndjson_write_output(stdout, &line) < 0)
+        fail(report, "standard output", errno);
+    if (report->has_out && !report->failed && fill_rows(report, frame + 1) < 0)
         report->failed = true;
 }
 

@@ -26,8 +26,7 @@ struct report {
     struct timeline *timeline; /* NULL: none */
     bool has_out;
     struct npy out;
-    uint64_t n_out; /* rows of `out` */
-    bool failed;    /* nothing more can be written; `problem` tells, "" where whoever reads has gone */
+    bool failed; /* nothing more can be written; `problem` tells, "" where whoever reads has gone */
     struct problem problem;
 };
 
@@ -38,6 +37,9 @@ int report_start(struct report *report, const struct report_options *options, co
 
 /* Reports one answer; time_s < 0: it has none. Frames without answer before it become NaN in the array. */
 void report_output(struct report *report, const struct attnc_output *output, double time_s);
+
+/* Reports a frame that was "dropped" or "skipped", and why: a line without scores, a row of NaN. */
+void report_missing(struct report *report, uint64_t frame, double time_s, const char *what, const char *reason);
 
 /* Before anything else is written to the terminal. */
 void report_clear(struct report *report);

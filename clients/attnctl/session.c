@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -40,14 +41,6 @@ static enum exit_code complain_permission(const char *path)
                     path, name, name, user ? user->pw_name : "$USER");
 }
 
-static void on_notice(void *ctx, const struct attnc_notice *notice)
-{
-    (void)ctx;
-    if (strcmp(notice->what, "error") != 0)
-        return;
-    complain(EXIT_DATA, "the daemon: %s: %s", notice->name, notice->text);
-}
-
 /* The name under which a daemon serves a file: its own, without the ending. */
 static void name_model(struct session *session, const char *path)
 {
@@ -76,10 +69,10 @@ enum exit_code session_open(struct session *session, const struct settings *sett
                             enum session_kind kind)
 {
     const char *path = socket_path(settings);
-    struct attnc_connect_options options = {
-        .size = sizeof(options), .socket = path, .name = "attnctl", .on_notice = on_notice};
+    /* No on_notice: what the daemon says of the connection is its end, which the call that then fails tells. */
+    struct attnc_connect_options options = {.size = sizeof(options), .socket = path, .name = "attnctl"};
     struct attnc_error error;
-    *session = (struct session){.daemon = {.lifeline = -1, .log = -1}};
+    *session = (struct session){.daemon = {.lifeline = -1, .log = -1, .door = -1}};
     if (model)
         name_model(session, model);
     if (model && strchr(model, '/'))
@@ -106,12 +99,38 @@ void session_close(struct session *session)
     private_stop(&session->daemon);
 }
 
+const char *session_socket(const struct session *session, const struct settings *settings,
+                           char path[SESSION_SOCKET_BYTES])
+{
+    if (session->daemon.door < 0)
+        return socket_path(settings);
+    /* A private daemon's socket has no name any more. */
+    snprintf(path, SESSION_SOCKET_BYTES, "/proc/self/fd/%d", session->daemon.door);
+    return path;
+}
+
 enum exit_code session_complain(const struct session *session, const char *about)
 {
     const struct attnc_error *error = attnc_last_error(session->client);
     const char *open = error->name[0] ? " (" : "", *close = error->name[0] ? ")" : "";
-    complain(EXIT_DATA, "%s: %s%s%s%s", about, error->text, open, error->name, close);
+    char again[64] = "";
+    if (error->retry_ms > 0)
+        snprintf(again, sizeof(again), "; ask again in %" PRIu64 " s", (error->retry_ms + 999) / 1000);
+    complain(EXIT_DATA, "%s: %s%s%s%s%s", about, error->text, open, error->name, close, again);
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
+}
+
+void session_complain_notice(const char *about, const struct attnc_notice *notice)
+{
+    const char *what = notice->text[0] ? notice->text : notice->what;
+    if (notice->count == 1)
+        complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", about, notice->first, what, notice->name);
+    else if (notice->count > 1)
+        complain(EXIT_DATA, "%s: frames %" PRIu64 " to %" PRIu64 " have no answer: %s (%s)", about, notice->first,
+                 notice->first + notice->count - 1, what, notice->name);
+    else if (strcmp(notice->what, "idle") == 0)
+        complain(EXIT_DONE, "%s: nothing came for long; the daemon ends the stream in %" PRIu64 " s unless more comes",
+                 about, (notice->left_ms + 999) / 1000);
 }
 
 bool session_is_lost(const struct session *session)

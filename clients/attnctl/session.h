@@ -22,8 +22,18 @@ enum exit_code session_open(struct session *session, const struct settings *sett
                             enum session_kind kind);
 void session_close(struct session *session);
 
+#define SESSION_SOCKET_BYTES 32
+
+/* Where to connect once more. Returns a path that lives as long as settings, environment and `path`. */
+const char *session_socket(const struct session *session, const struct settings *settings,
+                           char path[SESSION_SOCKET_BYTES]);
+
 /* Complains about the client's last error. Returns the exit code for it. */
 enum exit_code session_complain(const struct session *session, const char *about);
+
+/* Complains about what a notice says of a stream that goes on: frames without answer, or that it idles; nothing for any
+ * other notice. `about` is the stream's input. */
+void session_complain_notice(const char *about, const struct attnc_notice *notice);
 
 /* Whether the connection is of no more use, after a failure that was complained about. */
 bool session_is_lost(const struct session *session);

@@ -18,11 +18,13 @@
 #include "attnctl/report.h"
 #include "attnctl/session.h"
 #include "attnctl/source.h"
+#include "attnctl/terms.h"
 
 struct stream_options {
     struct settings *settings;
     struct source_options source;
     struct report_options report;
+    struct terms terms;
     const char *model;
     bool realtime;
     char **files; /* [n_files] */
@@ -36,7 +38,8 @@ struct run {
     struct source source;
     struct attnc_stream *stream;
     struct report report;
-    double *times; /* [credit] of the frames that wait for their answer, by number */
+    double *times;      /* [credit] of the frames that wait for their answer, by number */
+    struct terms terms; /* with the count of what was late */
     uint64_t n_refused;
     struct timespec start; /* of the audio clock */
 };
@@ -48,6 +51,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = options->settings;
         state->child_inputs[1] = &options->source;
+        state->child_inputs[2] = &options->terms;
         return 0;
     case 'm':
         options->model = argument;
@@ -84,16 +88,25 @@ static void on_output(void *ctx, const struct attnc_output *output)
     report_output(&run->report, output, run->times[output->frame % attnc_stream_info(output->stream)->credit]);
 }
 
-/* A frame without answer is no end, but the exit code tells of it. */
+/* A frame without answer is no end, but the exit code tells of it, unless it was to be left out when late. */
 static void on_notice(void *ctx, const struct attnc_notice *notice)
 {
     struct run *run = ctx;
-    if (notice->count == 0)
+    uint32_t credit = attnc_stream_info(run->stream)->credit;
+    bool is_event = strcmp(notice->what, "error") != 0;
+    for (uint64_t i = notice->first; is_event && i < notice->first + notice->count; i++)
+        report_missing(&run->report, i, run->times[i % credit], notice->what, notice->name);
+    if (terms_count_late(&run->terms, notice))
         return;
     run->n_refused += notice->count;
     report_clear(&run->report);
-    complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", run->source.name, notice->first,
-             notice->text[0] ? notice->text : notice->what, notice->name);
+    session_complain_notice(run->source.name, notice);
+}
+
+/* Whether no more is to be sent. */
+static bool is_over(const struct run *run)
+{
+    return interrupted() || run->report.failed || attnc_stream_info(run->stream)->ended;
 }
 
 static int milliseconds_until(const struct timespec *start, double time_s)
@@ -108,7 +121,7 @@ static int milliseconds_until(const struct timespec *start, double time_s)
 static int wait_for(struct run *run, int descriptor, double due_s)
 {
     int result = 0;
-    while (result >= 0 && !interrupted() && !run->report.failed) {
+    while (result >= 0 && !is_over(run)) {
         int timeout = descriptor >= 0 ? -1 : milliseconds_until(&run->start, due_s);
         struct pollfd polls[] = {
             {.fd = descriptor, .events = POLLIN},
@@ -130,9 +143,9 @@ static int push_frame(struct run *run, const float *frame, double time_s)
     const struct attnc_stream_info *info = attnc_stream_info(run->stream);
     int result = run->options->realtime ? wait_for(run, -1, time_s) : 0;
     /* The place is free: a frame as old as the credit is settled before push returns credit for this one. */
-    while (result >= 0 && info->next_frame - info->settled >= info->credit && !run->report.failed)
+    while (result >= 0 && info->next_frame - info->settled >= info->credit && !run->report.failed && !info->ended)
         result = attnc_wait(run->session->client, -1);
-    if (result < 0 || run->report.failed)
+    if (result < 0 || run->report.failed || info->ended)
         return result;
     run->times[info->next_frame % info->credit] = time_s;
     return attnc_push(run->stream, frame, 1);
@@ -142,12 +155,12 @@ static int push_frame(struct run *run, const float *frame, double time_s)
 static int pump(struct run *run, float *frame, int *result, struct problem *problem)
 {
     int got = 0;
-    while (*result >= 0 && got >= 0 && !interrupted() && !run->report.failed) {
+    while (*result >= 0 && got >= 0 && !is_over(run)) {
         double time_s;
         int descriptor = source_fd(&run->source);
         if (descriptor >= 0)
             *result = wait_for(run, descriptor, 0);
-        if (*result < 0 || interrupted() || run->report.failed)
+        if (*result < 0 || is_over(run))
             break;
         got = source_next(&run->source, frame, &time_s, problem);
         if (got == 1)
@@ -164,6 +177,8 @@ static enum exit_code conclude(struct run *run, int got, int result, const struc
     if (result >= 0 && !run->report.failed)
         result = attnc_finish(run->stream);
     enum exit_code code = run->n_refused ? EXIT_DATA : EXIT_DONE;
+    report_clear(&run->report);
+    terms_tell(&run->terms, run->source.name, attnc_stream_info(run->stream)->next_frame);
     if (report_end(&run->report) < 0)
         code = run->report.problem.text[0] ? complain(EXIT_DATA, "%s", run->report.problem.text) : EXIT_DATA;
     if (result < 0)
@@ -210,6 +225,7 @@ static enum exit_code stream_source(struct run *run, const char *shown_name)
 {
     struct attnc_open_options open = {
         .size = sizeof(open), .model = run->session->model, .on_output = on_output, .on_notice = on_notice, .ctx = run};
+    terms_apply(&run->terms, &open);
     if (attnc_open(run->session->client, &run->stream, &open) < 0)
         return session_complain(run->session, run->session->model);
     enum exit_code code = report_source(run, shown_name);
@@ -222,7 +238,7 @@ static enum exit_code stream_source(struct run *run, const char *shown_name)
 static enum exit_code stream_file(const struct stream_options *options, struct session *session,
                                   const struct source_model *model, const char *path)
 {
-    struct run run = {.options = options, .session = session};
+    struct run run = {.options = options, .session = session, .terms = options->terms};
     struct problem problem;
     const char *out_path = options->report.out_path;
     if (out_path && input_check_output(path, out_path, &problem) < 0)
@@ -266,7 +282,8 @@ int stream_run(struct settings *settings, int argc, char **argv)
         {"timeline", 'T', NULL, 0, "Show what was heard when, also where standard output is no terminal", 0},
         {0},
     };
-    static const struct argp_child children[] = {{&settings_argp, 0, NULL, 0}, {&source_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&settings_argp, 0, NULL, 0}, {&source_argp, 0, NULL, 0}, {&terms_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .options = option_table,
         .parser = parse,

@@ -4,10 +4,11 @@
 #include "attnctl/table.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "attnctl/terminal.h"
 
-#define MOST_COLUMNS 16
+#define MOST_COLUMNS 32
 #define CELL_BYTES   128
 
 /* One value in a cell; what has parts is joined, or counted where it is long. */
@@ -46,38 +47,91 @@ static void put(FILE *out, const char *text, int width)
     fprintf(out, "%s%*s", safe, columns < width ? width - columns : 0, "");
 }
 
-/* The columns: the keys of the first row that hold no objects. */
-static size_t find_columns(const json_t *rows, const char *columns[MOST_COLUMNS])
+/* A value of the rows, or one of an object in them. */
+struct column {
+    const char *key, *inner; /* inner: NULL, or the key in the object at `key` */
+    int width;
+};
+
+struct columns {
+    struct column list[MOST_COLUMNS];
+    size_t n;
+};
+
+static const json_t *value_of(const json_t *row, const struct column *column)
 {
-    size_t n = 0;
-    const char *key;
-    json_t *value, *first = json_array_get(rows, 0);
-    json_object_foreach(first, key, value) if (!json_is_object(value) && n < MOST_COLUMNS) columns[n++] = key;
-    return n;
+    const json_t *value = json_object_get(row, column->key);
+    return column->inner ? json_object_get(value, column->inner) : value;
+}
+
+static const char *title_of(const struct column *column, char text[CELL_BYTES])
+{
+    snprintf(text, CELL_BYTES, "%s%s%s", column->key, column->inner ? " " : "", column->inner ? column->inner : "");
+    return text;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* At the place `at` where there is no such column yet; returns the place behind it. */
+static size_t add_column(struct columns *columns, size_t at, const char *key, const char *inner)
+{
+    char title[CELL_BYTES];
+    for (size_t i = 0; i < columns->n; i++)
+        if (is_same(columns->list[i].key, key) && is_same(columns->list[i].inner, inner))
+            return i + 1;
+    if (columns->n == MOST_COLUMNS)
+        return at;
+    struct column *column = &columns->list[at];
+    memmove(column + 1, column, (columns->n++ - at) * sizeof(*column));
+    *column = (struct column){.key = key, .inner = inner};
+    column->width = terminal_label_columns(title_of(column, title));
+    return at + 1;
+}
+
+/* The keys of all rows, each behind the one that it follows; of an object in a row, its keys. */
+static void find_columns(const json_t *rows, struct columns *columns)
+{
+    const char *key, *inner;
+    json_t *row, *value, *part;
+    size_t i;
+    columns->n = 0;
+    json_array_foreach(rows, i, row)
+    {
+        size_t at = 0;
+        json_object_foreach(row, key, value)
+        {
+            if (!json_is_object(value))
+                at = add_column(columns, at, key, NULL);
+            else
+                json_object_foreach(value, inner, part) at = add_column(columns, at, key, inner);
+        }
+    }
 }
 
 static void print_rows(FILE *out, const json_t *rows)
 {
     char text[CELL_BYTES];
-    const char *columns[MOST_COLUMNS];
-    int widths[MOST_COLUMNS];
-    size_t i, n = find_columns(rows, columns);
+    struct columns columns;
+    size_t i;
     json_t *row;
-    for (size_t j = 0; j < n; j++)
-        widths[j] = terminal_label_columns(columns[j]);
-    json_array_foreach(rows, i, row) for (size_t j = 0; j < n; j++)
+    find_columns(rows, &columns);
+    json_array_foreach(rows, i, row) for (size_t j = 0; j < columns.n; j++)
     {
-        int width = terminal_label_columns(cell(json_object_get(row, columns[j]), text));
-        widths[j] = width > widths[j] ? width : widths[j];
+        struct column *column = &columns.list[j];
+        int width = terminal_label_columns(cell(value_of(row, column), text));
+        column->width = width > column->width ? width : column->width;
     }
-    for (size_t j = 0; j < n; j++) {
-        put(out, columns[j], j + 1 < n ? widths[j] : 0);
-        fputs(j + 1 < n ? "  " : "\n", out);
+    for (size_t j = 0; j < columns.n; j++) {
+        put(out, title_of(&columns.list[j], text), j + 1 < columns.n ? columns.list[j].width : 0);
+        fputs(j + 1 < columns.n ? "  " : "\n", out);
     }
-    json_array_foreach(rows, i, row) for (size_t j = 0; j < n; j++)
+    json_array_foreach(rows, i, row) for (size_t j = 0; j < columns.n; j++)
     {
-        put(out, cell(json_object_get(row, columns[j]), text), j + 1 < n ? widths[j] : 0);
-        fputs(j + 1 < n ? "  " : "\n", out);
+        put(out, cell(value_of(row, &columns.list[j]), text), j + 1 < columns.n ? columns.list[j].width : 0);
+        fputs(j + 1 < columns.n ? "  " : "\n", out);
     }
 }
 

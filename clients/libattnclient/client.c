@@ -10,6 +10,7 @@
 
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
+#include "libattnclient/options.h"
 #include "protocol/preface.h"
 #include "protocol/scan.h"
 
@@ -115,32 +116,33 @@ static uint32_t limit_ms(uint32_t ms, uint32_t otherwise)
     return ms == 0 ? otherwise : ms > INT_MAX ? INT_MAX : ms;
 }
 
-int attnc_connect(struct attnc_client **out, const struct attnc_connect_options *options, struct attnc_error *error)
+int attnc_connect(struct attnc_client **out, const struct attnc_connect_options *given, struct attnc_error *error)
 {
     static const struct attnc_connect_options defaults = {.size = sizeof(defaults)};
+    struct attnc_connect_options options;
     struct attnc_error ignored;
     error = error ? error : &ignored;
-    options = options ? options : &defaults;
     *out = NULL;
-    if (options->size != sizeof(*options))
-        return attnc_fail(error, ATTNC_E_OPTIONS, "attnc_connect_options.size is %zu, not %zu", options->size,
-                          sizeof(*options));
-    struct attnc_client *client = new_client(options);
+    int result = attnc_options_take(&options, sizeof(options), sizeof(options), given ? given : &defaults,
+                                    "attnc_connect_options", error);
+    if (result < 0)
+        return result;
+    struct attnc_client *client = new_client(&options);
     if (!client)
         return attnc_fail(error, ATTNC_E_MEMORY, "no memory for a client");
-    uint32_t connect_ms = limit_ms(options->connect_ms, DEFAULT_CONNECT_MS);
+    uint32_t connect_ms = limit_ms(options.connect_ms, DEFAULT_CONNECT_MS);
     client->connection.silence_ms = connect_ms;
     client->connection.deadline = attnc_connection_now_ms() + connect_ms;
-    int result = attnc_connection_open(&client->connection, options->socket ? options->socket : ATTNC_DEFAULT_SOCKET,
-                                       connect_ms);
+    result =
+        attnc_connection_open(&client->connection, options.socket ? options.socket : ATTNC_DEFAULT_SOCKET, connect_ms);
     if (result == 0)
-        result = greet(client, options->name ? options->name : "libattnclient");
+        result = greet(client, options.name ? options.name : "libattnclient");
     if (result < 0) {
         *error = client->error;
         attnc_close(client);
         return result;
     }
-    client->connection.silence_ms = limit_ms(options->silence_ms, DEFAULT_SILENCE_MS);
+    client->connection.silence_ms = limit_ms(options.silence_ms, DEFAULT_SILENCE_MS);
     client->connection.deadline = 0;
     *out = client;
     return 0;

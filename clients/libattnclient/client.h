@@ -9,17 +9,23 @@
 #include "protocol/message.h"
 #include "protocol/writer.h"
 
-struct attnc_stream {
-    struct attnc_client *client;
-    struct attnc_stream_info info;
-    char **labels; /* [info.n_labels] */
-    float *values; /* [output_dim] one output, aligned */
-    bool ended;    /* the daemon has ended it; `why` tells */
-    bool rewound;  /* frames were not taken since the last push; `why` tells */
-    struct attnc_error why;
+/* Whom a stream tells; the functions may be NULL. */
+struct attnc_listener {
     void (*on_output)(void *ctx, const struct attnc_output *output);
     void (*on_notice)(void *ctx, const struct attnc_notice *notice);
     void *ctx;
+};
+
+struct attnc_stream {
+    struct attnc_client *client;
+    struct attnc_stream_info info;
+    char **labels;          /* [info.n_labels] */
+    float *values;          /* [output_dim] one output, aligned */
+    bool rewound;           /* frames were not taken since the last push; `why` tells */
+    struct attnc_error why; /* of `rewound` and of info.ended */
+    /* The frame that the daemon expected when the stream was attached, and the position that it said this frame had. */
+    uint64_t resumed_frame, resumed_position;
+    struct attnc_listener listener;
 };
 
 struct attnc_client {
@@ -50,8 +56,20 @@ int attnc_request_end(struct attnc_client *client);
  * attnc_take_fn). */
 int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body);
 
-/* The stream of that number; NULL where none is open here. */
+/* Makes a stream of the answer to open or attach, and enters it into the client's table. Errors: ATTNC_E_PROTOCOL,
+ * _MEMORY. */
+int attnc_stream_opened(struct attnc_client *client, struct attnc_stream **stream,
+                        const struct attnc_listener *listener);
+
+/* From here on the stream takes no frames; `reason` and `message` ("" for none) are those of the event `ended`, or the
+ * reason is "superseded". */
+void attnc_stream_end(struct attnc_stream *stream, const char *reason, const char *message);
+
+/* The stream of that number; NULL where none is open here. Of two with the same number, the newer one. */
 struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number);
+
+/* Takes a stream out of the client's table and frees it. */
+void attnc_stream_leave(struct attnc_stream *stream);
 
 /* Frees a stream that is in no table (any more); NULL is allowed. */
 void attnc_stream_free(struct attnc_stream *stream);

@@ -9,28 +9,48 @@
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
 #include "protocol/push.h"
+#include "protocol/utf8.h"
+
+#define TEXT_BYTES 256 /* of an event's name or reason; what an operator says has at most 120 */
 
 struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number)
 {
     size_t low = 0, high = client->n_streams;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (client->streams[middle]->info.stream < number)
+        if (client->streams[middle]->info.stream <= number)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low < client->n_streams && client->streams[low]->info.stream == number)
-        return client->streams[low];
+    if (low > 0 && client->streams[low - 1]->info.stream == number)
+        return client->streams[low - 1];
     return NULL;
 }
 
-/* Frames settle in the order of their numbers, so one number says it all. */
-static void settle(struct attnc_stream *stream, uint64_t first, uint64_t count)
+/* Frames settle in the order of their numbers, so one number says it all. Answers that come again change nothing. */
+static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, bool applied)
 {
+    struct attnc_stream_info *info = &stream->info;
     uint64_t end = first + count;
-    if (end > stream->info.settled && end <= stream->info.next_frame)
-        stream->info.settled = end;
+    if (end <= info->settled || end > info->next_frame)
+        return false;
+    info->position += applied ? end - info->settled : 0;
+    info->settled = end;
+    if (end == stream->resumed_frame)
+        info->position = stream->resumed_position;
+    return true;
+}
+
+/* Nobody can answer what was not asked, here or before the stream was attached. */
+static int check_pushed(struct attnc_stream *stream, uint64_t first, uint64_t count)
+{
+    const uint64_t own = stream->info.next_frame, next = own > stream->resumed_frame ? own : stream->resumed_frame;
+    if (first <= next && count <= next - first)
+        return 0;
+    return attnc_fail(&stream->client->error, ATTNC_E_PROTOCOL,
+                      "the daemon answered %llu frames from frame %llu on, but only the frames below %llu were pushed",
+                      (unsigned long long)count, (unsigned long long)first, (unsigned long long)next);
 }
 
 static int take_output(struct attnc_client *client, const uint8_t *body, size_t n_body)
@@ -48,31 +68,30 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
                           "the daemon sent an output of %zu bytes, which is no multiple of %zu", wire.n_bytes,
                           output_bytes);
     uint64_t k = wire.n_bytes / output_bytes;
-    if (wire.first >= stream->info.next_frame || k > stream->info.next_frame - wire.first)
-        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon sent %llu outputs from frame %llu on, but only the frames below %llu were pushed",
-                          (unsigned long long)k, (unsigned long long)wire.first,
-                          (unsigned long long)stream->info.next_frame);
-    settle(stream, wire.first, k);
-    for (uint64_t i = 0; i < k && stream->on_output; i++) {
+    if (check_pushed(stream, wire.first, k) < 0)
+        return ATTNC_E_PROTOCOL;
+    if (settle(stream, wire.first, k, true))
+        stream->info.position = wire.position + k;
+    for (uint64_t i = 0; i < k && stream->listener.on_output; i++) {
         memcpy(stream->values, wire.outputs + i * output_bytes, output_bytes);
-        stream->on_output(stream->ctx, &(struct attnc_output){
-                                           .stream = stream,
-                                           .frame = wire.first + i,
-                                           .position = wire.position + i,
-                                           .lag_us = wire.lag_us,
-                                           .warming = i < wire.warming,
-                                           .n_values = stream->info.output_dim,
-                                           .values = stream->values,
-                                       });
+        const struct attnc_output output = {
+            .stream = stream,
+            .frame = wire.first + i,
+            .position = wire.position + i,
+            .lag_us = wire.lag_us,
+            .warming = i < wire.warming,
+            .n_values = stream->info.output_dim,
+            .values = stream->values,
+        };
+        stream->listener.on_output(stream->listener.ctx, &output);
     }
     return 0;
 }
 
 static void tell(const struct attnc_client *client, const struct attnc_notice *notice)
 {
-    if (notice->stream && notice->stream->on_notice)
-        notice->stream->on_notice(notice->stream->ctx, notice);
+    if (notice->stream && notice->stream->listener.on_notice)
+        notice->stream->listener.on_notice(notice->stream->listener.ctx, notice);
     else if (client->on_notice)
         client->on_notice(client->ctx, notice);
 }
@@ -88,10 +107,10 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     struct attnc_notice notice = {
         .what = "error", .stream = stream, .name = attnp_error_name(wire.code), .text = wire.text};
     enum attnp_ends ends = attnp_error_ends(wire.code);
-    if (ends == ATTNP_ENDS_CONNECTION)
+    if (!wire.has_stream || ends == ATTNP_ENDS_CONNECTION)
         attnc_fail_wire(&client->connection.farewell, ATTNC_E_CLOSED, &wire);
     if (stream && ends == ATTNP_ENDS_STREAM) {
-        stream->ended = true;
+        stream->info.ended = true;
         attnc_fail_wire(&stream->why, ATTNC_E_CLOSED, &wire);
     } else if (stream && wire.has_expected) {
         if (wire.expected < stream->info.settled)
@@ -105,7 +124,7 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     } else if (stream && wire.has_frame) {
         notice.first = wire.frame;
         notice.count = 1;
-        settle(stream, wire.frame, 1);
+        settle(stream, wire.frame, 1, false);
     }
     tell(client, &notice);
     return 0;
@@ -117,34 +136,43 @@ static uint64_t get_number(const msgpack_object *map, const char *key)
     return value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? value->via.u64 : 0;
 }
 
-/* Copies a string, cut where it is too long; "" where there is none. */
-static void get_string(char text[64], const msgpack_object *map, const char *key)
+/* Copies a string as clean UTF-8, cut where it is too long; "" where there is none. */
+static void get_string(char text[TEXT_BYTES], const msgpack_object *map, const char *key)
 {
     const msgpack_object *value = attnp_map_get(map, key);
-    size_t n = value && value->type == MSGPACK_OBJECT_STR ? value->via.str.size : 0;
-    n = n < 63 ? n : 63;
-    if (n > 0)
-        memcpy(text, value->via.str.ptr, n);
-    text[n] = '\0';
+    text[0] = '\0';
+    if (value && value->type == MSGPACK_OBJECT_STR)
+        attnp_utf8_copy(text, TEXT_BYTES - 1, value->via.str.ptr, value->via.str.size);
 }
 
 static int take_event(struct attnc_client *client, const msgpack_object *params)
 {
-    char what[64], reason[64];
+    char what[TEXT_BYTES], reason[TEXT_BYTES], message[TEXT_BYTES];
     if (params->type != MSGPACK_OBJECT_MAP)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an event that cannot be read");
     get_string(what, params, "event");
     get_string(reason, params, "reason");
+    get_string(message, params, "message");
     struct attnc_stream *stream = attnc_stream_find(client, get_number(params, "stream"));
-    struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = ""};
-    if (strcmp(what, "dropped") == 0 || strcmp(what, "skipped") == 0) {
+    struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = message};
+    bool dropped = strcmp(what, "dropped") == 0;
+    if (dropped || strcmp(what, "skipped") == 0) {
         notice.first = get_number(params, "first");
         notice.count = get_number(params, "count");
+        if (stream && check_pushed(stream, notice.first, notice.count) < 0)
+            return ATTNC_E_PROTOCOL;
         if (stream)
-            settle(stream, notice.first, notice.count);
+            settle(stream, notice.first, notice.count, !dropped);
+    } else if (strcmp(what, "reset") == 0) {
+        notice.next_frame = get_number(params, "next_frame");
+        if (stream)
+            stream->info.position = 0;
+    } else if (strcmp(what, "idle") == 0) {
+        notice.left_ms = get_number(params, "expires_ms");
+    } else if (strcmp(what, "drain") == 0) {
+        notice.left_ms = get_number(params, "deadline_ms");
     } else if (stream && (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0)) {
-        stream->ended = true;
-        attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s", reason[0] ? reason : what);
+        attnc_stream_end(stream, reason[0] ? reason : what, message);
     }
     tell(client, &notice);
     return 0;

@@ -13,6 +13,8 @@ static int fill(struct attnc_error *error, int result, const char *format, va_li
     error->result = result;
     error->system = 0;
     error->name[0] = '\0';
+    error->retry_ms = 0;
+    error->left_shard = error->left_all = 0;
     vsnprintf(error->text, sizeof(error->text), format, arguments);
     return result;
 }
@@ -44,5 +46,8 @@ int attnc_fail_wire(struct attnc_error *error, int result, const struct attnp_er
     const char *text = wire->text[0] ? wire->text : attnp_error_general_text(wire->code);
     attnc_fail(error, result, "%s", text);
     snprintf(error->name, sizeof(error->name), "%s", attnp_error_name(wire->code));
+    error->retry_ms = wire->retry_ms;
+    error->left_shard = wire->left_shard;
+    error->left_all = wire->left_all;
     return result;
 }

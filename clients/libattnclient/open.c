@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening a stream: the options as parameters of `open`, its answer as the stream's description. */
+/* Opening a stream: the options as parameters of `open`. */
 #include "config.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
+#include "libattnclient/options.h"
 
-#define MOST_FLOATS                                                                                                    \
-    (64u * 1024 * 1024) /* of one frame or output that a daemon may claim: 256 MiB, beyond any message */
+/* Where the fields begin that later versions added. */
+#define OPEN_BYTES_FIRST offsetof(struct attnc_open_options, rate)
+
+/* Copies of the caller's options in today's size; options->attention then points to `attention`. */
+static int take_options(struct attnc_open_options *options, struct attnc_attention *attention,
+                        const struct attnc_open_options *given, struct attnc_error *error)
+{
+    int result = attnc_options_take(options, sizeof(*options), OPEN_BYTES_FIRST, given, "attnc_open_options", error);
+    if (result < 0 || !options->attention)
+        return result;
+    result = attnc_options_take(attention, sizeof(*attention), sizeof(*attention), options->attention,
+                                "attnc_attention", error);
+    options->attention = attention;
+    return result;
+}
 
 static bool fits_bin(const struct attnc_attention *attention, size_t *n_bytes)
 {
@@ -24,8 +35,6 @@ static int check_options(struct attnc_client *client, const struct attnc_open_op
                          size_t *n_landmark_bytes)
 {
     const struct attnc_attention *attention = options->attention;
-    if (options->size != sizeof(*options) || (attention && attention->size != sizeof(*attention)))
-        return attnc_fail(&client->error, ATTNC_E_OPTIONS, "the size of the options is not that of their struct");
     if (!options->model == !attention)
         return attnc_fail(&client->error, ATTNC_E_OPTIONS, "a stream needs either a model or an attention");
     if (attention && !attention->q_landmarks != !attention->k_landmarks)
@@ -34,6 +43,9 @@ static int check_options(struct attnc_client *client, const struct attnc_open_op
         return attnc_fail(&client->error, ATTNC_E_OPTIONS,
                           "%u heads of %u landmarks of %u floats are too large to be sent", attention->heads,
                           attention->landmarks, attention->head_dim);
+    if (!options->replay && (options->position || options->answer_from))
+        return attnc_fail(&client->error, ATTNC_E_OPTIONS,
+                          "position and answer_from belong to a replay, and `replay` is not set");
     return 0;
 }
 
@@ -65,107 +77,49 @@ static void put_attention(struct attnp_writer *writer, const struct attnc_attent
     }
 }
 
-/* A whole number of the answer, at most `most`. */
-static bool get_number(const msgpack_object *map, const char *key, uint64_t most, uint64_t *value)
+static void put_terms(struct attnp_writer *writer, const struct attnc_open_options *options)
 {
-    const msgpack_object *object = attnp_map_get(map, key);
-    if (!object || object->type != MSGPACK_OBJECT_POSITIVE_INTEGER || object->via.u64 > most)
-        return false;
-    *value = object->via.u64;
-    return true;
-}
-
-static bool read_numbers(struct attnc_stream_info *info, const msgpack_object *map)
-{
-    uint64_t input_dim, output_dim, credit;
-    if (!get_number(map, "stream", UINT64_MAX, &info->stream) ||
-        !get_number(map, "input_dim", MOST_FLOATS, &input_dim) ||
-        !get_number(map, "output_dim", MOST_FLOATS, &output_dim) || !get_number(map, "credit", UINT32_MAX, &credit) ||
-        !get_number(map, "next_frame", UINT64_MAX, &info->next_frame))
-        return false;
-    info->input_dim = input_dim;
-    info->output_dim = output_dim;
-    info->credit = credit;
-    info->settled = info->next_frame;
-    return input_dim > 0 && output_dim > 0 && credit > 0;
-}
-
-/* Labels are optional; what is not an array of strings counts as none. */
-static int read_labels(struct attnc_stream *stream, const msgpack_object *map)
-{
-    const msgpack_object *labels = attnp_map_get(map, "labels");
-    if (!labels || labels->type != MSGPACK_OBJECT_ARRAY || labels->via.array.size == 0)
-        return 0;
-    stream->labels = calloc(labels->via.array.size, sizeof(*stream->labels));
-    if (!stream->labels)
-        return -1;
-    stream->info.labels = (const char *const *)stream->labels;
-    for (uint32_t i = 0; i < labels->via.array.size; i++) {
-        const msgpack_object *label = &labels->via.array.ptr[i];
-        bool is_string = label->type == MSGPACK_OBJECT_STR;
-        stream->labels[i] = is_string ? strndup(label->via.str.ptr, label->via.str.size) : strdup("");
-        if (!stream->labels[i])
-            return -1;
-        stream->info.n_labels = i + 1;
+    if (options->rate != 0)
+        attnp_put_double(writer, "rate", options->rate);
+    if (options->deadline_ms > 0)
+        attnp_put_uint(writer, "deadline_ms", options->deadline_ms);
+    put_optional(writer, "late", options->late);
+    if (options->first_frame > 0 || options->replay)
+        attnp_put_uint(writer, "first_frame", options->first_frame);
+    if (options->replay) {
+        attnp_put_uint(writer, "position", options->position);
+        attnp_put_uint(writer, "answer_from", options->answer_from);
     }
-    return 0;
-}
-
-/* Puts the stream at its place in the client's table, which is sorted by number. */
-static int enter(struct attnc_client *client, struct attnc_stream *stream)
-{
-    struct attnc_stream **streams = realloc(client->streams, (client->n_streams + 1) * sizeof(*streams));
-    if (!streams)
-        return -1;
-    client->streams = streams;
-    size_t i = client->n_streams++;
-    for (; i > 0 && streams[i - 1]->info.stream > stream->info.stream; i--)
-        streams[i] = streams[i - 1];
-    streams[i] = stream;
-    return 0;
 }
 
 static int send_open(struct attnc_client *client, const struct attnc_open_options *options, size_t n_landmark_bytes)
 {
     struct attnp_writer *writer = attnc_request_begin(client, ATTNP_M_OPEN);
-    attnp_write_map(writer, 1 + !!options->name + !!options->output);
+    uint32_t n_terms = (options->rate != 0) + (options->deadline_ms > 0) + !!options->late +
+                       (options->first_frame > 0 || options->replay) + 2 * !!options->replay;
+    attnp_write_map(writer, 1 + !!options->name + !!options->output + n_terms);
     if (options->attention)
         put_attention(writer, options->attention, n_landmark_bytes);
     put_optional(writer, "model", options->model);
     put_optional(writer, "name", options->name);
     put_optional(writer, "output", options->output);
+    put_terms(writer, options);
     return attnc_request_end(client);
 }
 
-int attnc_open(struct attnc_client *client, struct attnc_stream **out, const struct attnc_open_options *options)
+int attnc_open(struct attnc_client *client, struct attnc_stream **out, const struct attnc_open_options *given)
 {
+    struct attnc_open_options options;
+    struct attnc_attention attention;
     size_t n_landmark_bytes = 0;
     *out = NULL;
-    int result = check_options(client, options, &n_landmark_bytes);
+    int result = take_options(&options, &attention, given, &client->error);
     if (result == 0)
-        result = send_open(client, options, n_landmark_bytes);
+        result = check_options(client, &options, &n_landmark_bytes);
+    if (result == 0)
+        result = send_open(client, &options, n_landmark_bytes);
     if (result < 0)
         return result;
-    const msgpack_object *answer = client->response.result;
-    struct attnc_stream *stream = calloc(1, sizeof(*stream));
-    if (!stream)
-        goto no_memory;
-    stream->client = client;
-    stream->on_output = options->on_output;
-    stream->on_notice = options->on_notice;
-    stream->ctx = options->ctx;
-    if (answer->type != MSGPACK_OBJECT_MAP || !read_numbers(&stream->info, answer)) {
-        attnc_stream_free(stream);
-        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon's answer to open lacks a number or has a wrong one");
-    }
-    stream->values = calloc(stream->info.output_dim, sizeof(float));
-    if (!stream->values || read_labels(stream, answer) < 0 || enter(client, stream) < 0)
-        goto no_memory;
-    *out = stream;
-    return 0;
-
-no_memory:
-    attnc_stream_free(stream);
-    return attnc_fail(&client->error, ATTNC_E_MEMORY, "no memory for a stream");
+    const struct attnc_listener listener = {options.on_output, options.on_notice, options.ctx};
+    return attnc_stream_opened(client, out, &listener);
 }

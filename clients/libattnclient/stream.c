@@ -2,6 +2,7 @@
 /* The life of an open stream: frames within its credit, and the requests that name it. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,14 +29,56 @@ void attnc_stream_free(struct attnc_stream *stream)
     free(stream);
 }
 
+void attnc_stream_leave(struct attnc_stream *stream)
+{
+    struct attnc_client *client = stream->client;
+    size_t i = 0;
+    while (client->streams[i] != stream)
+        i++;
+    client->n_streams--;
+    memmove(&client->streams[i], &client->streams[i + 1], (client->n_streams - i) * sizeof(*client->streams));
+    attnc_stream_free(stream);
+}
+
 /* Whether the daemon still goes along with the stream as the caller knows it. */
 static int check_stream(struct attnc_stream *stream)
 {
-    if (!stream->ended && !stream->rewound)
+    if (!stream->info.ended && !stream->rewound)
         return 0;
     stream->rewound = false;
     stream->client->error = stream->why;
     return stream->why.result;
+}
+
+/* What is known of a reason: what happened, and what to do. */
+struct ending {
+    const char *reason, *cause, *advice;
+};
+
+static const struct ending *find_ending(const char *reason)
+{
+    static const struct ending endings[] = {
+        {"superseded", "another connection took it over", "what is pushed here is ignored"},
+        {"idle", "nothing came for as long as the daemon lets a stream idle", "open it anew when there is more"},
+        {"closed", "another connection closed it", "open it anew to go on"},
+        {"killed", "an operator ended it", "ask before opening it anew"},
+    };
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (strcmp(reason, endings[i].reason) == 0)
+            return &endings[i];
+    return NULL;
+}
+
+void attnc_stream_end(struct attnc_stream *stream, const char *reason, const char *message)
+{
+    const struct ending *ending = find_ending(reason);
+    const char *open = message[0] ? " (" : "", *close = message[0] ? ")" : "";
+    stream->info.ended = true;
+    attnc_fail(&stream->why, ATTNC_E_CLOSED, "the daemon ended the stream: %s%s%s%s; %s",
+               ending ? ending->cause : reason, open, message, close,
+               ending ? ending->advice : "open it anew to go on");
+    if (ending)
+        snprintf(stream->why.name, sizeof(stream->why.name), "%s", ending->reason);
 }
 
 static uint64_t credit_left(const struct attnc_stream *stream)
@@ -114,11 +157,18 @@ static int request(struct attnc_stream *stream, enum attnp_method method)
     return attnc_request_end(stream->client);
 }
 
-int attnc_finish(struct attnc_stream *stream)
+/* The same, where the stream goes on: if it ended meanwhile, that is why the daemon refused. */
+static int request_of(struct attnc_stream *stream, enum attnp_method method)
 {
     int result = check_stream(stream);
     if (result == 0)
-        result = request(stream, ATTNP_M_FINISH);
+        result = request(stream, method);
+    return result == ATTNC_E_REFUSED && stream->info.ended ? check_stream(stream) : result;
+}
+
+int attnc_finish(struct attnc_stream *stream)
+{
+    int result = request_of(stream, ATTNP_M_FINISH);
     if (result == 0)
         result = check_stream(stream);
     if (result < 0)
@@ -133,19 +183,17 @@ int attnc_finish(struct attnc_stream *stream)
 
 int attnc_reset(struct attnc_stream *stream)
 {
-    int result = check_stream(stream);
-    return result < 0 ? result : request(stream, ATTNP_M_RESET);
+    int result = request_of(stream, ATTNP_M_RESET);
+    if (result == 0)
+        stream->info.position = 0;
+    return result;
 }
 
 int attnc_close_stream(struct attnc_stream *stream)
 {
-    struct attnc_client *client = stream->client;
-    int result = stream->ended ? 0 : request(stream, ATTNP_M_CLOSE);
-    size_t i = 0;
-    while (client->streams[i] != stream)
-        i++;
-    client->n_streams--;
-    memmove(&client->streams[i], &client->streams[i + 1], (client->n_streams - i) * sizeof(*client->streams));
-    attnc_stream_free(stream);
+    int result = stream->info.ended ? 0 : request(stream, ATTNP_M_CLOSE);
+    if (result == ATTNC_E_REFUSED && stream->info.ended)
+        result = 0; /* others were faster */
+    attnc_stream_leave(stream);
     return result;
 }

@@ -4,12 +4,16 @@ import json
 import os
 import pty
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import wave
 
+import msgpack
 import numpy
 
 import harness
@@ -22,6 +26,10 @@ WINDOW = 8
 LABELS = ["low", "high", "nothing"]
 FRONTEND = {"type": "vggish", "hops": 4, "stride": 2}
 INPUT_DIM = 256
+
+# What a scripted daemon answers, unless a test says otherwise.
+MODEL = {"name": "tiny", "input_dim": INPUT_DIM, "frontend": FRONTEND}
+OPENED = {"stream": 1, "input_dim": INPUT_DIM, "output_dim": 2, "credit": 4, "next_frame": 0}
 
 
 def write_model(path, frontend=FRONTEND, input_dim=INPUT_DIM, labels=LABELS, seed=1):
@@ -118,3 +126,52 @@ class Case(unittest.TestCase):
     def assert_nothing_left(self):
         """No private daemon's folder; the daemons themselves end with their pipe."""
         self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("attnctl-")], [])
+
+
+class Refusal:
+    """The error that a scripted daemon answers a request with."""
+
+    def __init__(self, **error):
+        self.error = error
+
+
+class Scripted(Case):
+    """A daemon that answers as a test says."""
+
+    def setUp(self):
+        super().setUp()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.environment["ATTND_SOCKET"])
+        self.listener.listen()
+        self.addCleanup(self.listener.close)
+
+    def serve(self, on_push=None, **answers):
+        """Answers one connection: each request with its entry, a push with what on_push returns, None being the end."""
+        answers = {"hello": {"server": "hostile"}, "models": {"models": [MODEL]}, "open": OPENED, **answers}
+
+        def answer(message):
+            if message[0] == 0:
+                result = answers.get(message[2], {})
+                result = result(message[3]) if callable(result) else result
+                if isinstance(result, Refusal):
+                    return harness.pack([1, message[1], result.error, None])
+                return harness.pack([1, message[1], None, result])
+            return on_push(message[2]) if on_push else b""
+
+        def run():
+            connection, _ = self.listener.accept()
+            connection.settimeout(harness.PATIENCE_S)
+            with connection, connection.makefile("rb") as file:
+                file.read(len(harness.PREFACE))
+                while len(head := file.read(4)) == 4:
+                    reply = answer(msgpack.unpackb(file.read(struct.unpack(">I", head)[0])))
+                    if reply is None:
+                        return
+                    try:
+                        connection.sendall(reply)
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, harness.PATIENCE_S)

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import unittest
 
+import numpy
+
 import attnctl_case
 import harness
 from attnctl_case import sound, write_wav
@@ -108,6 +110,15 @@ class Listening(attnctl_case.Case):
     def test_leaves_no_stream_behind(self):
         write_wav(self.path("tone.wav"), sound(1.0))
         self.run_attnctl("stream", self.path("tone.wav"))
+        self.assertEqual(self.ask("streams")["streams"], [])
+
+    def test_leaves_no_stream_behind_where_it_fails(self):
+        frames = numpy.zeros((40, 3, 1, 2), "f4")
+        frames[3] = numpy.nan
+        numpy.save(self.path("in.npy"), frames)
+        self.run_attnctl("attend", "--window", "4", "-o", self.path("out.npy"), self.path("in.npy"), status=1)
+        write_wav(self.path("out.npy"), sound(0.1))
+        self.run_attnctl("attend", "--window", "4", "-o", self.path("out.npy"), self.path("in.npy"), status=1)
         self.assertEqual(self.ask("streams")["streams"], [])
 
 

@@ -1,58 +1,19 @@
 # SPDX-License-Identifier: MIT
 """attnctl and a daemon that says what no daemon should: it ends with one message, and shows nothing that acts."""
 import os
-import socket
 import struct
-import threading
-import unittest
 
-import msgpack
 import numpy
 
 import attnctl_case
 import harness
 from attnctl_case import sound, write_wav
 
-MODEL = {"name": "tiny", "input_dim": attnctl_case.INPUT_DIM, "frontend": attnctl_case.FRONTEND}
-OPENED = {"stream": 1, "input_dim": attnctl_case.INPUT_DIM, "output_dim": 2, "credit": 4, "next_frame": 0}
 
-
-class Hostile(attnctl_case.Case):
+class Hostile(attnctl_case.Scripted):
     def setUp(self):
         super().setUp()
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.environment["ATTND_SOCKET"])
-        self.listener.listen()
-        self.addCleanup(self.listener.close)
         write_wav(self.path("tone.wav"), sound(0.5))
-
-    def serve(self, on_push=None, **answers):
-        """Answers one connection: each request with its entry, a push with what on_push returns, None being the end."""
-        answers = {"hello": {"server": "hostile"}, "models": {"models": [MODEL]}, "open": OPENED, **answers}
-
-        def answer(message):
-            if message[0] == 0:
-                result = answers.get(message[2], {})
-                return harness.pack([1, message[1], None, result(message[3]) if callable(result) else result])
-            return on_push(message[2]) if on_push else b""
-
-        def run():
-            connection, _ = self.listener.accept()
-            connection.settimeout(harness.PATIENCE_S)
-            with connection, connection.makefile("rb") as file:
-                file.read(len(harness.PREFACE))
-                while len(head := file.read(4)) == 4:
-                    reply = answer(msgpack.unpackb(file.read(struct.unpack(">I", head)[0])))
-                    if reply is None:
-                        return
-                    try:
-                        connection.sendall(reply)
-                    except OSError:
-                        return
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        self.addCleanup(thread.join, harness.PATIENCE_S)
 
     def complaint(self, *arguments):
         """The one line that is said."""
@@ -62,13 +23,13 @@ class Hostile(attnctl_case.Case):
 
     def test_a_frame_of_another_size_than_the_list_said(self):
         for input_dim in (1, 100000):
-            self.serve(open={**OPENED, "input_dim": input_dim})
+            self.serve(open={**attnctl_case.OPENED, "input_dim": input_dim})
             self.assertIn(f"have {input_dim} floats, and in its list 256", self.complaint("stream", self.path("tone.wav")))
 
     def test_raw_attention_of_another_size_than_was_asked_for(self):
         numpy.save(self.path("in.npy"), numpy.zeros((50, 3, 1, 2), "f4"))
         for input_dim in (1, 100000):
-            self.serve(open={**OPENED, "input_dim": input_dim})
+            self.serve(open={**attnctl_case.OPENED, "input_dim": input_dim})
             errors = self.complaint("attend", "--window", "4", "-o", self.path("out.npy"), self.path("in.npy"))
             self.assertIn(f"have {input_dim} floats, those of {self.path('in.npy')} 6", errors)
 

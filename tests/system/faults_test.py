@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import time
 import unittest
 
 import numpy
@@ -19,7 +20,7 @@ class Faults(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = Daemon("--shards", "2")
+        cls.daemon = Daemon("--shards", "2", config="[timeouts]\npark_ms = 100\n")
         cls.daemon.__enter__()
         cls.inputs = numpy.random.default_rng(5).normal(size=(30, 12)).astype("<f4")
         with cls.daemon.client() as client:
@@ -196,9 +197,9 @@ class Faults(unittest.TestCase):
                 client.push(stream, 0, numpy.zeros((count, 192)))
                 client.ask("finish", stream=stream)
                 client.ask("reset", stream=stream)
-        for _ in range(2000):
-            if self.bystanders[0].request("stats")["streams"] == N_BYSTANDERS:
-                break
+        deadline = time.monotonic() + harness.PATIENCE_S
+        while self.bystanders[0].request("stats")["streams"] != N_BYSTANDERS and time.monotonic() < deadline:
+            time.sleep(0.02)
         self.assertEqual(self.bystanders[0].request("stats")["streams"], N_BYSTANDERS)
         self.refused(b"!", "bad_preface")
 

@@ -23,6 +23,11 @@ SANITIZERS = os.environ.get("ATTN_SANITIZERS") == "yes"
 PREFACE = b"ATTN\x01\x00"
 PATIENCE_S = 30     # how long anything may take before a test gives up; no test asserts a time
 
+# What is started under nohup, or in the background of a script, begins with these ignored, and so would all that it starts.
+for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL)
+
 
 class RpcError(Exception):
     """The error map of a response; error.name is the error's name."""

@@ -41,7 +41,7 @@ class CommandLine(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(run("--version").stdout, r"^attnd \d+\.\d+\.\d+\n$")
         text = run("--help").stdout
-        for option in ("--config", "--socket", "--models", "--model", "--shards", "--until-eof", "--check"):
+        for option in ("--config", "--socket", "--models", "--model", "--shards", "--until-eof", "--check", "--reload"):
             self.assertIn(option, text)
 
     def test_wrong_options_are_named(self):
@@ -76,7 +76,7 @@ class Configuration(Folder):
         cases = [("[limits]\nstream = 7\n",
                   ":2: unknown key 'stream' in [limits]; did you mean 'streams' in [limits]?"),
                  ("[limits]\nfoo_bar_baz = 7\n",
-                  ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections streams"),
+                  ":2: unknown key 'foo_bar_baz' in [limits]; its keys are: connections connections_per_user streams"),
                  ("[limts]\nxyzzyxyzzy = 7\n",
                   ":2: unknown key 'xyzzyxyzzy' in unknown section [limts]; the sections are: [listen]"),
                  ("[limits]\n\nstreams = many\n", ":3: streams is 'many', which is not a number"),
@@ -108,7 +108,7 @@ class Configuration(Folder):
     def test_the_file_that_is_installed_names_every_key_with_its_default(self):
         with open(os.path.join(SRCDIR, "etc", "attnd.conf.in"), encoding="utf-8") as file:
             text = file.read()
-        uncommented = re.sub(r"^;(?=[a-z_]+ =)", "", text, flags=re.MULTILINE).replace("@modeldir@", "/models")
+        uncommented = re.sub(r"^;(?=[a-z_]+ =)", "", text, flags=re.MULTILINE).replace("@modeldir@", self.folder)
         given = self.check(uncommented)
         self.assertEqual((given.returncode, given.stderr), (0, ""))
         default = self.check("")
@@ -128,6 +128,9 @@ class Configuration(Folder):
                 section = manual.split(f".Ss {line}")[1].split(".Ss ")[0]
             elif " = " in line and not line.startswith(";"):
                 self.assertIn(f".It Cm {line.split()[0]} ", section)
+                about = section.split(f".It Cm {line.split()[0]} ")[1].split(".It ")[0]
+                self.assertEqual("A change needs a restart." in about, "needs a restart" in before, line)
+            before = line
 
 
 class Start(Folder):

@@ -126,13 +126,14 @@ class Limits(unittest.TestCase):
                 self.assertEqual([stream["name"] for stream in listed], names)
 
     def test_a_connection_too_many_reads_server_full_and_not_a_bare_end(self):
+        """The tests' user is an operator, who has four connections above the limit."""
         with Daemon(config="[limits]\nconnections = 3\n") as daemon:
-            clients = [self.connect_patiently(daemon) for _ in range(3)]
+            clients = [self.connect_patiently(daemon) for _ in range(7)]
             for _ in range(20):
                 with daemon.client(hello=False) as extra:
                     method, error = extra.notification()
                     self.assertEqual((method, error["name"]), ("error", "server_full"))
-                    self.assertIn("3 connections", error["message"])
+                    self.assertIn("7 connections", error["message"])
                     self.assertIsNone(extra.notification())
             clients[0].socket.close()
             clients.append(self.connect_patiently(daemon))
@@ -208,7 +209,7 @@ class Limits(unittest.TestCase):
             self.assertEqual({method for method, _ in told}, {"output"})
 
     def test_a_client_that_reads_nothing_is_told_slow_consumer_and_closed(self):
-        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\n"
+        config = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 1000\npark_ms = 0\n"
         with Daemon("--shards", "1", config=config) as daemon, daemon.client() as slow, daemon.client() as other:
             streams = [slow.open_attention(head_dim=256)["stream"] for _ in range(20)]
             before = daemon.descriptors()

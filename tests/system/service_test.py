@@ -2,11 +2,14 @@
 """The daemon under a service manager: a socket that is passed, and what is told. The manager here is this test."""
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 import unittest
+
+import numpy
 
 import harness
 from harness import ATTND, BUILDDIR, PATIENCE_S
@@ -31,12 +34,12 @@ class Service(unittest.TestCase):
         self.addCleanup(result.close)
         return result
 
-    def start(self, descriptors=(), **environment):
+    def start(self, descriptors=(), config="/dev/null", **environment):
         """As a manager does: the descriptors from 3 on, and LISTEN_PID that of the process."""
         moves = " ".join(f"{3 + i}<&{fd.fileno()}" for i, fd in enumerate(descriptors))
         listen = f"LISTEN_FDS={len(descriptors)} LISTEN_PID=$$ " if descriptors else ""
-        script = f'exec {moves}; {listen} exec "$0" --config /dev/null --socket "$1"'
-        process = subprocess.Popen(["sh", "-c", script, ATTND, os.path.join(self.folder, "own.sock")],
+        script = f'exec {moves}; {listen} exec "$0" --config "$2" --socket "$1"'
+        process = subprocess.Popen(["sh", "-c", script, ATTND, os.path.join(self.folder, "own.sock"), config],
                                    pass_fds=[fd.fileno() for fd in descriptors], stderr=subprocess.PIPE, text=True,
                                    env={**os.environ, "NOTIFY_SOCKET": os.path.join(self.folder, "notify"), **environment})
         self.addCleanup(process.stderr.close)
@@ -45,11 +48,17 @@ class Service(unittest.TestCase):
         return process
 
     def told(self, what):
-        """Reads until something is told."""
+        """Reads until this line is told; returns all that was told with it."""
+        return self.told_where(lambda line: line == what, what)
+
+    def told_beginning(self, what):
+        return self.told_where(lambda line: line.startswith(what), what)
+
+    def told_where(self, is_it, what):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             message = self.notify.recv(4096).decode()
-            if what in message.splitlines():
+            if any(is_it(line) for line in message.splitlines()):
                 return message
         self.fail(f"{what} was not told")
 
@@ -59,6 +68,54 @@ class Service(unittest.TestCase):
         harness.Client(os.path.join(self.folder, "own.sock")).socket.close()
         process.terminate()
         self.told("STOPPING=1")
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_a_reload_is_told_from_its_begin_to_its_end(self):
+        config = os.path.join(self.folder, "attnd.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[limits]\nstreams = 5\n")
+        process = self.start(config=config)
+        self.told("READY=1")
+        for text, status in (("[limits]\nstreams = 6\n", "STATUS=serving 0 models"),
+                             ("[limits]\nstreams = x\n", "STATUS=the last reload failed: the old configuration stays"),
+                             ("[limits]\nstreams = 7\n", "STATUS=serving 0 models")):
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(text)
+            before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            process.send_signal(signal.SIGHUP)
+            lines = dict(line.split("=", 1) for line in self.told("RELOADING=1").splitlines())
+            self.assertLessEqual(before_us, int(lines["MONOTONIC_USEC"]))
+            self.assertLessEqual(int(lines["MONOTONIC_USEC"]), time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+            self.assertIn(status, self.told("READY=1"))
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_the_status_goes_on_to_tell_of_a_reload_that_failed(self):
+        config = os.path.join(self.folder, "attnd.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("")
+        process = self.start(config=config)
+        self.told("READY=1")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[limits]\nstreams = x\n")
+        process.send_signal(signal.SIGHUP)
+        self.told("READY=1")
+        self.assertIn("the last reload failed", self.told_beginning("STATUS=0 streams"))
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_the_status_tells_of_the_last_interval(self):
+        process = self.start()
+        self.notify.recv(4096)      # it is ready
+        with harness.Client(os.path.join(self.folder, "own.sock")) as client:
+            opened = client.open_attention()["stream"]
+            client.push(opened, 0, numpy.zeros((40, 6)))
+            client.outputs(40)
+            deadline = time.monotonic() + PATIENCE_S
+            while "STATUS=1 streams on 1 connections" not in (told := self.notify.recv(4096).decode()):
+                self.assertLess(time.monotonic(), deadline)
+        self.assertRegex(told, r"; [1-9]\d* frames/s, p99 \d+\.\d\d ms; 0 dropped, 0 skipped, 0 late$")
+        process.terminate()
         self.assertEqual(process.wait(PATIENCE_S), 0)
 
     def test_the_watchdog_is_fed_again_and_again(self):

@@ -38,6 +38,15 @@ void fake_start(struct fake *fake, void (*script)(struct fake *fake))
     ck_assert_int_eq(pthread_create(&fake->thread, NULL, run, fake), 0);
 }
 
+static void forget_request(struct fake *fake)
+{
+    if (fake->has_request)
+        attnp_message_done(&fake->request);
+    fake->has_request = false;
+    free(fake->request_bytes);
+    fake->request_bytes = NULL;
+}
+
 void fake_stop(struct fake *fake)
 {
     pthread_join(fake->thread, NULL);
@@ -45,6 +54,7 @@ void fake_stop(struct fake *fake)
     unlink(fake->path);
     rmdir(fake->folder);
     free(fake->message);
+    forget_request(fake);
     attnp_writer_done(&fake->writer);
     ck_assert(!fake->failed);
 }
@@ -93,17 +103,47 @@ bool fake_read(struct fake *fake)
 
 uint32_t fake_request(struct fake *fake, enum attnp_method method)
 {
-    struct attnp_message message;
     bool id_known;
-    if (!fake_read(fake) || attnp_message_read(&message, fake->message, fake->n_body, &id_known, NULL) < 0) {
+    forget_request(fake);
+    if (!fake_read(fake)) {
         fake->failed = true;
         return 0;
     }
-    if (message.kind != ATTNP_REQUEST || message.method != method)
-        fake->failed = true;
-    uint32_t id = message.id;
-    attnp_message_done(&message);
-    return id;
+    fake->request_bytes = fake->message;
+    fake->message = NULL;
+    fake->has_request = attnp_message_read(&fake->request, fake->request_bytes, fake->n_body, &id_known, NULL) == 0;
+    fake->failed |= !fake->has_request || fake->request.kind != ATTNP_REQUEST || fake->request.method != method;
+    return fake->has_request ? fake->request.id : 0;
+}
+
+bool fake_has_params(const struct fake *fake, uint32_t n)
+{
+    const msgpack_object *params = fake->has_request ? fake->request.params : NULL;
+    return params && params->type == MSGPACK_OBJECT_MAP && params->via.map.size == n;
+}
+
+int64_t fake_param(const struct fake *fake, const char *key)
+{
+    const msgpack_object *value = fake->has_request ? attnp_map_get(fake->request.params, key) : NULL;
+    return value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)value->via.u64 : -1;
+}
+
+void fake_describe(struct fake *fake, uint32_t id, uint64_t next_frame, uint64_t position)
+{
+    fake->output_dim = 1;
+    attnp_write_response(&fake->writer, id);
+    attnp_write_map(&fake->writer, 10);
+    attnp_put_uint(&fake->writer, "stream", FAKE_STREAM);
+    attnp_put_bin(&fake->writer, "token", FAKE_TOKEN, ATTNP_TOKEN_BYTES);
+    attnp_put_uint(&fake->writer, "input_dim", 1);
+    attnp_put_uint(&fake->writer, "output_dim", 1);
+    attnp_put_uint(&fake->writer, "credit", 8);
+    attnp_put_uint(&fake->writer, "next_frame", next_frame);
+    attnp_put_uint(&fake->writer, "position", position);
+    attnp_put_uint(&fake->writer, "replay_frames", 31);
+    attnp_put_uint(&fake->writer, "state_bytes", 4096);
+    attnp_put_uint(&fake->writer, "warming_frames", 15);
+    fake_send_written(fake);
 }
 
 bool fake_push(struct fake *fake, struct attnp_push *push)
@@ -187,5 +227,22 @@ void fake_event(struct fake *fake, const char *event, const char *reason, uint64
         attnp_put_uint(&fake->writer, "first", first);
         attnp_put_uint(&fake->writer, "count", count);
     }
+    fake_send_written(fake);
+}
+
+void fake_open_full(struct fake *fake, uint64_t next_frame, uint64_t position)
+{
+    fake_greet(fake);
+    fake_describe(fake, fake_request(fake, ATTNP_M_OPEN), next_frame, position);
+}
+
+void fake_kill(struct fake *fake, const char *message)
+{
+    attnp_write_notification(&fake->writer, ATTNP_M_EVENT);
+    attnp_write_map(&fake->writer, 4);
+    attnp_put_uint(&fake->writer, "stream", FAKE_STREAM);
+    attnp_put_string(&fake->writer, "event", "ended");
+    attnp_put_string(&fake->writer, "reason", "killed");
+    attnp_put_string(&fake->writer, "message", message);
     fake_send_written(fake);
 }

@@ -11,6 +11,7 @@
 #include "protocol/writer.h"
 
 #define FAKE_STREAM 7
+#define FAKE_TOKEN  "0123456789abcdef" /* 16 bytes */
 
 struct fake {
     char folder[64], path[96];
@@ -20,6 +21,9 @@ struct fake {
     struct attnp_writer writer;
     uint8_t *message; /* [4 + n_body] the last one read */
     size_t n_body;
+    bool has_request;
+    struct attnp_message request; /* the last one read by fake_request; into: */
+    uint8_t *request_bytes;
     uint32_t output_dim;
     uint64_t most_unsettled; /* for scripts that count */
     bool failed;             /* the client did what it may not */
@@ -45,7 +49,7 @@ void fake_accept(struct fake *fake);
 /* Reads a message into fake->message; false at the end of the connection. */
 bool fake_read(struct fake *fake);
 
-/* Reads a request of this method, and returns its id. Anything else is a failure. */
+/* Reads a request of this method into fake->request, and returns its id. Anything else is a failure. */
 uint32_t fake_request(struct fake *fake, enum attnp_method method);
 
 /* Reads a push of any length. Anything else is a failure, and false. */
@@ -56,11 +60,24 @@ void fake_send(struct fake *fake, const void *bytes, size_t n);
 /* Sends the message that was written to fake->writer. */
 void fake_send_written(struct fake *fake);
 
+/* Answers open or attach in full: stream FAKE_STREAM, token FAKE_TOKEN, one float in and one out, credit 8. */
+void fake_describe(struct fake *fake, uint32_t id, uint64_t next_frame, uint64_t position);
+
+/* The same as fake_open, described so. */
+void fake_open_full(struct fake *fake, uint64_t next_frame, uint64_t position);
+
+/* Whether the last request has exactly n parameters; and the integer, -1 where there is none of this name. */
+bool fake_has_params(const struct fake *fake, uint32_t n);
+int64_t fake_param(const struct fake *fake, const char *key);
+
 /* Answers a request with an empty map. */
 void fake_respond(struct fake *fake, uint32_t id);
 
 /* One message of k outputs from frame `first` on; each value is the number of its frame. */
 void fake_output(struct fake *fake, uint64_t first, uint32_t k);
+
+/* The event `ended` with what an operator says. */
+void fake_kill(struct fake *fake, const char *message);
 
 /* An event that names frames, `count` 0 for none. */
 void fake_event(struct fake *fake, const char *event, const char *reason, uint64_t first, uint64_t count);

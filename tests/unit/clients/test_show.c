@@ -271,6 +271,17 @@ START_TEST(an_output_is_one_line_of_json)
 }
 END_TEST
 
+START_TEST(a_frame_without_answer_is_a_line_without_scores)
+{
+    struct ndjson_output output = {.frame = 7, .time_s = 0.25, .missing = "dropped", .reason = "late", .lag_us = -1};
+    char *text;
+
+    json_decref(write_and_read(&output, &text));
+    ck_assert_str_eq(text, "{\"frame\": 7, \"time_s\": 0.25, \"dropped\": \"late\"}\n");
+    free(text);
+}
+END_TEST
+
 START_TEST(json_survives_what_is_no_json)
 {
     static const char *const odd[] = {"\xFF", "ok"};
@@ -311,6 +322,7 @@ static Suite *show(void)
     tcase_add_test(tcase, bars_are_cut_to_their_columns);
     tcase_add_test(tcase, the_environment_says_what_a_terminal_can_show);
     tcase_add_test(tcase, an_output_is_one_line_of_json);
+    tcase_add_test(tcase, a_frame_without_answer_is_a_line_without_scores);
     tcase_add_test(tcase, json_survives_what_is_no_json);
     tcase_add_test(tcase, a_line_that_cannot_be_written_is_an_error);
     suite_add_tcase(suite, tcase);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/config.h"
@@ -168,6 +169,171 @@ START_TEST(a_missing_file_is_a_mistake_only_where_it_was_asked_for)
 }
 END_TEST
 
+static char folder[64];
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/attnd-config-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Reads attnd.conf of the folder, with what stands beside it, and removes the folder. */
+static int read_folder(bool must_exist)
+{
+    char path[128], command[160];
+    snprintf(path, sizeof(path), "%s/attnd.conf", folder);
+    memset(complaints, 0, sizeof(complaints));
+    FILE *out = fmemopen(complaints, sizeof(complaints) - 1, "w");
+    config_init(&config);
+    int status = config_read(&config, path, must_exist, out);
+    fclose(out);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+    return status;
+}
+
+static void make_folder_of_parts(void)
+{
+    char path[128];
+    make_folder();
+    snprintf(path, sizeof(path), "%s/attnd.conf.d", folder);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+START_TEST(later_files_win_in_the_order_of_their_names)
+{
+    make_folder_of_parts();
+    write_file("attnd.conf", "[limits]\nstreams = 1\nconnections = 1\n[models]\nfiles = /a:/b\n");
+    write_file("attnd.conf.d/9.conf", "[limits]\nstreams = 9\n");
+    write_file("attnd.conf.d/10.conf", "\n[limits]\nstreams = 10\nconnections = 10\n[models]\nfiles = /c\n");
+    write_file("attnd.conf.d/Z.conf", "[limits]\nstreams_per_connection = 7\n");
+    write_file("attnd.conf.d/a.conf", "[limits]\nstreams_per_connection = 8\n");
+    write_file("attnd.conf.d/z.conf~", "[limits]\nstreams = x\n");
+    write_file("attnd.conf.d/.z.conf", "[limits]\nstreams = x\n");
+    ck_assert_int_eq(read_folder(true), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 9);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_connections), 10);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams_per_connection), 8);
+    ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/c");
+    ck_assert_ptr_nonnull(strstr(config.values[CONFIG_limits_streams].origin, "/attnd.conf.d/9.conf:2"));
+    ck_assert_ptr_nonnull(strstr(config.values[CONFIG_models_files].origin, "/attnd.conf.d/10.conf:6"));
+}
+END_TEST
+
+START_TEST(mistakes_of_all_files_are_named)
+{
+    make_folder_of_parts();
+    write_file("attnd.conf", "[limits]\nstreams = x\n");
+    write_file("attnd.conf.d/1.conf", "[limits]\nstreams = 1\nstreams = 2\n");
+    write_file("attnd.conf.d/2.conf", "[limits]\nstream = 1\n");
+    ck_assert_int_eq(read_folder(true), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, "/attnd.conf:2: streams is 'x'"));
+    ck_assert_ptr_nonnull(strstr(complaints, "/attnd.conf.d/1.conf:3: streams is given twice; the first is in line 2"));
+    ck_assert_ptr_nonnull(strstr(complaints, "/attnd.conf.d/2.conf:2: unknown key 'stream'"));
+}
+END_TEST
+
+START_TEST(a_fifo_is_not_waited_for)
+{
+    char path[128];
+    make_folder_of_parts();
+    snprintf(path, sizeof(path), "%s/attnd.conf.d/1.conf", folder);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    write_file("attnd.conf.d/2.conf", "[limits]\nstreams = 3\n");
+    ck_assert_int_eq(read_folder(false), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 3);
+}
+END_TEST
+
+START_TEST(the_folder_counts_where_the_file_is_missing)
+{
+    make_folder_of_parts();
+    write_file("attnd.conf.d/1.conf", "[limits]\nstreams = 3\n");
+    ck_assert_int_eq(read_folder(false), 0);
+    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 3);
+}
+END_TEST
+
+START_TEST(a_file_in_place_of_the_folder_is_a_mistake)
+{
+    make_folder();
+    write_file("attnd.conf", "");
+    write_file("attnd.conf.d", "");
+    ck_assert_int_eq(read_folder(true), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, "attnd.conf.d: the folder cannot be read"));
+}
+END_TEST
+
+START_TEST(what_is_printed_is_read_again_with_the_same_values)
+{
+    char why[ATTNP_ERROR_TEXT + 1], origin[600];
+    static char text[1 << 16];
+    static struct config first;
+    memset(origin, 'o', sizeof(origin) - 1);
+    origin[sizeof(origin) - 1] = '\0';
+    origin[300] = '\n';
+    config_init(&config);
+    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams, "77", origin, why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_listen_mode, "0600", "test", why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_daemon_log_level, "debug", "test", why), 0);
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    config_print(&config, out);
+    fclose(out);
+    memcpy(&first, &config, sizeof(first));
+    ck_assert_int_eq(read_text(text), 0);
+    for (int key = 0; key < CONFIG_N_KEYS; key++) {
+        ck_assert_uint_eq(config_number(&config, key), config_number(&first, key));
+        ck_assert_str_eq(config_text(&config, key), config_text(&first, key));
+    }
+}
+END_TEST
+
+static char changes[4096];
+
+static void note_change(const struct config_change *change)
+{
+    size_t n = strlen(changes);
+    snprintf(changes + n, sizeof(changes) - n, "%s.%s: %s -> %s (%s)%s|", change->section, change->name, change->was,
+             change->is, change->origin, change->is_applied ? "" : " later");
+}
+
+START_TEST(a_reload_applies_what_it_can_and_tells_the_rest)
+{
+    static struct config fresh;
+    char why[ATTNP_ERROR_TEXT + 1];
+    config_init(&config);
+    config_init(&fresh);
+    changes[0] = '\0';
+    config_apply(&config, &fresh, note_change);
+    ck_assert_str_eq(changes, "");
+    ck_assert_int_eq(config_set(&fresh, CONFIG_daemon_shards, "3", "a:1", why), 0);
+    ck_assert_int_eq(config_set(&fresh, CONFIG_daemon_log_level, "debug", "a:2", why), 0);
+    ck_assert_int_eq(config_set(&fresh, CONFIG_models_files, "/m", "a:3", why), 0);
+    ck_assert_int_eq(config_set(&fresh, CONFIG_limits_streams, "20000", "a:4", why), 0);
+    for (int times = 0; times < 2; times++) { /* what a reload does not apply is told again by the next */
+        changes[0] = '\0';
+        config_apply(&config, &fresh, note_change);
+        ck_assert_str_eq(changes, times == 0 ? "models.files:  -> /m (a:3)|daemon.shards: 0 -> 3 (a:1) later|"
+                                               "daemon.log_level: info -> debug (a:2)|"
+                                             : "daemon.shards: 0 -> 3 (a:1) later|");
+        ck_assert_str_eq(config_text(&config, CONFIG_models_files), "/m");
+        ck_assert_uint_eq(config_number(&config, CONFIG_daemon_shards), 0);
+        ck_assert_str_eq(config.values[CONFIG_daemon_shards].origin, "default");
+        ck_assert_str_eq(config.values[CONFIG_limits_streams].origin, "a:4");
+    }
+}
+END_TEST
+
 static Suite *config_suite(void)
 {
     Suite *suite = suite_create("config");
@@ -181,6 +347,13 @@ static Suite *config_suite(void)
     tcase_add_test(tests, every_line_with_a_mistake_is_named);
     tcase_add_test(tests, a_file_without_a_last_newline_is_read_whole);
     tcase_add_test(tests, a_missing_file_is_a_mistake_only_where_it_was_asked_for);
+    tcase_add_test(tests, later_files_win_in_the_order_of_their_names);
+    tcase_add_test(tests, mistakes_of_all_files_are_named);
+    tcase_add_test(tests, a_fifo_is_not_waited_for);
+    tcase_add_test(tests, the_folder_counts_where_the_file_is_missing);
+    tcase_add_test(tests, a_file_in_place_of_the_folder_is_a_mistake);
+    tcase_add_test(tests, what_is_printed_is_read_again_with_the_same_values);
+    tcase_add_test(tests, a_reload_applies_what_it_can_and_tells_the_rest);
     suite_add_tcase(suite, tests);
     return suite;
 }

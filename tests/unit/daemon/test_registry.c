@@ -4,18 +4,30 @@
 #include "daemon/registry.h"
 #include "tests/unit/run.h"
 
+static struct config config;
+static struct users *users;
 static struct registry *registry;
 static struct attnp_error error;
 
 static void set_up(void)
 {
-    registry = registry_new(4, 1000);
+    char why[ATTNP_ERROR_TEXT + 1];
+    config_init(&config);
+    config_set(&config, CONFIG_limits_streams, "4", "test", why);
+    config_set(&config, CONFIG_limits_state_bytes, "1000", "test", why);
+    config_set(&config, CONFIG_limits_state_bytes_per_user, "1000", "test", why);
+    users = users_new(&config, 0, 1 << 20);
+    ck_assert_ptr_nonnull(users);
+    registry = registry_new(users);
     ck_assert_ptr_nonnull(registry);
 }
 
 static void tear_down(void)
 {
+    ck_assert_uint_eq(users_total(users, USERS_STREAMS), 0);
+    ck_assert_uint_eq(users_total(users, USERS_STATE_BYTES), 0);
     registry_free(registry);
+    users_free(users);
 }
 
 static struct attnp_target named(const char *name)
@@ -43,8 +55,8 @@ START_TEST(numbers_rise_and_are_never_used_again)
     registry_remove(registry, &one);
     ck_assert_int_eq(registry_add(registry, &two, &error), 0);
     ck_assert_uint_gt(two.number, first);
-    ck_assert_ptr_null(registry_find(registry, first));
-    ck_assert_ptr_eq(registry_find(registry, two.number), &two);
+    ck_assert_ptr_null(registry_find(registry, first, 0, NULL));
+    ck_assert_ptr_eq(registry_find(registry, two.number, 0, NULL), &two);
     registry_remove(registry, &two);
 }
 END_TEST

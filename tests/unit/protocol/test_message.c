@@ -274,6 +274,41 @@ START_TEST(test_error_maps)
 }
 END_TEST
 
+/* What an over_capacity says is left: integers and floats of either length are rates; both count, or none. */
+START_TEST(test_error_rates)
+{
+    static const struct {
+        const char *left_shard, *left_all;
+        bool has;
+    } cases[] = {
+        {"07", "cb 40 29 00 00 00 00 00 00", true}, /* 12.5 */
+        {"ca 40 e0 00 00", "ca 41 48 00 00", true},
+        {"07", "c0", false},
+        {"ff", "07", false},
+        {"07", "ca bf 80 00 00", false},
+        {"ca 7f 80 00 00", "07", false}, /* infinity */
+        {"07", "cb 7f f8 00 00 00 00 00 00", false},
+        {"'x'", "07", false},
+    };
+    struct attnp_error read;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bytes *bytes = bytes_of("94 01 01 84 'code' 10 'retry_ms' cd 03 e8 'left_shard'");
+        add(bytes, cases[i].left_shard);
+        add(bytes, "'left_all'");
+        add(bytes, cases[i].left_all);
+        add(bytes, "c0");
+        ck_assert_int_eq(read_bytes(bytes), 0);
+        ck_assert_int_eq(attnp_error_read(message.error, &read), 0);
+        ck_assert_int_eq(read.code, ATTNP_OVER_CAPACITY);
+        ck_assert(read.has_retry && read.retry_ms == 1000);
+        ck_assert_int_eq(read.has_left, cases[i].has);
+        ck_assert_double_eq(read.left_shard, cases[i].has && i < 2 ? 7 : 0);
+        ck_assert_double_eq(read.left_all, cases[i].has && i < 2 ? 12.5 : 0);
+        forget();
+    }
+}
+END_TEST
+
 START_TEST(test_length_header)
 {
     static const struct {
@@ -392,6 +427,7 @@ static Suite *message_suite(void)
     tcase_add_test(tests, test_id_of_a_refused_request);
     tcase_add_test(tests, test_map_get);
     tcase_add_test(tests, test_error_maps);
+    tcase_add_test(tests, test_error_rates);
     tcase_add_test(tests, test_length_header);
     tcase_add_test(tests, test_session_cut_anywhere);
     tcase_add_test(tests, test_session_byte_by_byte);

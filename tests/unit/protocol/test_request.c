@@ -5,12 +5,14 @@
 #include "tests/unit/protocol/bytes.h"
 #include "tests/unit/run.h"
 
-enum reader { HELLO, OPEN, TARGET };
+enum reader { HELLO, OPEN, TARGET, ATTACH, KILL };
 
 static struct attnp_error error;
 static struct attnp_hello hello;
 static struct attnp_open open_params;
 static struct attnp_target target;
+static struct attnp_attach attach_params;
+static struct attnp_kill kill_params;
 static struct attnp_message message;
 static struct bytes request; /* what message points into */
 
@@ -24,6 +26,10 @@ static int read_request(enum reader reader)
         return attnp_hello_read(&hello, message.params, &error);
     if (reader == OPEN)
         return attnp_open_read(&open_params, message.params, &error);
+    if (reader == ATTACH)
+        return attnp_attach_read(&attach_params, message.params, &error);
+    if (reader == KILL)
+        return attnp_kill_read(&kill_params, message.params, &error);
     return attnp_target_read(&target, message.params, &error);
 }
 
@@ -165,7 +171,7 @@ START_TEST(test_open_model)
     ck_assert_int_eq(open_params.late, ATTNP_LATE_BLOCK);
     ck_assert_int_eq(open_params.output, ATTNP_OUTPUT_SCORES);
     ck_assert_ptr_null(open_params.name.data);
-    taken(OPEN, "83 'model' 'm' 'late' 'drop-oldest' 'output' 'logits'");
+    taken(OPEN, "84 'model' 'm' 'late' 'drop-oldest' 'deadline_ms' 01 'output' 'logits'");
     ck_assert_int_eq(open_params.late, ATTNP_LATE_DROP_OLDEST);
     ck_assert_int_eq(open_params.output, ATTNP_OUTPUT_LOGITS);
     taken(OPEN, "82 'model' 'm' 'rate' 0a");
@@ -177,6 +183,7 @@ START_TEST(test_open_says_what_is_wrong)
 {
     refused(OPEN, "80", "model and attention are missing");
     refused(OPEN, "82 'model' 'm' 'attention' 80", "model and attention are both given");
+    refused(OPEN, "82 'model' 'm' 'late' 'skip-output'", "late is skip-output, which needs deadline_ms");
     refused(OPEN, "82 'model' 'm' 'late' 'drop'",
             "late is \"drop\", but should be \"block\", \"drop-oldest\" or \"skip-output\"");
     refused(OPEN, "82 'model' 'm' 'output' 'score'", "should be \"scores\", \"logits\" or \"embedding\"");
@@ -306,6 +313,32 @@ START_TEST(test_target)
 }
 END_TEST
 
+#define TOKEN "'token' c4 10 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f"
+
+START_TEST(test_attach)
+{
+    taken(ATTACH, "82 'name' 'kitchen' " TOKEN);
+    equal(attach_params.target.name, "kitchen");
+    ck_assert_uint_eq(attach_params.token[0], 0);
+    ck_assert_uint_eq(attach_params.token[15], 15);
+    refused(ATTACH, "81 " TOKEN, "stream and name are both missing");
+    refused(ATTACH, "81 'stream' 01", "token is missing");
+    refused(ATTACH, "82 'stream' 01 'token' c4 01 00", "token is a bin of 1 bytes, but should be a bin of 16 bytes");
+    refused(ATTACH, "82 'stream' 01 'token' 'sesame'", "token is \"sesame\", but should be a bin of 16 bytes");
+}
+END_TEST
+
+START_TEST(test_kill)
+{
+    taken(KILL, "81 'stream' 05");
+    ck_assert_ptr_null(kill_params.reason.data);
+    taken(KILL, "82 'name' 'kitchen' 'reason' 'noise at night'");
+    equal(kill_params.reason, "noise at night");
+    refused(KILL, "82 'stream' 01 'reason' 07", "reason is 7, but should be");
+    refused(KILL, "80", "stream and name are both missing");
+}
+END_TEST
+
 START_TEST(test_long_values_are_cut_in_messages)
 {
     request.n = 0;
@@ -336,6 +369,8 @@ static Suite *request_suite(void)
     tcase_add_test(tests, test_open_attention);
     tcase_add_test(tests, test_attention_says_what_is_wrong);
     tcase_add_test(tests, test_target);
+    tcase_add_test(tests, test_attach);
+    tcase_add_test(tests, test_kill);
     tcase_add_test(tests, test_long_values_are_cut_in_messages);
     suite_add_tcase(suite, tests);
     return suite;

@@ -66,6 +66,9 @@ START_TEST(test_repeats)
     attnp_sequence_begin(&sequence, 14);
     attnp_sequence_frame(&sequence, 14);
     ck_assert(attnp_sequence_begin(&sequence, 9));
+    ck_assert_uint_eq(attnp_sequence_too_old(&sequence, 9, 6), 3);
+    ck_assert_uint_eq(attnp_sequence_too_old(&sequence, 9, 2), 2);
+    ck_assert_uint_eq(attnp_sequence_too_old(&sequence, 12, 6), 0);
     ck_assert_int_eq(attnp_sequence_frame(&sequence, 9), ATTNP_REFUSE_OLD); /* before the stream's first */
     ck_assert_int_eq(attnp_sequence_frame(&sequence, 11), ATTNP_REFUSE_OLD);
     ck_assert_int_eq(attnp_sequence_frame(&sequence, 12), ATTNP_ANSWER_AGAIN);
@@ -171,9 +174,12 @@ static void walk_push(struct attnp_sequence *sequence, struct oracle *oracle, ui
         oracle->silent = true;
         return;
     }
-    for (uint32_t k = 1 + draw(seed, 5); k > 0; k--, number++) {
+    uint32_t k = 1 + draw(seed, 5);
+    uint64_t n_old = attnp_sequence_too_old(sequence, number, k), first = number;
+    for (; k > 0; k--, number++) {
         enum attnp_verdict verdict = attnp_sequence_frame(sequence, number);
         ck_assert_int_eq(verdict, oracle_frame(oracle, number));
+        ck_assert_int_eq(verdict == ATTNP_REFUSE_OLD, number < first + n_old);
         seen[verdict]++;
         if (verdict == ATTNP_REFUSE_GAP || verdict == ATTNP_REFUSE_CREDIT)
             return;

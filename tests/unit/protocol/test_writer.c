@@ -119,15 +119,20 @@ static void same(const struct attnp_error *read, const struct attnp_error *writt
     ck_assert_str_eq(read->text, text);
     ck_assert(read->has_stream == written->has_stream && read->stream == written->stream);
     ck_assert(read->has_frame == written->has_frame && read->frame == written->frame);
+    ck_assert(read->has_count == written->has_count && read->count == written->count);
     ck_assert(read->has_expected == written->has_expected && read->expected == written->expected);
     ck_assert(read->has_offset == written->has_offset && read->offset == written->offset);
+    ck_assert(read->has_left == written->has_left);
+    ck_assert_double_eq(read->left_shard, written->left_shard);
+    ck_assert_double_eq(read->left_all, written->left_all);
+    ck_assert(read->has_retry == written->has_retry && read->retry_ms == written->retry_ms);
 }
 
 /* Every code, every set of optional fields, in a response and in a notification. */
 START_TEST(test_errors)
 {
-    for (int i = 0; i < 25 * 16; i++) {
-        struct attnp_error written = {.code = (enum attnp_code)(i / 16 + 1)}, read;
+    for (int i = 0; i < 25 * 64; i++) {
+        struct attnp_error written = {.code = (enum attnp_code)(i / 64 + 1)}, read;
         if (i % 3)
             attnp_fail(&written, written.code, "frame %d", i);
         if (i & 1)
@@ -136,8 +141,14 @@ START_TEST(test_errors)
             written.has_frame = true, written.frame = 1ull << 40;
         if (i & 4)
             written.has_expected = true, written.expected = 7;
+        if (i % 5 == 0)
+            written.has_count = true, written.count = 5;
         if (i & 8)
             written.has_offset = true, written.offset = 70000;
+        if (i & 16)
+            written.has_left = true, written.left_shard = 12.5, written.left_all = 1e6;
+        if (i & 32)
+            written.has_retry = true, written.retry_ms = 250;
         const char *text = i % 3 ? written.text : attnp_error_general_text(written.code);
         attnp_write_error_response(&writer, 9, &written);
         read_back();

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard's second has load_percent of its time to give away. From it go what admitted streams claim, at what their
+ * frames cost by now (ledger.h), and what streams without a rate were measured to use: they are never refused, but
+ * leave less to those who ask. The rest of the time is what keeps waiting short when frames of many streams come at
+ * once.
+ *
+ * Busy time is the thread's processor time. libuv's own metric (UV_METRICS_IDLE_TIME) would cost one more system call
+ * before every poll that blocks, that is, with every frame of a shard that is nearly idle.
+ */
+#include "daemon/admission.h"
+
+#include <math.h>
+#include <time.h>
+
+#include "daemon/batch.h"
+#include "daemon/shard.h"
+
+/* Ticks of 250 ms, of which each counts a quarter: means over about a second. */
+#define TICK_SHARE 4
+
+/* Of what a frame costs besides computing, a tick counts an eighth; only one with so many frames, and in which nothing
+ * was opened: an open fills a whole state. */
+#define OVERHEAD_SHARE  8
+#define OVERHEAD_FRAMES 64
+#define OVERHEAD_MOST   100000.0
+
+/* After so long the use of streams without a rate was measured anew, and streams may have ended. */
+#define RETRY_MS 1000
+
+/* What one shard may give away of each second, and what is left of that. */
+static double budget_ns(const struct shared *shared)
+{
+    return 1e7 * (double)config_number(shared->config, CONFIG_admission_load_percent);
+}
+
+static double left_ns(const struct shared *shared, const struct shard *shard)
+{
+    double left = budget_ns(shared) - (double)counters_get(&shard->ledger.claimed_ns) -
+                  (double)counters_get(&shard->ledger.unrated_ns);
+    return left > 0 ? left : 0;
+}
+
+/* What is left on the shard that has most of it, and on all. */
+static double most_left_ns(const struct shared *shared, double *all_ns)
+{
+    double most = 0;
+    *all_ns = 0;
+    for (unsigned i = 0; i < shared->n_shards; i++) {
+        double left = left_ns(shared, &shared->shards[i]);
+        *all_ns += left;
+        most = left > most ? left : most;
+    }
+    return most;
+}
+
+static int refuse_load(const struct shard *shard, double rate, double each_ns, struct attnp_error *error)
+{
+    double all_ns, best_ns = most_left_ns(shard->shared, &all_ns), needed_ns = rate * each_ns;
+    bool elsewhere = best_ns >= needed_ns, ever = budget_ns(shard->shared) >= needed_ns;
+    char advice[80];
+    if (elsewhere)
+        snprintf(advice, sizeof(advice), "open it on a new connection, which goes to that shard");
+    else if (ever)
+        snprintf(advice, sizeof(advice), "lower the rate, close streams, or try again in %d ms", RETRY_MS);
+    else
+        snprintf(advice, sizeof(advice), "no shard can ever take that: lower the rate");
+    attnp_fail(error, ATTNP_OVER_CAPACITY,
+               "%.6g frames/s take %.3g %% of a shard; left are %.3g %% (%.0f frames/s) on the best shard, %.3g %% "
+               "(%.0f frames/s) on all; %s",
+               rate, needed_ns / 1e7, best_ns / 1e7, best_ns / each_ns, all_ns / 1e7, all_ns / each_ns, advice);
+    error->has_left = true;
+    error->left_shard = best_ns / each_ns;
+    error->left_all = all_ns / each_ns;
+    error->has_retry = ever;
+    error->retry_ms = elsewhere ? 0 : RETRY_MS;
+    return -1;
+}
+
+/* A frame may come when a batch has just begun: that takes BATCH_US, or as long as one frame that alone takes longer.
+ * Only then is it computed, and written. A deadline below the sum of these is one that would be missed again and again
+ * though the shard had nothing else to do. */
+static int check_deadline(const struct shard *shard, const struct model *model, uint32_t deadline_ms,
+                          struct attnp_error *error)
+{
+    double own_ns = cost_frame_ns(model->cost, 1), before_ns = ledger_longest_ns(&shard->ledger);
+    if (before_ns < BATCH_US * 1e3)
+        before_ns = BATCH_US * 1e3;
+    double least_ns = before_ns + own_ns + (double)counters_get(&shard->ledger.overhead_ns);
+    if (deadline_ms == 0 || deadline_ms * 1e6 >= least_ns)
+        return 0;
+    return attnp_fail(
+        error, ATTNP_OVER_CAPACITY,
+        "a deadline of %u ms cannot be kept: a frame may wait %.1f ms for a batch that has begun, and takes "
+        "%.1f ms itself; allow %.0f ms",
+        deadline_ms, before_ns / 1e6, (least_ns - before_ns) / 1e6, least_ns / 1e6 + 1);
+}
+
+static int check_load(struct shard *shard, const struct model *model, double rate, struct attnp_error *error)
+{
+    double unrated_ns = (double)counters_get(&shard->ledger.unrated_ns);
+    ledger_value(&shard->ledger);
+    if (ledger_value_with(&shard->ledger, model->cost, rate) + unrated_ns <= budget_ns(shard->shared))
+        return 0;
+    double each_ns = ledger_frame_ns(&shard->ledger, model->cost, rate);
+    return refuse_load(shard, rate, each_ns > 1 ? each_ns : 1, error);
+}
+
+int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,
+                    uint32_t deadline_ms, struct attnp_error *error)
+{
+    *claim = (struct claim){.rate = rate, .cost = model->cost};
+    if (rate <= 0)
+        return 0;
+    if (check_deadline(shard, model, deadline_ms, error) != 0 || check_load(shard, model, rate, error) != 0)
+        return -1;
+    admission_keep(shard, claim);
+    if (claim->load == NULL)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the claim of a stream; try again later");
+    return 0;
+}
+
+void admission_keep(struct shard *shard, struct claim *claim)
+{
+    if (claim->rate <= 0 || claim->load != NULL || ledger_enter(&shard->ledger, claim) != 0)
+        return;
+    claim->ns_per_s = (uint64_t)(claim->rate * ledger_frame_ns(&shard->ledger, claim->cost, 0));
+    ledger_value(&shard->ledger);
+}
+
+void admission_leave(struct shard *shard, struct claim *claim)
+{
+    ledger_leave(claim);
+    ledger_value(&shard->ledger);
+}
+
+void admission_note_unrated(struct shard *shard, uint64_t took_ns)
+{
+    shard->use.unrated_ns += took_ns + counters_get(&shard->ledger.overhead_ns);
+}
+
+/* Rounded towards the sample, so that a mean of nothing becomes nothing. */
+static void approach(atomic_uint_fast64_t *mean, double sample, double share)
+{
+    double old = (double)counters_get(mean), step = (sample - old) / share;
+    counters_set(mean, (uint64_t)(old + (step < 0 ? floor(step) : ceil(step))));
+}
+
+static void note_overhead(struct shard *shard, uint64_t busy_ns)
+{
+    uint64_t frames = counters_get(&shard->counters.outputs) + counters_get(&shard->counters.refused),
+             computing_ns = counters_get(&shard->counters.computing_ns), opened = counters_get(&shard->counters.opened);
+    uint64_t n = frames - shard->use.frames, computed_ns = computing_ns - shard->use.computing_ns;
+    bool is_typical = n >= OVERHEAD_FRAMES && opened == shard->use.opened;
+    shard->use.frames = frames;
+    shard->use.computing_ns = computing_ns;
+    shard->use.opened = opened;
+    if (!is_typical)
+        return;
+    double each_ns = busy_ns > computed_ns ? (double)(busy_ns - computed_ns) / (double)n : 0;
+    approach(&shard->ledger.overhead_ns, each_ns < OVERHEAD_MOST ? each_ns : OVERHEAD_MOST, OVERHEAD_SHARE);
+}
+
+void admission_tick(struct shard *shard, uint64_t now_us)
+{
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) != 0)
+        return;
+    uint64_t cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+    uint64_t busy_ns = cpu_ns - shard->use.cpu_ns, passed_us = now_us - shard->use.tick_us;
+    bool is_first = shard->use.tick_us == 0;
+    shard->use.cpu_ns = cpu_ns;
+    shard->use.tick_us = now_us;
+    note_overhead(shard, busy_ns);
+    if (!is_first && passed_us > 0) {
+        approach(&shard->utilisation_permille, (double)busy_ns / (double)passed_us, TICK_SHARE);
+        approach(&shard->ledger.unrated_ns, (double)shard->use.unrated_ns * 1e6 / (double)passed_us, TICK_SHARE);
+    }
+    shard->use.unrated_ns = 0;
+    ledger_value(&shard->ledger);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Who may still come in: a stream that says its rate claims a share of its shard's time, and is refused where that is
+ * not left. Functions: the shard's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct attnp_error;
+struct cost;
+struct load;
+struct model;
+struct shard;
+
+/* What one stream takes of its shard's time. All zeros: nothing. */
+struct claim {
+    double rate;       /* frames a second; 0: not known, and nothing is claimed */
+    uint64_t ns_per_s; /* what it came to when it was entered */
+    struct cost *cost; /* of its stream's model, which uses it */
+    struct load *load; /* of the shard's ledger; NULL: not entered */
+    uint64_t rate_uhz; /* what stands there for it */
+};
+
+/* Enters the claim of a stream of this model: `rate` in frames a second, 0 for none (then nothing happens, and 0 is
+ * returned); `deadline_ms` 0: none. 0, or -1 and *error: over_capacity, which says what is needed and what is left, or
+ * no_memory. The claim stays where it is until it is left. */
+int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,
+                    uint32_t deadline_ms, struct attnp_error *error);
+
+/* Enters again the claim of a stream that was admitted before, and left another shard to live on this one: whatever the
+ * load, since it was promised. A claim that is entered, or had no rate, is left alone; where there is no memory, the
+ * stream goes on without one. */
+void admission_keep(struct shard *shard, struct claim *claim);
+
+/* Gives it back, on the shard where it was entered. A claim that is not entered is left alone. */
+void admission_leave(struct shard *shard, struct claim *claim);
+
+/* A frame of a stream without a rate was computed, and took so long. */
+void admission_note_unrated(struct shard *shard, uint64_t took_ns);
+
+/* Brings claims, the use of streams without a rate, overhead and utilisation up to date; at each tick. */
+void admission_tick(struct shard *shard, uint64_t now_us);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/catalogue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/log.h"
+
+#define ENDING      ".safetensors"
+#define MOST_LABELS 2048 /* they are one array of a message, whose values are limited */
+
+struct reading {
+    struct catalogue *catalogue;
+    const struct catalogue *before;
+    const atomic_bool *stop;
+    bool is_check;
+};
+
+/* The file's name without folder and ending; false where that is no possible name of a model. */
+static bool name_of(const char *path, char name[ATTNP_MAX_MODEL + 1])
+{
+    const char *base = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    size_t n = strlen(base), n_ending = strlen(ENDING);
+    if (n > n_ending && strcmp(base + n - n_ending, ENDING) == 0)
+        n -= n_ending;
+    if (n == 0 || n > ATTNP_MAX_MODEL)
+        return false;
+    memcpy(name, base, n);
+    name[n] = '\0';
+    return true;
+}
+
+static bool describable(const struct plan_facts *facts, char *why, size_t n_why)
+{
+    if (facts->n_labels > MOST_LABELS) {
+        snprintf(why, n_why, "it has %u labels; at most %d can be told to clients", facts->n_labels, MOST_LABELS);
+        return false;
+    }
+    for (uint32_t i = 0; i < facts->n_labels; i++)
+        if (strlen(facts->labels[i]) > 255) {
+            snprintf(why, n_why, "label %u has %zu bytes; at most 255 can be told to clients", i,
+                     strlen(facts->labels[i]));
+            return false;
+        }
+    if (facts->frontend != NULL && strlen(facts->frontend) > ATTNP_MAX_STRING) {
+        snprintf(why, n_why, "its frontend has %zu bytes; at most %d can be told to clients", strlen(facts->frontend),
+                 ATTNP_MAX_STRING);
+        return false;
+    }
+    return true;
+}
+
+struct model *catalogue_find(const struct catalogue *catalogue, const char *name, size_t n_name)
+{
+    for (size_t i = 0; i < catalogue->n; i++) {
+        struct model *model = catalogue->entries[i].model;
+        if (strlen(model->name) == n_name && memcmp(model->name, name, n_name) == 0)
+            return model;
+    }
+    return NULL;
+}
+
+/* The entry becomes a user of the model. 0, or -1: no memory. */
+static int append(struct catalogue *catalogue, struct model *model, const char *path, const struct stat *status)
+{
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return -1;
+    catalogue->entries[catalogue->n++] = (struct catalogue_entry){.model = model_use(model),
+                                                                  .path = copy,
+                                                                  .device = status->st_dev,
+                                                                  .inode = status->st_ino,
+                                                                  .n_bytes = status->st_size,
+                                                                  .modified = status->st_mtim};
+    return 0;
+}
+
+static const struct catalogue_entry *entry_before(const struct reading *reading, const char *path)
+{
+    for (size_t i = 0; reading->before != NULL && i < reading->before->n; i++)
+        if (strcmp(reading->before->entries[i].path, path) == 0)
+            return &reading->before->entries[i];
+    return NULL;
+}
+
+static bool is_unchanged(const struct catalogue_entry *entry, const struct stat *status)
+{
+    return entry->device == status->st_dev && entry->inode == status->st_ino && entry->n_bytes == status->st_size &&
+           entry->modified.tv_sec == status->st_mtim.tv_sec && entry->modified.tv_nsec == status->st_mtim.tv_nsec;
+}
+
+/* A file that changed and still is what it was leaves its streams together with new ones. */
+static bool same_content(const struct catalogue_entry *entry, const struct plan *plan)
+{
+    return entry != NULL && plan_facts(entry->model->plan)->hash == plan_facts(plan)->hash;
+}
+
+/* Reads the file. NULL and why: it cannot be served. Else the caller uses the model. */
+static struct model *load(const struct reading *reading, const char *path, const char *name,
+                          const struct catalogue_entry *old, char *why, size_t n_why)
+{
+    struct plan *plan = NULL;
+    struct model *model = NULL;
+    if (plan_load(&plan, path, why, n_why) != 0)
+        return NULL;
+    if (!describable(plan_facts(plan), why, n_why))
+        goto free_plan;
+    if (!reading->is_check && same_content(old, plan)) {
+        model = model_use(old->model);
+        goto free_plan;
+    }
+    if (reading->is_check) {
+        log_info("model '%s' from %s is valid: %u floats a frame, window %u", name, path, plan_facts(plan)->input_dim,
+                 plan_facts(plan)->window);
+        plan_free(plan);
+        plan = NULL; /* only the name counts */
+    }
+    model = model_new(name, plan);
+    if (model != NULL)
+        return model;
+    snprintf(why, n_why, "no memory");
+free_plan:
+    plan_free(plan);
+    return model;
+}
+
+/* Whether there is room for a model of this name. */
+static bool has_room(const struct reading *reading, const char *path, char name[ATTNP_MAX_MODEL + 1])
+{
+    if (!name_of(path, name)) {
+        log_error("model %s is not served: its name has to be 1 to %d bytes", path, ATTNP_MAX_MODEL);
+        return false;
+    }
+    if (catalogue_find(reading->catalogue, name, strlen(name)) != NULL) {
+        log_error("model %s is not served: another one is called '%s' already; rename one of them", path, name);
+        return false;
+    }
+    if (reading->catalogue->n == MODELS_MOST) {
+        log_error("model %s is not served: at most %d models are", path, MODELS_MOST);
+        return false;
+    }
+    return true;
+}
+
+/* 0, or -1: the file is not served, and why is logged. `may_stay`: a file that is broken now keeps its older model. */
+static int take(const struct reading *reading, const char *path, bool may_stay)
+{
+    char name[ATTNP_MAX_MODEL + 1], why[320] = "no memory";
+    const struct catalogue_entry *old = entry_before(reading, path);
+    struct stat status;
+    struct model *model = NULL;
+    if (!has_room(reading, path, name))
+        return -1;
+    if (stat(path, &status) != 0) { /* before it is read, so that a change in between is seen the next time */
+        log_error("model %s is not served: %s", path, strerror(errno));
+        return -1;
+    }
+    if (old != NULL && is_unchanged(old, &status))
+        model = model_use(old->model);
+    else
+        model = load(reading, path, name, old, why, sizeof(why));
+    if (model == NULL && old != NULL && may_stay) {
+        log_error("model %s is not valid, and the one that was read before stays: %s", path, why);
+        status = (struct stat){.st_dev = old->device, .st_ino = old->inode, .st_size = old->n_bytes};
+        status.st_mtim = old->modified;
+        model = model_use(old->model);
+    }
+    if (model == NULL || append(reading->catalogue, model, path, &status) != 0) {
+        model_release(model);
+        log_error("model %s is not served: %s", path, why);
+        return -1;
+    }
+    model_release(model);
+    return 0;
+}
+
+static bool is_stopped(const struct reading *reading)
+{
+    return reading->stop != NULL && atomic_load(reading->stop);
+}
+
+static int is_model(const struct dirent *entry)
+{
+    size_t n = strlen(entry->d_name), n_ending = strlen(ENDING);
+    return entry->d_name[0] != '.' && n > n_ending && strcmp(entry->d_name + n - n_ending, ENDING) == 0;
+}
+
+static int read_directory(const struct reading *reading, const char *directory, bool is_default)
+{
+    struct dirent **entries;
+    int n = scandir(directory, &entries, is_model, alphasort);
+    if (n < 0 && is_default && errno == ENOENT)
+        return 0;
+    if (n < 0) {
+        log_error("model directory %s cannot be read: %s; see directories in [models]", directory, strerror(errno));
+        return -1;
+    }
+    for (int i = 0; i < n; i++) {
+        char path[PATH_MAX];
+        if (!is_stopped(reading) &&
+            snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name) < (int)sizeof(path))
+            take(reading, path, true);
+        free(entries[i]);
+    }
+    free(entries);
+    return is_stopped(reading) ? -1 : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct catalogue_entry *one = a, *other = b;
+    return strcmp(one->model->name, other->model->name);
+}
+
+static int read_all(const struct reading *reading, const struct config *config)
+{
+    struct catalogue *catalogue = reading->catalogue;
+    char path[CONFIG_TEXT_BYTES];
+    const char *rest = config_text(config, CONFIG_models_directories);
+    bool is_default = strcmp(rest, MODEL_DIRECTORY) == 0; /* also where --check printed it to a file */
+    catalogue->n = 0;
+    while (config_next_item(&rest, path))
+        if (read_directory(reading, path, is_default) != 0)
+            goto failed;
+    rest = config_text(config, CONFIG_models_files);
+    while (config_next_item(&rest, path))
+        if (is_stopped(reading) || take(reading, path, false) != 0)
+            goto failed;
+    qsort(catalogue->entries, catalogue->n, sizeof(*catalogue->entries), by_name);
+    return 0;
+failed:
+    catalogue_done(catalogue);
+    return -1;
+}
+
+int catalogue_read(struct catalogue *catalogue, const struct config *config, const struct catalogue *before,
+                   const atomic_bool *stop)
+{
+    const struct reading reading = {.catalogue = catalogue, .before = before, .stop = stop};
+    return read_all(&reading, config);
+}
+
+int catalogue_check(const struct config *config)
+{
+    struct catalogue catalogue;
+    const struct reading reading = {.catalogue = &catalogue, .is_check = true};
+    int status = read_all(&reading, config);
+    catalogue_done(&catalogue);
+    return status;
+}
+
+void catalogue_done(struct catalogue *catalogue)
+{
+    for (size_t i = 0; i < catalogue->n; i++) {
+        model_release(catalogue->entries[i].model);
+        free(catalogue->entries[i].path);
+    }
+    catalogue->n = 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file is text, so that it can be looked at and deleted; it is written whole and renamed, so that no stop leaves a
+ * part of one. All the same it is read as anybody's: its first section has to say that it is ours, its last one how
+ * many values there were, and whatever is not as this file writes it means that nothing of it is believed.
+ */
+#include "daemon/costs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+#define VERSION "1"
+
+/* Quarter of an hour for one frame: larger values are none. */
+#define MOST_NS UINT64_C(1000000000000)
+
+/* What is saved anew without need. */
+#define CHANGE 0.1
+
+struct reading {
+    struct costs *costs;
+    bool is_ours, is_wrong, is_ended;
+    uint64_t n_values;
+};
+
+static bool parse_ns(const char *text, uint64_t *ns)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    *ns = value;
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value <= MOST_NS;
+}
+
+/* batch_N, where N is one of the sizes; COST_SIZES: it is not. */
+static size_t parse_size(const char *name)
+{
+    char expected[16];
+    size_t i = 0;
+    for (; i < COST_SIZES; i++) {
+        snprintf(expected, sizeof(expected), "batch_%zu", COST_SIZE(i));
+        if (strcmp(name, expected) == 0)
+            break;
+    }
+    return i;
+}
+
+static bool take_value(struct reading *reading, const char *key, const char *name, const char *value)
+{
+    uint64_t ns;
+    size_t i = parse_size(name);
+    bool is_known = strncmp(key, "model ", 6) == 0 || strncmp(key, "attention ", 10) == 0;
+    if (!is_known || i == COST_SIZES || !parse_ns(value, &ns) || ns == 0)
+        return false;
+    struct record *record = costs_record(reading->costs, key);
+    if (record == NULL)
+        return false;
+    cost_set(record->cost, i, (double)ns);
+    record->saved[i] = (double)ns;
+    reading->n_values++;
+    return true;
+}
+
+static bool take_pair(struct reading *reading, const char *section, const char *name, const char *value)
+{
+    uint64_t number;
+    if (strcmp(section, "costs") == 0 && strcmp(name, "version") == 0)
+        return reading->is_ours = strcmp(value, VERSION) == 0;
+    if (!reading->is_ours || reading->is_ended)
+        return false;
+    if (strcmp(section, "costs") == 0 && strcmp(name, "overhead") == 0 && parse_ns(value, &number)) {
+        reading->costs->overhead_ns = (double)number;
+        return true;
+    }
+    if (strcmp(section, "end") == 0 && strcmp(name, "values") == 0 && parse_ns(value, &number))
+        return reading->is_ended = number == reading->n_values;
+    return take_value(reading, section, name, value);
+}
+
+static int handle_pair(void *user, const char *section, const char *name, const char *value)
+{
+    struct reading *reading = user;
+    if (!reading->is_wrong)
+        reading->is_wrong = !take_pair(reading, section, name, value);
+    return 1;
+}
+
+int costs_read(struct costs *costs)
+{
+    struct reading reading = {.costs = costs};
+    FILE *file = fopen(costs->path, "re");
+    if (file == NULL && errno == ENOENT)
+        return 0;
+    if (file == NULL) {
+        log_warning("%s cannot be read: %s; costs are measured anew", costs->path, strerror(errno));
+        return -1;
+    }
+    int status = ini_parse_file(file, handle_pair, &reading);
+    bool failed = status != 0 || ferror(file) || reading.is_wrong || !reading.is_ended;
+    fclose(file);
+    if (failed)
+        log_warning("%s is damaged, or no file of attnd's; costs are measured anew, and it will be replaced",
+                    costs->path);
+    return failed ? -1 : 0;
+}
+
+static bool is_changed(const struct record *record)
+{
+    bool changed = false;
+    for (size_t i = 0; i < COST_SIZES; i++) {
+        double ns = atomic_load_explicit(&record->cost->ns[i], memory_order_relaxed);
+        changed = changed || fabs(ns - record->saved[i]) > CHANGE * record->saved[i];
+    }
+    return changed;
+}
+
+/* Returns how many values were written. */
+static unsigned print_record(FILE *out, struct record *record)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < COST_SIZES; i++) {
+        double ns = atomic_load_explicit(&record->cost->ns[i], memory_order_relaxed);
+        record->saved[i] = ns;
+        if (ns == 0)
+            continue;
+        if (n++ == 0)
+            fprintf(out, "\n[%s]\n", record->key);
+        fprintf(out, "batch_%zu = %.0f\n", COST_SIZE(i), fmin(fmax(ns, 1), (double)MOST_NS));
+    }
+    return n;
+}
+
+/* The text of the file, *n bytes, the caller's; NULL: no memory. */
+static char *print(struct costs *costs, size_t *n)
+{
+    char *text = NULL;
+    unsigned n_values = 0;
+    FILE *out = open_memstream(&text, n);
+    if (out == NULL)
+        return NULL;
+    fprintf(
+        out,
+        "; What frames cost on this machine, in nanoseconds: measured by attnd, which replaces this file. It may be\n"
+        "; deleted while attnd does not run; costs are then measured anew.\n[costs]\nversion = %s\noverhead = %.0f\n",
+        VERSION, costs->overhead_ns);
+    for (size_t i = 0; i < costs->n; i++)
+        n_values += print_record(out, &costs->records[i]);
+    fprintf(out, "\n[end]\nvalues = %u\n", n_values);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* 0, or errno. */
+static int write_whole(const char *path, const char *text, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), status = 0;
+    if (fd < 0)
+        return errno;
+    for (size_t done = 0; done < n && status == 0;) {
+        ssize_t n_written = write(fd, text + done, n - done);
+        if (n_written >= 0)
+            done += (size_t)n_written;
+        else if (errno != EINTR)
+            status = errno;
+    }
+    if (close(fd) != 0 && status == 0)
+        status = errno;
+    return status;
+}
+
+static int replace(const char *path, const char *text, size_t n)
+{
+    char *other = NULL;
+    if (asprintf(&other, "%s.new", path) < 0)
+        return ENOMEM;
+    int status = write_whole(other, text, n);
+    if (status == 0 && rename(other, path) != 0)
+        status = errno;
+    if (status != 0)
+        unlink(other);
+    free(other);
+    return status;
+}
+
+void costs_save(struct costs *costs, double overhead_ns, bool always)
+{
+    size_t n = 0;
+    char *text = NULL;
+    bool changed = always;
+    if (costs->path == NULL)
+        return;
+    pthread_mutex_lock(&costs->mutex);
+    for (size_t i = 0; i < costs->n && !changed; i++)
+        changed = is_changed(&costs->records[i]);
+    costs->overhead_ns = overhead_ns;
+    if (changed)
+        text = print(costs, &n);
+    pthread_mutex_unlock(&costs->mutex);
+    if (!changed)
+        return;
+    int status = text != NULL ? replace(costs->path, text, n) : ENOMEM;
+    if (status != 0)
+        log_warning("%s cannot be written: %s; costs will be measured anew at the next start", costs->path,
+                    strerror(status));
+    free(text);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What the streams with a rate take of one shard's time. Kept is the sum of rates for each cost, in whole numbers, and
+ * not the time they come to: so it follows a cost that changes, and is exactly nothing when the last stream has gone,
+ * after any number of streams. It decides nothing.
+ *
+ * The shard's thread; the atomics may be read by any. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "daemon/admission.h"
+#include "daemon/cost.h"
+
+/* The streams of one cost. */
+struct load {
+    LIST_ENTRY(load) link;
+    struct cost *cost; /* used */
+    uint64_t rate_uhz; /* the sum, in millionths of a frame a second */
+    size_t n_streams;
+};
+
+struct ledger {
+    LIST_HEAD(loads, load) loads;
+    atomic_uint_fast64_t claimed_ns;  /* a second, of all loads, as of the newest ledger_value */
+    atomic_uint_fast64_t unrated_ns;  /* a second, measured, of streams without a rate */
+    atomic_uint_fast64_t overhead_ns; /* a frame: reading, queueing and writing it, measured */
+};
+
+void ledger_init(struct ledger *ledger, double overhead_ns);
+void ledger_done(struct ledger *ledger); /* nothing has to be claimed any more */
+
+/* Enters the claim, which has its rate and cost and is not entered yet. 0, or -1: no memory. */
+int ledger_enter(struct ledger *ledger, struct claim *claim);
+
+/* Takes it out of the ledger in which it stands; a claim that is not entered is left alone. */
+void ledger_leave(struct claim *claim);
+
+/* What all claims come to by now, in nanoseconds a second, also put into claimed_ns. */
+double ledger_value(struct ledger *ledger);
+
+/* What they would come to with one more stream of this cost and rate. */
+double ledger_value_with(const struct ledger *ledger, const struct cost *cost, double rate);
+
+/* What one more frame of this cost takes, overhead included, computed in groups of the size that the load implies. */
+double ledger_frame_ns(const struct ledger *ledger, const struct cost *cost, double rate);
+
+/* The longest that one frame of any load takes when it is computed alone. */
+double ledger_longest_ns(const struct ledger *ledger);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of `stats` that is about models: as many of them as fit what a message has left. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/shard.h"
+
+/* Names at the same time: served ones, and those that were. */
+#define LOOK_MOST_NAMES (TRAFFIC_MOST_NAMES + MODELS_MOST)
+
+/* What something takes of a message, at most: values with keys and maps, and bytes. */
+struct look_size {
+    uint64_t n_values, n_bytes;
+};
+
+/* Which models an answer tells of, by name. */
+struct look_page {
+    const struct shared *shared;
+    struct model *models[MODELS_MOST]; /* served, and used until look_page_done */
+    size_t n_models;
+    const char *names[LOOK_MOST_NAMES];
+    size_t n_names;
+    bool detail; /* with histograms, and the counts of each shard */
+    bool more;   /* there are others */
+};
+
+/* Chooses those behind the name `after` [n_after] (NULL: from the first on) that fit `room`, but at least one. */
+void look_page_init(struct look_page *page, const struct shared *shared, const char *after, size_t n_after, bool detail,
+                    struct look_size room);
+void look_page_done(struct look_page *page);
+
+/* Writes two fields of a map, `models` and `more`. */
+void look_page_put(const struct look_page *page, struct attnp_writer *writer);
+
+/* Adds up what is counted under all names on the shards from `first` on and below `end`. */
+void look_add_up(const struct shared *shared, unsigned first, unsigned end, struct traffic_sum *sum);
+
+/* The lag in microseconds below which this share of the outputs stayed, at most 1/16 too large. */
+uint64_t look_lag(const struct traffic_sum *sum, double share);
+
+/* Writes the field lag_us. */
+void look_put_lags(struct attnp_writer *writer, const struct traffic_sum *sum);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frame costs most when its window is full. So one state is filled first, in at most half of the time. Then copies of
+ * it are made, each a frame further on, so that the work that comes once in a segment of landmarks does not come to all
+ * at once. They are pushed in turn, in groups of each size, as many of them as the memory for it holds: the states of a
+ * shard that is near its limit are not in the caches when their turn comes. (The bundled model: 9 us a frame with 64
+ * streams, 15 to 20 with a thousand.) A shard with few streams finds its frames cheaper than this, and learns it.
+ *
+ * Where the time does not fill the window, the work that the library counts tells how a step grows with the frames in
+ * the window: it is continued in a straight line to the full window, and time in proportion. For a model this is too
+ * much, as its weights take the same time at each frame; running puts it right.
+ */
+#include "daemon/measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define REPEATS       9
+#define REPEAT_FRAMES 64   /* so that a clock's step is nothing beside it; fewer where they take long */
+#define REPEAT_SHARE  0.02 /* of the limit, at most */
+
+/* Where other programs take the processor, measuring may last so many times its limit. */
+#define PATIENCE 3
+
+/* Memory that is new costs about half a nanosecond a byte to touch. Streams whose states take longer than the limit are
+ * not measured alone, nor as many together. */
+#define STATE_BYTES_OF(limit_ns) ((limit_ns)*2)
+#define MOST_STATE_BYTES         (64u << 20)
+#define MOST_STATES              512
+
+/* A state that is too large to measure is read by its output from beginning to end, 8 bytes a nanosecond. */
+#define BYTES_A_NS 8.0
+
+/* Frames are taken from random floats, each further along by a cache line. */
+#define FRAME_STEP  16
+#define FRAME_STEPS 32
+
+struct bench {
+    const struct plan *plan;
+    uint64_t begun_ns, begun_own_ns, limit_ns;
+    size_t n_states;
+    uint8_t *states;
+    float *floats, *output;
+    void *scratch;
+    uint64_t n_pushed;
+    double growth;   /* of a step's time, to a full window */
+    double frame_ns; /* expected */
+};
+
+static size_t aligned(size_t n_bytes)
+{
+    return (n_bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
+
+/* The thread's own time: one that was not running for a while has measured nothing meanwhile. */
+static uint64_t own_ns(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static bool is_over(const struct bench *bench, double share)
+{
+    uint64_t own = own_ns() - bench->begun_own_ns, passed = uv_hrtime() - bench->begun_ns;
+    return (double)own >= share * (double)bench->limit_ns ||
+           (double)passed >= PATIENCE * share * (double)bench->limit_ns;
+}
+
+static void *state(const struct bench *bench, size_t i)
+{
+    return bench->states + i * plan_facts(bench->plan)->state_bytes;
+}
+
+static int prepare(struct bench *bench, size_t n_states)
+{
+    const struct plan_facts *facts = plan_facts(bench->plan);
+    size_t n_floats = facts->input_dim + FRAME_STEP * FRAME_STEPS;
+    size_t n_outputs = plan_output_dim(bench->plan, ATTNP_OUTPUT_SCORES);
+    uint32_t random = 1;
+    bench->states = aligned_alloc(PLAN_ALIGN, n_states * facts->state_bytes);
+    bench->scratch = aligned_alloc(PLAN_ALIGN, aligned(facts->scratch_bytes + facts->own_scratch_bytes + 1));
+    bench->floats = aligned_alloc(PLAN_ALIGN, aligned(n_floats * sizeof(float)));
+    bench->output = aligned_alloc(PLAN_ALIGN, aligned(n_outputs * sizeof(float)));
+    if (bench->states == NULL || bench->scratch == NULL || bench->floats == NULL || bench->output == NULL)
+        return -1;
+    for (size_t i = 0; i < n_floats; i++) {
+        random = random * 1664525 + 1013904223;
+        bench->floats[i] = (float)(random >> 8) / (1 << 23) - 1;
+    }
+    plan_start(bench->plan, state(bench, 0), 0);
+    return 0;
+}
+
+static void finish(struct bench *bench)
+{
+    free(bench->states);
+    free(bench->scratch);
+    free(bench->floats);
+    free(bench->output);
+}
+
+/* One frame for each of n states, the next ones; all outputs go to the same place, as nobody reads them. */
+static void push(struct bench *bench, size_t n)
+{
+    struct plan_frame frames[PLAN_MOST_AT_ONCE];
+    for (size_t i = 0; i < n; i++)
+        frames[i] = (struct plan_frame){
+            .state = state(bench, bench->n_pushed % bench->n_states),
+            .frame = bench->floats + FRAME_STEP * (bench->n_pushed++ % FRAME_STEPS),
+            .kind = ATTNP_OUTPUT_SCORES,
+            .output = bench->output,
+        };
+    plan_push(bench->plan, frames, n, bench->scratch);
+}
+
+/* Frames, and what they took, summed from the first. */
+struct sum {
+    double n, ns, work;
+};
+
+/* From the mean work of two parts of the frames so far to that of a full window of `full` frames. */
+static double growth_to(double full, const struct sum *half, const struct sum *all)
+{
+    double first = half->work / half->n, second = (all->work - half->work) / (all->n - half->n);
+    double slope = (second - first) / (all->n / 2), missing = full - (all->n + half->n) / 2;
+    return slope > 0 && missing > 0 ? 1 + slope * missing / second : 1;
+}
+
+/* Fills the window of the first state, and returns what a frame takes in the end. */
+static double fill(struct bench *bench)
+{
+    struct sum halves[2] = {{0}}, all = {0};
+    double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1, longest_ns = 0;
+    while (all.n < full && !is_over(bench, 0.5)) {
+        uint64_t begun_ns = uv_hrtime();
+        push(bench, 1);
+        double took_ns = (double)(uv_hrtime() - begun_ns);
+        all.ns += took_ns < longest_ns ? took_ns : longest_ns; /* all but the longest, which was disturbed */
+        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+        all.work += (double)plan_last_work(state(bench, 0));
+        all.n++;
+        if (all.n == next) { /* 1, 2, 4, …: the last but one is between a quarter and a half of all */
+            halves[0] = halves[1];
+            halves[1] = all;
+            next *= 2;
+        }
+    }
+    if (all.n < 2)
+        return longest_ns + 1;
+    bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
+    return ((all.ns - halves[0].ns) / (all.n - halves[0].n) + 1) * bench->growth; /* not 0 on any clock */
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What a frame takes in groups of n. */
+static double time_groups(struct bench *bench, size_t n)
+{
+    double fitting = REPEAT_SHARE * (double)bench->limit_ns / bench->frame_ns;
+    size_t n_pushes = (size_t)(fitting < REPEAT_FRAMES ? fitting : REPEAT_FRAMES) / n;
+    n_pushes = n_pushes > 0 ? n_pushes : 1;
+    uint64_t begun_ns = own_ns();
+    for (size_t i = 0; i < n_pushes; i++)
+        push(bench, n);
+    return (double)(own_ns() - begun_ns) / (double)(n * n_pushes) * bench->growth;
+}
+
+/* Makes as many states as are wanted and there is time for. */
+static void copy_states(struct bench *bench, size_t n_wanted)
+{
+    size_t n = 1;
+    for (; n < n_wanted && !is_over(bench, 0.6); n++) {
+        plan_copy(bench->plan, state(bench, n), state(bench, 0));
+        push(bench, 1);
+    }
+    bench->n_states = n;
+}
+
+/* So many of the sizes, none of which alone takes half of the limit. */
+static size_t count_sizes(const struct bench *bench, size_t most_together)
+{
+    double fitting = 0.5 * (double)bench->limit_ns / bench->frame_ns;
+    size_t n = 1;
+    while (n < COST_SIZES && COST_SIZE(n) <= most_together && COST_SIZE(n) <= bench->n_states &&
+           (double)COST_SIZE(n) <= fitting)
+        n++;
+    return n;
+}
+
+/* The sizes take turns, so that none finds the caches as another has left them; of each the median. */
+static void measure(struct bench *bench, struct cost *cost, size_t n_states, size_t most_together)
+{
+    double each_ns[COST_SIZES][REPEATS];
+    size_t n_repeats[COST_SIZES] = {0};
+    bench->frame_ns = fill(bench);
+    cost_set(cost, 0, bench->frame_ns);
+    copy_states(bench, n_states);
+    size_t n_sizes = count_sizes(bench, most_together);
+    for (size_t k = 0; k < n_sizes * REPEATS && !is_over(bench, 1); k++) {
+        size_t i = k % n_sizes;
+        each_ns[i][n_repeats[i]++] = time_groups(bench, COST_SIZE(i));
+    }
+    for (size_t i = 0; i < n_sizes; i++) {
+        qsort(each_ns[i], n_repeats[i], sizeof(each_ns[i][0]), by_value);
+        if (n_repeats[i] > 0)
+            cost_set(cost, i, each_ns[i][n_repeats[i] / 2]);
+    }
+}
+
+int measure_plan(struct cost *cost, const struct plan *plan, size_t most_together, uint64_t limit_ns)
+{
+    struct bench bench = {.plan = plan,
+                          .begun_ns = uv_hrtime(),
+                          .begun_own_ns = own_ns(),
+                          .limit_ns = limit_ns,
+                          .n_states = 1,
+                          .growth = 1};
+    size_t state_bytes = plan_facts(plan)->state_bytes + plan_facts(plan)->own_scratch_bytes;
+    uint64_t most_bytes = STATE_BYTES_OF(limit_ns) < MOST_STATE_BYTES ? STATE_BYTES_OF(limit_ns) : MOST_STATE_BYTES;
+    size_t n_wanted = most_together == 1 ? 1 : MOST_STATES;
+    size_t n_states = most_bytes / state_bytes < n_wanted ? most_bytes / state_bytes : n_wanted;
+    if (n_states == 0) {
+        cost_set(cost, 0, (double)state_bytes / BYTES_A_NS);
+        return 0;
+    }
+    int status = prepare(&bench, n_states);
+    if (status == 0)
+        measure(&bench, cost, n_states, most_together);
+    finish(&bench);
+    return status;
+}

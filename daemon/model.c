@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct model *model_new(const char *name, struct plan *plan)
+{
+    struct model *model = calloc(1, sizeof(*model));
+    if (model == NULL || (model->cost = cost_new()) == NULL) {
+        free(model);
+        return NULL;
+    }
+    strcpy(model->name, name); /* at most ATTNP_MAX_MODEL, by its callers */
+    model->plan = plan;
+    atomic_init(&model->n_users, 1);
+    return model;
+}
+
+struct model *model_use(struct model *model)
+{
+    if (model != NULL)
+        atomic_fetch_add(&model->n_users, 1);
+    return model;
+}
+
+void model_release(struct model *model)
+{
+    if (model == NULL || atomic_fetch_sub(&model->n_users, 1) != 1)
+        return;
+    plan_free(model->plan);
+    cost_release(model->cost);
+    free(model);
+}

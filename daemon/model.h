@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* One model that streams compute with: a file's, or the raw attention of one stream. It lives as long as anybody uses
+ * it: the set that serves it, and every stream that was opened with it, also after it was replaced or removed. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "daemon/cost.h"
+#include "daemon/plan.h"
+
+struct model {
+    char name[ATTNP_MAX_MODEL + 1]; /* file name without .safetensors; "": a raw attention */
+    struct plan *plan;              /* its own */
+    struct cost *cost;              /* used; raw attentions of one shape share one. Never NULL */
+    atomic_uint n_users;
+};
+
+/* A model with one user, the caller, which owns the plan from here on. NULL: no memory (the plan stays the caller's).
+ * Any thread. */
+struct model *model_new(const char *name, struct plan *plan);
+
+/* One user more, or one less; the last one's release frees it. NULL is allowed. Any thread. */
+struct model *model_use(struct model *model);
+void model_release(struct model *model);
+
+/* A raw attention is no model of a file: nobody else computes with it. */
+static inline bool model_is_attention(const struct model *model)
+{
+    return model->name[0] == '\0';
+}
