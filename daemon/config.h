@@ -29,7 +29,7 @@
     X(daemon, log_level, LEVEL, RELOAD, "info", 0, 0, "error, warning, info or debug") \
     X(daemon, state_directory, TEXT, RESTART, "", 0, 1023, \
       "directory where measured costs are kept; empty: systemd's StateDirectory=, or none") \
-    X(admission, load_percent, NUMBER, RELOAD, "50", 1, 100, \
+    X(admission, load_percent, NUMBER, RELOAD, "45", 1, 100, \
       "share of each shard's time that streams with a rate may claim together") \
     X(limits, connections, NUMBER, RELOAD, "12000", 1, 1000000, \
       "connections at the same time; also bounded by the descriptor limit") \

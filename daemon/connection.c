@@ -28,8 +28,8 @@
 
 #include "daemon/incident.h"
 
-/* More than a connection with a full credit for 64 streams of 1 KiB frames sends while a batch is computed. */
-#define TURN_BYTES (4 * SHARD_INPUT_BYTES)
+/* One read: what it sent beyond that is still there in the next turn, which comes the sooner the less there is to do. */
+#define TURN_BYTES SHARD_INPUT_BYTES
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
 {
