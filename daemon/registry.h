@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every stream of the daemon by number and by name, so that any connection on any shard can look at it and find its
- * shard; and the admission of new ones. It knows cards, not streams: what a card describes is touched by its own shard
- * alone. */
+ * shard. It knows cards, not streams: what a card describes is touched by its own shard alone. How many there may be is
+ * users.h's to know. */
 #pragma once
 
 #include <pthread.h>
