@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/incident.h"
+#include "daemon/client_log.h"
 #include "daemon/log.h"
 
 /* Connections taken in one go, before signals and the like are looked at again. */
@@ -35,7 +35,7 @@ static void turn_away(struct server *server, int fd, const struct attnp_error *e
     size_t n_bytes;
     char discarded[4096];
     counters_add(&server->shared.n_turned_away, 1);
-    incident_client(&server->log_quota, fd, error);
+    client_log_client(&server->log_quota, fd, error);
     attnp_writer_init(&writer);
     attnp_write_error_notification(&writer, error);
     if (attnp_write_end(&writer, ATTNP_MAX_MESSAGE, &bytes, &n_bytes) == 0)

@@ -15,10 +15,10 @@
  */
 #include "daemon/batch.h"
 
+#include "daemon/answers.h"
 #include "daemon/connection.h"
-#include "daemon/frames.h"
-#include "daemon/late.h"
-#include "daemon/orders.h"
+#include "daemon/deadline.h"
+#include "daemon/pending.h"
 
 #define BATCH_NS (BATCH_US * 1000)
 
@@ -50,7 +50,7 @@ void batch_remove(struct shard *shard, struct stream *stream)
 static void count(struct shard *shard, struct stream *stream, const struct answer *answer, uint64_t took_ns)
 {
     struct card *card = &stream->card;
-    late_count(shard, stream, answer);
+    deadline_count(shard, stream, answer);
     counters_add(&card->computing_ns, took_ns);
     counters_add(&shard->counters.computing_ns, took_ns);
     counters_set(&card->lag_us, answer->lag_us);
@@ -107,7 +107,7 @@ static void take(struct shard *shard, const struct batch *batch, struct group *g
 {
     dequeue(shard, stream);
     if (stream->holder == NULL || !connection_is_full(stream->holder)) {
-        if (late_settle(shard, stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
+        if (deadline_settle(shard, stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
             group->streams[group->n++] = stream;
         return;
     }
@@ -125,7 +125,7 @@ static void gather(struct shard *shard, struct batch *batch, struct group *group
         next = TAILQ_NEXT(stream, ready);
         if (stream->plan != plan)
             continue;
-        batch->n_bytes += frames_output_bytes(stream->output_bytes);
+        batch->n_bytes += answers_bytes(stream->output_bytes);
         if (batch->n_bytes > batch->most_bytes && group->n > 0)
             break;
         take(shard, batch, group, stream);
@@ -175,8 +175,8 @@ static void answer_all(struct shard *shard, struct batch *batch)
         TAILQ_REMOVE(&batch->computed, stream, in_batch);
         answer->lag_us = now_us - stream->computed.arrived_us;
         count(shard, stream, answer, stream->step_ns);
-        frames_answer(stream, answer);
-        if (orders_run(shard, stream))
+        answers_give(stream, answer);
+        if (pending_run(shard, stream))
             batch_add(shard, stream);
     }
 }

@@ -26,9 +26,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "daemon/incident.h"
+#include "daemon/client_log.h"
 
-/* One read: what it sent beyond that is still there in the next turn, which comes the sooner the less there is to do. */
+/* One read: what it sent beyond that is still there in the next turn, which comes the sooner the less there is to do.
+ */
 #define TURN_BYTES SHARD_INPUT_BYTES
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
@@ -165,7 +166,7 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     connection->is_told = true;
     connection->shard->handler->ended(connection, why);
     if (why != NULL)
-        incident_connection(connection, why);
+        client_log_connection(connection, why);
     if (why != NULL && !was_told) {
         counters_add(&connection->shard->counters.errors[why->code], 1);
         attnp_write_error_notification(&connection->shard->writer, why);

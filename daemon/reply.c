@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "daemon/incident.h"
+#include "daemon/client_log.h"
 #include "daemon/log.h"
 
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
@@ -71,7 +71,7 @@ void reply_send(struct shard *shard, const struct asker *asker)
 
 void reply_error(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
 {
-    incident_request(shard, asker, error);
+    client_log_request(shard, asker, error);
     counters_add(&shard->counters.errors[error->code], 1);
     attnp_write_error_response(&shard->writer, asker->id, error);
     reply_send(shard, asker);

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/attaching.h"
+#include "daemon/answers.h"
+#include "daemon/attach.h"
 #include "daemon/batch.h"
-#include "daemon/errands.h"
-#include "daemon/frames.h"
-#include "daemon/look.h"
-#include "daemon/opening.h"
-#include "daemon/orders.h"
+#include "daemon/idle.h"
+#include "daemon/inspect.h"
+#include "daemon/open.h"
+#include "daemon/pending.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
+#include "daemon/stream_requests.h"
 
 typedef int (*request_function)(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                                 struct attnp_error *error);
@@ -76,7 +76,8 @@ static int finish(struct connection *connection, const struct asker *asker, cons
 {
     struct attnp_target target;
     struct card_view view;
-    if (attnp_target_read(&target, params, error) != 0 || errands_look_up(connection, &target, &view, error) != 0)
+    if (attnp_target_read(&target, params, error) != 0 ||
+        stream_requests_look_up(connection, &target, &view, error) != 0)
         return -1;
     struct stream *stream = connection_stream(connection, view.number);
     if (stream == NULL)
@@ -84,8 +85,8 @@ static int finish(struct connection *connection, const struct asker *asker, cons
             error, ATTNP_DENIED,
             "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
             (uintmax_t)view.number);
-    rest_active(connection->shard, stream, shard_now_us());
-    orders_add(connection->shard, stream, ORDER_FINISH, asker);
+    idle_active(connection->shard, stream, shard_now_us());
+    pending_add(connection->shard, stream, ORDER_FINISH, asker);
     return 0;
 }
 
@@ -97,12 +98,18 @@ static int not_supported(struct connection *connection, const struct asker *aske
 }
 
 static const request_function functions[ATTNP_M_UNKNOWN] = {
-    [ATTNP_M_HELLO] = hello,           [ATTNP_M_OPEN] = opening_request,
-    [ATTNP_M_ATTACH] = errands_attach, [ATTNP_M_RESET] = errands_reset,
-    [ATTNP_M_FINISH] = finish,         [ATTNP_M_CLOSE] = errands_close,
-    [ATTNP_M_KILL] = errands_kill,     [ATTNP_M_PING] = ping,
-    [ATTNP_M_MODELS] = look_models,    [ATTNP_M_STREAMS] = look_streams,
-    [ATTNP_M_INFO] = look_info,        [ATTNP_M_STATS] = look_stats,
+    [ATTNP_M_HELLO] = hello,
+    [ATTNP_M_OPEN] = open_request,
+    [ATTNP_M_ATTACH] = stream_requests_attach,
+    [ATTNP_M_RESET] = stream_requests_reset,
+    [ATTNP_M_FINISH] = finish,
+    [ATTNP_M_CLOSE] = stream_requests_close,
+    [ATTNP_M_KILL] = stream_requests_kill,
+    [ATTNP_M_PING] = ping,
+    [ATTNP_M_MODELS] = inspect_models,
+    [ATTNP_M_STREAMS] = inspect_streams,
+    [ATTNP_M_INFO] = inspect_info,
+    [ATTNP_M_STATS] = inspect_stats,
 };
 
 /* An error that answers a request, and ends the connection where the table says so; without an id only the latter is
@@ -138,7 +145,7 @@ static int handle_message(struct connection *connection, const uint8_t *body, si
     struct attnp_message message;
     bool id_known;
     if (connection->session.state == ATTNP_READY && attnp_is_push(body, n_body))
-        return frames_push(connection, body, n_body, error);
+        return answers_push(connection, body, n_body, error);
     int status = attnp_message_read(&message, body, n_body, &id_known, error);
     const struct asker asker = {connection->shard->index, connection->id, message.id};
     if (status != 0)
@@ -156,9 +163,9 @@ static void handle_end(struct connection *connection, const struct attnp_error *
     while (connection->n_streams > 0) {
         struct stream *stream = connection->streams[connection->n_streams - 1];
         if (is_parked)
-            attaching_park(shard, stream, why);
+            attach_park(shard, stream, why);
         else
-            orders_end(shard, stream, why);
+            pending_end(shard, stream, why);
     }
 }
 
@@ -183,9 +190,9 @@ void requests_mail(struct shard *shard, struct mail *mail)
     if (mail->kind == MAIL_RESPONSE) {
         deliver(shard, mail);
     } else if (mail->kind == MAIL_STREAM) {
-        attaching_arrive(shard, mail);
+        attach_arrive(shard, mail);
         free(mail);
     } else {
-        errands_mail(shard, mail);
+        stream_requests_mail(shard, mail);
     }
 }

@@ -13,13 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/attaching.h"
+#include "daemon/attach.h"
 #include "daemon/batch.h"
 #include "daemon/connection.h"
+#include "daemon/idle.h"
 #include "daemon/log.h"
 #include "daemon/reply.h"
 #include "daemon/requests.h"
-#include "daemon/rest.h"
 
 #define TICK_MS 250
 
@@ -92,7 +92,7 @@ static void end_drained(struct shard *shard)
     while (is_over && !TAILQ_EMPTY(&shard->connections))
         connection_break(TAILQ_FIRST(&shard->connections));
     if (TAILQ_EMPTY(&shard->connections)) {
-        rest_end_parked(shard, "draining");
+        idle_end_parked(shard, "draining");
         close_handles(shard);
     }
 }
@@ -174,7 +174,7 @@ static void on_tick(uv_timer_t *timer)
         next = TAILQ_NEXT(connection, all);
         connection_look(connection, now_us);
     }
-    rest_look(shard, now_us);
+    idle_look(shard, now_us);
     log_left_out(&shard->log_quota, now_us);
     connection_flush_all(shard);
     if (shard->draining)
@@ -213,7 +213,7 @@ static void free_memory(struct shard *shard)
         } else if (mail->is_charged)
             users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
         else if (mail->kind == MAIL_STREAM)
-            attaching_discard(shard, mail);
+            attach_discard(shard, mail);
         free(mail);
     }
     mailbox_done(&shard->mailbox);

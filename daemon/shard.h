@@ -67,7 +67,7 @@ struct shard {
     uint64_t n_turns;           /* of the loop, so far */
     struct ready_streams ready; /* those with a frame to compute, oldest first */
     size_t n_ready;
-    struct streams_at_rest active, warned, parked; /* daemon/rest.h */
+    struct streams_at_rest active, warned, parked; /* daemon/idle.h */
     struct attnp_writer writer;                    /* of every message but output */
     uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */
     void *scratch;                                 /* of the largest plan so far, aligned */

@@ -67,7 +67,7 @@ struct unnamed {
     uint32_t count;
 };
 
-/* Which of its shard's lists of streams at rest (daemon/rest.h) it stands in. */
+/* Which of its shard's lists of streams at rest (daemon/idle.h) it stands in. */
 enum resting { RESTING_NOWHERE, RESTING_ACTIVE, RESTING_WARNED, RESTING_PARKED };
 
 struct connection;

@@ -4,7 +4,7 @@
  * differ by the frames of that moment. Sizes are bounded from above, never measured: a histogram counts with the
  * buckets that are in use, and some more, since others may come into use before it is written.
  */
-#include "daemon/look_models.h"
+#include "daemon/inspect_models.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #define PART_BYTES    256
 #define SPARE_BUCKETS 16
 
-void look_add_up(const struct shared *shared, unsigned first, unsigned end, struct traffic_sum *sum)
+void inspect_add_up(const struct shared *shared, unsigned first, unsigned end, struct traffic_sum *sum)
 {
     size_t n_names = traffic_n_names(shared->traffic);
     memset(sum, 0, sizeof(*sum));
@@ -45,9 +45,9 @@ static uint32_t used_buckets(const struct traffic_sum *sum)
     return n;
 }
 
-static struct look_size size_of(const struct look_page *page, const char *name)
+static struct inspect_size size_of(const struct inspect_page *page, const char *name)
 {
-    struct look_size size = {MODEL_VALUES, MODEL_BYTES};
+    struct inspect_size size = {MODEL_VALUES, MODEL_BYTES};
     struct traffic_sum sum;
     if (page->detail) {
         uint32_t n_parts = add_up_name(page->shared, name, &sum);
@@ -64,7 +64,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Each name once, rising. */
-static void find_names(struct look_page *page)
+static void find_names(struct inspect_page *page)
 {
     size_t n_counted = traffic_n_names(page->shared->traffic), n = 0;
     for (size_t i = 0; i < page->n_models; i++)
@@ -84,8 +84,8 @@ static bool is_behind(const char *name, const char *after, size_t n_after)
     return order > 0 || (order == 0 && strlen(name) > n_after);
 }
 
-void look_page_init(struct look_page *page, const struct shared *shared, const char *after, size_t n_after, bool detail,
-                    struct look_size room)
+void inspect_page_init(struct inspect_page *page, const struct shared *shared, const char *after, size_t n_after,
+                       bool detail, struct inspect_size room)
 {
     size_t n = 0, i = 0;
     page->shared = shared;
@@ -96,7 +96,7 @@ void look_page_init(struct look_page *page, const struct shared *shared, const c
     while (after != NULL && i < page->n_names && !is_behind(page->names[i], after, n_after))
         i++;
     for (; i < page->n_names; i++) {
-        struct look_size size = size_of(page, page->names[i]);
+        struct inspect_size size = size_of(page, page->names[i]);
         if (n > 0 && (size.n_values > room.n_values || size.n_bytes > room.n_bytes))
             break;
         room.n_values -= size.n_values < room.n_values ? size.n_values : room.n_values;
@@ -107,26 +107,26 @@ void look_page_init(struct look_page *page, const struct shared *shared, const c
     page->n_names = n;
 }
 
-void look_page_done(struct look_page *page)
+void inspect_page_done(struct inspect_page *page)
 {
     for (size_t i = 0; i < page->n_models; i++)
         model_release(page->models[i]);
 }
 
 /* A bucket's end lies beyond all that was counted in it: no more is told than the largest lag. */
-uint64_t look_lag(const struct traffic_sum *sum, double share)
+uint64_t inspect_lag(const struct traffic_sum *sum, double share)
 {
     uint64_t lag_us = attnp_histogram_quantile(sum->lags, share);
     return lag_us < sum->lag_max_us ? lag_us : sum->lag_max_us;
 }
 
-void look_put_lags(struct attnp_writer *writer, const struct traffic_sum *sum)
+void inspect_put_lags(struct attnp_writer *writer, const struct traffic_sum *sum)
 {
     attnp_write_key(writer, "lag_us");
     attnp_write_map(writer, 4);
-    attnp_put_uint(writer, "p50", look_lag(sum, 0.5));
-    attnp_put_uint(writer, "p99", look_lag(sum, 0.99));
-    attnp_put_uint(writer, "p999", look_lag(sum, 0.999));
+    attnp_put_uint(writer, "p50", inspect_lag(sum, 0.5));
+    attnp_put_uint(writer, "p99", inspect_lag(sum, 0.99));
+    attnp_put_uint(writer, "p999", inspect_lag(sum, 0.999));
     attnp_put_uint(writer, "max", sum->lag_max_us);
 }
 
@@ -174,14 +174,14 @@ static void put_parts(struct attnp_writer *writer, const struct shared *shared, 
     }
 }
 
-static void put_model(const struct look_page *page, struct attnp_writer *writer, const char *name)
+static void put_model(const struct inspect_page *page, struct attnp_writer *writer, const char *name)
 {
     struct traffic_sum sum;
     uint32_t n_parts = add_up_name(page->shared, name, &sum);
     attnp_write_map(writer, page->detail ? 14 : 11);
     attnp_put_string(writer, "model", name);
     put_counts(writer, &sum);
-    look_put_lags(writer, &sum);
+    inspect_put_lags(writer, &sum);
     if (!page->detail)
         return;
     attnp_put_uint(writer, "lag_sum_us", sum.lag_sum_us);
@@ -189,7 +189,7 @@ static void put_model(const struct look_page *page, struct attnp_writer *writer,
     put_parts(writer, page->shared, name, n_parts);
 }
 
-void look_page_put(const struct look_page *page, struct attnp_writer *writer)
+void inspect_page_put(const struct inspect_page *page, struct attnp_writer *writer)
 {
     attnp_write_key(writer, "models");
     attnp_write_array(writer, (uint32_t)page->n_names);

@@ -5,10 +5,10 @@
  * that drops has all of its late frames dropped at that moment, so that its turn goes to the first frame that is worth
  * it.
  */
-#include "daemon/late.h"
+#include "daemon/deadline.h"
 
-#include "daemon/frames.h"
-#include "daemon/orders.h"
+#include "daemon/answers.h"
+#include "daemon/pending.h"
 
 static bool is_late(const struct stream *stream, uint64_t answered_us)
 {
@@ -20,17 +20,17 @@ static bool drop(struct shard *shard, struct stream *stream, uint64_t answered_u
     bool is_here = true;
     while (is_here && attnp_sequence_waiting(&stream->sequence) > 0 && is_late(stream, answered_us)) {
         const struct answer *answer = stream_drop(stream, stream_late);
-        late_count(shard, stream, answer);
-        frames_answer(stream, answer);
-        is_here = orders_run(shard, stream);
+        deadline_count(shard, stream, answer);
+        answers_give(stream, answer);
+        is_here = pending_run(shard, stream);
     }
     if (!is_here)
         return false;
-    frames_name_unanswered(stream);
+    answers_name_unanswered(stream);
     return attnp_sequence_waiting(&stream->sequence) > 0;
 }
 
-bool late_settle(struct shard *shard, struct stream *stream, uint64_t now_us, uint64_t ahead_ns)
+bool deadline_settle(struct shard *shard, struct stream *stream, uint64_t now_us, uint64_t ahead_ns)
 {
     uint64_t answered_us = now_us + ahead_ns / 1000;
     stream->skip = NULL;
@@ -43,7 +43,7 @@ bool late_settle(struct shard *shard, struct stream *stream, uint64_t now_us, ui
     return true;
 }
 
-void late_count(struct shard *shard, struct stream *stream, const struct answer *answer)
+void deadline_count(struct shard *shard, struct stream *stream, const struct answer *answer)
 {
     struct card *card = &stream->card;
     struct counters *counters = &shard->counters;

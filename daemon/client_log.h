@@ -6,13 +6,13 @@
 #include "daemon/connection.h"
 
 /* The connection ends, and this was its reason. */
-void incident_connection(const struct connection *connection, const struct attnp_error *why);
+void client_log_connection(const struct connection *connection, const struct attnp_error *why);
 
 /* A request was answered with an error; what is the client's mistake alone is not logged. */
-void incident_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error);
+void client_log_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error);
 
 /* A client was turned away before it had a connection. `fd` is its socket. Main thread, with a quota of its own. */
-void incident_client(struct log_quota *quota, int fd, const struct attnp_error *error);
+void client_log_client(struct log_quota *quota, int fd, const struct attnp_error *error);
 
 /* A stream ended without its client's wish; `what` is a word, such as "expired" or "killed", and `reason` may be "". */
-void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason);
+void client_log_stream(struct shard *shard, const struct card *card, const char *what, const char *reason);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/opening.h"
+#include "daemon/open.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-#include "daemon/frames.h"
+#include "daemon/answers.h"
+#include "daemon/idle.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
 
 /* A stream that is being opened: what is known so far. */
 struct opening {
@@ -19,11 +19,11 @@ struct opening {
 /* A frame and an output, floats each, have to fit a message of `most` bytes. */
 static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
 {
-    if (frame > most / sizeof(float) || frames_push_bytes(frame * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+    if (frame > most / sizeof(float) || answers_push_bytes(frame * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
         return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
                           "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
                           (uintmax_t)frame, (uintmax_t)most);
-    if (output > most / sizeof(float) || frames_output_bytes(output * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+    if (output > most / sizeof(float) || answers_bytes(output * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
         return attnp_fail(
             error, ATTNP_LIMIT_EXCEEDED,
             "an output of %ju floats%s does not fit a message of %ju bytes; %sraise message_bytes in [limits]",
@@ -109,13 +109,13 @@ static size_t most_unsent(const struct connection *connection, const struct stre
     size_t full = config_number(config, CONFIG_limits_unsent_bytes),
            message = ATTNP_LENGTH_BYTES + config_number(config, CONFIG_limits_message_bytes);
     size_t most = full + (message > full ? message : full);
-    size_t all = stream->card.credit * frames_output_bytes(stream->output_bytes);
+    size_t all = stream->card.credit * answers_bytes(stream->output_bytes);
     for (size_t i = 0; i < connection->n_streams && all < most; i++)
-        all += connection->streams[i]->card.credit * frames_output_bytes(connection->streams[i]->output_bytes);
+        all += connection->streams[i]->card.credit * answers_bytes(connection->streams[i]->output_bytes);
     return all < most ? all : most;
 }
 
-int opening_provide(struct connection *connection, struct stream *stream, struct attnp_error *error)
+int open_provide(struct connection *connection, struct stream *stream, struct attnp_error *error)
 {
     if (connection_reserve_stream(connection) != 0 ||
         shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
@@ -140,7 +140,7 @@ static int start(struct connection *connection, struct stream *stream, const str
     stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
     if (stream->traffic == NULL)
         return no_memory(stream, error);
-    if (opening_provide(connection, stream, error) != 0)
+    if (open_provide(connection, stream, error) != 0)
         return -1;
     stream->answer_from = request->answer_from;
     stream->deadline_us = (uint64_t)request->deadline_ms * 1000;
@@ -188,7 +188,7 @@ static void put_labels(struct attnp_writer *writer, const struct plan_facts *fac
         attnp_write_string(writer, facts->labels[i], strlen(facts->labels[i]));
 }
 
-void opening_answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
+void open_answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
@@ -210,8 +210,8 @@ void opening_answer(struct connection *connection, const struct asker *asker, co
     reply_send(connection->shard, asker);
 }
 
-int opening_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                    struct attnp_error *error)
+int open_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                 struct attnp_error *error)
 {
     struct opening opening = {.model = NULL};
     const struct shared *shared = connection->shard->shared;
@@ -230,10 +230,10 @@ int opening_request(struct connection *connection, const struct asker *asker, co
     if (stream == NULL)
         return -1;
     connection_hold(connection, stream);
-    rest_active(connection->shard, stream, shard_now_us());
+    idle_active(connection->shard, stream, shard_now_us());
     counters_add(&connection->shard->counters.streams, 1);
     traffic_stream(stream->traffic, 1);
     counters_add(&connection->shard->counters.opened, 1);
-    opening_answer(connection, asker, stream);
+    open_answer(connection, asker, stream);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `streams` and `info`: what the cards of streams say. */
-#include "daemon/look.h"
+#include "daemon/inspect.h"
 
 #include <stdlib.h>
 
@@ -100,8 +100,8 @@ static void put_more_fields(struct attnp_writer *writer, const struct card_view 
 }
 #undef X
 
-int look_streams(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                 struct attnp_error *error)
+int inspect_streams(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                    struct attnp_error *error)
 {
     const msgpack_object *after = attnp_map_get(params, "after");
     uint64_t most = config_number(connection->shard->shared->config, CONFIG_limits_message_bytes);
@@ -130,8 +130,8 @@ int look_streams(struct connection *connection, const struct asker *asker, const
     return 0;
 }
 
-int look_info(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-              struct attnp_error *error)
+int inspect_info(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                 struct attnp_error *error)
 {
     struct attnp_target target;
     struct card_view view;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/rest.h"
+#include "daemon/idle.h"
 
-#include "daemon/incident.h"
-#include "daemon/orders.h"
+#include "daemon/client_log.h"
+#include "daemon/pending.h"
 #include "daemon/reply.h"
 
 static struct streams_at_rest *list_of(struct shard *shard, enum resting resting)
@@ -10,7 +10,7 @@ static struct streams_at_rest *list_of(struct shard *shard, enum resting resting
     return resting == RESTING_ACTIVE ? &shard->active : resting == RESTING_WARNED ? &shard->warned : &shard->parked;
 }
 
-void rest_leave(struct shard *shard, struct stream *stream)
+void idle_leave(struct shard *shard, struct stream *stream)
 {
     if (stream->resting == RESTING_NOWHERE)
         return;
@@ -23,19 +23,19 @@ void rest_leave(struct shard *shard, struct stream *stream)
 
 static void join(struct shard *shard, struct stream *stream, enum resting resting)
 {
-    rest_leave(shard, stream);
+    idle_leave(shard, stream);
     TAILQ_INSERT_TAIL(list_of(shard, resting), stream, rest);
     stream->resting = resting;
 }
 
-void rest_active(struct shard *shard, struct stream *stream, uint64_t now_us)
+void idle_active(struct shard *shard, struct stream *stream, uint64_t now_us)
 {
     stream->active_us = now_us;
     counters_set(&stream->card.active_us, now_us);
     join(shard, stream, RESTING_ACTIVE);
 }
 
-void rest_park(struct shard *shard, struct stream *stream, uint64_t now_us)
+void idle_park(struct shard *shard, struct stream *stream, uint64_t now_us)
 {
     stream->active_us = now_us;
     join(shard, stream, RESTING_PARKED);
@@ -64,9 +64,9 @@ static void expire(struct shard *shard, struct stream *stream, const char *reaso
     snprintf(after, sizeof(after), "%s for %ju ms",
              stream->holder == NULL ? "nobody attached it" : "nothing was done with it",
              (uintmax_t)((now_us - stream->active_us) / 1000));
-    incident_stream(shard, &stream->card, reason, after);
+    client_log_stream(shard, &stream->card, reason, after);
     counters_add(&shard->counters.expired, 1);
-    orders_expire(shard, stream, reason);
+    pending_expire(shard, stream, reason);
 }
 
 static void warn_idle(struct shard *shard, uint64_t now_us, uint64_t idle_ms)
@@ -80,7 +80,7 @@ static void warn_idle(struct shard *shard, uint64_t now_us, uint64_t idle_ms)
     }
 }
 
-void rest_look(struct shard *shard, uint64_t now_us)
+void idle_look(struct shard *shard, uint64_t now_us)
 {
     const struct config *config = shard->shared->config;
     uint64_t idle_ms = config_number(config, CONFIG_timeouts_idle_ms),
@@ -88,7 +88,7 @@ void rest_look(struct shard *shard, uint64_t now_us)
     struct stream *stream;
     while ((stream = overdue(&shard->parked, now_us, park_ms)) != NULL) {
         if (is_busy(stream))
-            rest_park(shard, stream, now_us);
+            idle_park(shard, stream, now_us);
         else
             expire(shard, stream, "expired", now_us);
     }
@@ -96,15 +96,15 @@ void rest_look(struct shard *shard, uint64_t now_us)
         return;
     while ((stream = overdue(&shard->warned, now_us, idle_ms)) != NULL) {
         if (is_busy(stream))
-            rest_active(shard, stream, now_us);
+            idle_active(shard, stream, now_us);
         else
             expire(shard, stream, "idle", now_us);
     }
     warn_idle(shard, now_us, idle_ms);
 }
 
-void rest_end_parked(struct shard *shard, const char *reason)
+void idle_end_parked(struct shard *shard, const char *reason)
 {
     while (!TAILQ_EMPTY(&shard->parked))
-        orders_expire(shard, TAILQ_FIRST(&shard->parked), reason);
+        pending_expire(shard, TAILQ_FIRST(&shard->parked), reason);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* `stats`: totals, shards, models. */
-#include "daemon/look.h"
+#include "daemon/inspect.h"
 
 #include <pthread.h>
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/look_models.h"
+#include "daemon/inspect_models.h"
 #include "daemon/reply.h"
 
 /* The most that the totals and each shard take of a message, values with keys and bytes. */
@@ -60,7 +60,7 @@ static void put_totals(struct attnp_writer *writer, const struct shared *shared)
     uint64_t n_streams, bytes, most_streams, most_bytes;
     struct traffic_sum sum;
     registry_totals(shared->registry, &n_streams, &bytes, &most_streams, &most_bytes);
-    look_add_up(shared, 0, shared->n_shards, &sum);
+    inspect_add_up(shared, 0, shared->n_shards, &sum);
     attnp_put_string(writer, "version", plan_library_version());
     attnp_put_uint(writer, "pid", (uint64_t)getpid());
     attnp_put_uint(writer, "uptime_s", (shard_now_us() - shared->started_us) / 1000000);
@@ -76,9 +76,9 @@ static void put_totals(struct attnp_writer *writer, const struct shared *shared)
     COUNTERS(X)
 #undef X
     attnp_put_uint(writer, "cpu_us", sum_of(shared, offsetof(struct counters, computing_ns)) / 1000);
-    attnp_put_uint(writer, "lag_us_p50", look_lag(&sum, 0.5));
-    attnp_put_uint(writer, "lag_us_p99", look_lag(&sum, 0.99));
-    attnp_put_uint(writer, "lag_us_p999", look_lag(&sum, 0.999));
+    attnp_put_uint(writer, "lag_us_p50", inspect_lag(&sum, 0.5));
+    attnp_put_uint(writer, "lag_us_p99", inspect_lag(&sum, 0.99));
+    attnp_put_uint(writer, "lag_us_p999", inspect_lag(&sum, 0.999));
     put_errors(writer, shared);
 }
 
@@ -103,7 +103,7 @@ static void put_shard(struct attnp_writer *writer, const struct shard *shard)
 {
     const struct counters *counters = &shard->counters;
     struct traffic_sum sum;
-    look_add_up(shard->shared, shard->index, shard->index + 1, &sum);
+    inspect_add_up(shard->shared, shard->index, shard->index + 1, &sum);
     attnp_write_map(writer, 13);
     attnp_put_uint(writer, "shard", shard->index);
     attnp_put_double(writer, "utilisation", (double)counters_get(&shard->utilisation_permille) / 1000);
@@ -114,7 +114,7 @@ static void put_shard(struct attnp_writer *writer, const struct shard *shard)
     attnp_put_uint(writer, "streams", counters_get(&counters->streams));
     attnp_put_uint(writer, "parked", counters_get(&counters->parked));
     attnp_put_uint(writer, "cpu_us", cpu_us_of(shard));
-    look_put_lags(writer, &sum);
+    inspect_put_lags(writer, &sum);
     attnp_put_uint(writer, "batches", counters_get(&counters->batches));
     attnp_put_uint(writer, "batch_frames", sum.computed);
     attnp_write_key(writer, "batch_sizes");
@@ -132,13 +132,13 @@ static void put_shards(struct attnp_writer *writer, const struct shared *shared)
 }
 
 /* What a message has left beside the totals and the shards. */
-static struct look_size room_for_models(const struct shared *shared)
+static struct inspect_size room_for_models(const struct shared *shared)
 {
     uint64_t most = config_number(shared->config, CONFIG_limits_message_bytes);
     uint64_t n_values = TOTALS_VALUES + (uint64_t)shared->n_shards * SHARD_VALUES;
     uint64_t n_bytes = TOTALS_BYTES + (uint64_t)shared->n_shards * SHARD_BYTES;
-    return (struct look_size){ATTNP_MAX_ELEMENTS > n_values ? ATTNP_MAX_ELEMENTS - n_values : 0,
-                              most > n_bytes ? most - n_bytes : 0};
+    return (struct inspect_size){ATTNP_MAX_ELEMENTS > n_values ? ATTNP_MAX_ELEMENTS - n_values : 0,
+                                 most > n_bytes ? most - n_bytes : 0};
 }
 
 static int read_params(const msgpack_object *params, const msgpack_object **after, bool *detail,
@@ -155,25 +155,25 @@ static int read_params(const msgpack_object *params, const msgpack_object **afte
     return 0;
 }
 
-int look_stats(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-               struct attnp_error *error)
+int inspect_stats(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                  struct attnp_error *error)
 {
     const struct shared *shared = connection->shard->shared;
     const msgpack_object *after;
-    struct look_page page;
+    struct inspect_page page;
     bool detail = false;
     if (read_params(params, &after, &detail, error) != 0)
         return -1;
-    look_page_init(&page, shared, after != NULL ? after->via.str.ptr : NULL, after != NULL ? after->via.str.size : 0,
-                   detail, room_for_models(shared));
+    inspect_page_init(&page, shared, after != NULL ? after->via.str.ptr : NULL, after != NULL ? after->via.str.size : 0,
+                      detail, room_for_models(shared));
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, after != NULL ? 2 : N_TOTALS + 3);
     if (after == NULL) {
         put_totals(writer, shared);
         put_shards(writer, shared);
     }
-    look_page_put(&page, writer);
-    look_page_done(&page);
+    inspect_page_put(&page, writer);
+    inspect_page_done(&page);
     reply_send(connection->shard, asker);
     return 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/orders.h"
+#include "daemon/pending.h"
 
 #include <stdlib.h>
 
-#include "daemon/attaching.h"
+#include "daemon/answers.h"
+#include "daemon/attach.h"
 #include "daemon/batch.h"
-#include "daemon/frames.h"
+#include "daemon/idle.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
 
 static bool is_holder(const struct shard *shard, const struct stream *stream, const struct asker *asker)
 {
@@ -78,9 +78,9 @@ static struct order *new_order(struct shard *shard, const struct stream *stream,
 /* False: the stream is no longer of this shard. */
 static bool carry_out(struct shard *shard, struct stream *stream, const struct order *order)
 {
-    frames_name_unanswered(stream);
+    answers_name_unanswered(stream);
     if (order->kind == ORDER_ATTACH)
-        return attaching_hand_over(shard, stream, &order->asker);
+        return attach_hand_over(shard, stream, &order->asker);
     if (order->kind == ORDER_RESET)
         carry_out_reset(shard, stream, &order->asker);
     else
@@ -88,7 +88,7 @@ static bool carry_out(struct shard *shard, struct stream *stream, const struct o
     return true;
 }
 
-bool orders_run(struct shard *shard, struct stream *stream)
+bool pending_run(struct shard *shard, struct stream *stream)
 {
     bool is_here = true;
     uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
@@ -102,8 +102,8 @@ bool orders_run(struct shard *shard, struct stream *stream)
     return is_here;
 }
 
-struct order *orders_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
-                          const struct asker *asker)
+struct order *pending_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
+                           const struct asker *asker)
 {
     struct attnp_error error;
     struct order *order = new_order(shard, stream, &error);
@@ -114,22 +114,22 @@ struct order *orders_make(struct shard *shard, const struct stream *stream, enum
     return order;
 }
 
-void orders_queue(struct shard *shard, struct stream *stream, struct order *order)
+void pending_queue(struct shard *shard, struct stream *stream, struct order *order)
 {
     order->at = stream->sequence.next;
     STAILQ_INSERT_TAIL(&stream->orders, order, link);
     stream->n_orders++;
-    orders_run(shard, stream);
+    pending_run(shard, stream);
 }
 
-void orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker)
+void pending_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker)
 {
-    struct order *order = orders_make(shard, stream, kind, asker);
+    struct order *order = pending_make(shard, stream, kind, asker);
     if (order != NULL)
-        orders_queue(shard, stream, order);
+        pending_queue(shard, stream, order);
 }
 
-void orders_forget(struct shard *shard, struct stream *stream)
+void pending_forget(struct shard *shard, struct stream *stream)
 {
     while (!STAILQ_EMPTY(&stream->orders)) {
         struct order *order = STAILQ_FIRST(&stream->orders);
@@ -151,7 +151,7 @@ static void refuse_orders(struct shard *shard, struct stream *stream, const char
             reply_error(shard, &order->asker, &error);
         free_order(shard, stream->card.uid, order);
     }
-    attaching_give_up(shard, stream, &error);
+    attach_give_up(shard, stream, &error);
 }
 
 /* Names the frames that have no answer, and those that still wait and will have none. */
@@ -159,7 +159,7 @@ static void drop_waiting(struct shard *shard, struct stream *stream, const char 
 {
     const struct unnamed waiting = {ANSWER_DROPPED, reason, stream->sequence.settled,
                                     attnp_sequence_waiting(&stream->sequence)};
-    frames_name_unanswered(stream);
+    answers_name_unanswered(stream);
     reply_event_unanswered(stream->holder, stream->card.number, &waiting);
     counters_add(&stream->card.dropped, waiting.count);
     counters_add(&shard->counters.dropped, waiting.count);
@@ -169,7 +169,7 @@ static void drop_waiting(struct shard *shard, struct stream *stream, const char 
 static void remove_stream(struct shard *shard, struct stream *stream)
 {
     batch_remove(shard, stream);
-    rest_leave(shard, stream);
+    idle_leave(shard, stream);
     if (stream->holder != NULL)
         connection_lose(stream->holder, stream);
     admission_leave(shard, &stream->claim);
@@ -197,18 +197,18 @@ static void end_by_request(struct shard *shard, struct stream *stream, const str
     reply_send(shard, asker);
 }
 
-void orders_close(struct shard *shard, struct stream *stream, const struct asker *asker)
+void pending_close(struct shard *shard, struct stream *stream, const struct asker *asker)
 {
     end_by_request(shard, stream, asker, "closed", "");
 }
 
-void orders_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text)
+void pending_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text)
 {
     counters_add(&shard->counters.killed, 1);
     end_by_request(shard, stream, asker, "killed", text);
 }
 
-void orders_expire(struct shard *shard, struct stream *stream, const char *reason)
+void pending_expire(struct shard *shard, struct stream *stream, const char *reason)
 {
     drop_waiting(shard, stream, reason);
     refuse_orders(shard, stream, reason);
@@ -216,7 +216,7 @@ void orders_expire(struct shard *shard, struct stream *stream, const char *reaso
     remove_stream(shard, stream);
 }
 
-void orders_end(struct shard *shard, struct stream *stream, const struct attnp_error *why)
+void pending_end(struct shard *shard, struct stream *stream, const struct attnp_error *why)
 {
     const char *reason = why != NULL ? attnp_error_name(why->code) : "disconnected";
     drop_waiting(shard, stream, reason);

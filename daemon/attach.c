@@ -8,17 +8,17 @@
  * mail. Somebody on the new shard itself may look it up before the mail is opened; it is the new shard's already then,
  * only in no list, and may even end or move on: the mail therefore names it and does not point to it.
  */
-#include "daemon/attaching.h"
+#include "daemon/attach.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "daemon/answers.h"
 #include "daemon/batch.h"
-#include "daemon/frames.h"
-#include "daemon/opening.h"
-#include "daemon/orders.h"
+#include "daemon/idle.h"
+#include "daemon/open.h"
+#include "daemon/pending.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
 
 /* Takes as long wherever the first difference is. */
 static bool is_token(const struct stream *stream, const uint8_t *token)
@@ -34,7 +34,7 @@ static bool is_same(const struct asker *a, const struct asker *b)
     return a->shard == b->shard && a->connection == b->connection && a->id == b->id;
 }
 
-void attaching_give_up(struct shard *shard, struct stream *stream, const struct attnp_error *error)
+void attach_give_up(struct shard *shard, struct stream *stream, const struct attnp_error *error)
 {
     if (!stream->has_heir)
         return;
@@ -42,28 +42,28 @@ void attaching_give_up(struct shard *shard, struct stream *stream, const struct 
     reply_error(shard, &stream->heir, error);
 }
 
-void attaching_park(struct shard *shard, struct stream *stream, const struct attnp_error *why)
+void attach_park(struct shard *shard, struct stream *stream, const struct attnp_error *why)
 {
     if (why != NULL)
-        frames_name_unanswered(stream);
+        answers_name_unanswered(stream);
     stream->unnamed.count = 0;
     connection_release(stream->holder, stream);
-    rest_park(shard, stream, shard_now_us());
+    idle_park(shard, stream, shard_now_us());
     batch_add(shard, stream); /* its frames may have waited for the client to read */
 }
 
 static void supersede_holder(struct shard *shard, struct stream *stream)
 {
-    frames_name_unanswered(stream);
+    answers_name_unanswered(stream);
     reply_event_superseded(stream->holder, stream->card.number);
     counters_add(&shard->counters.errors[ATTNP_SUPERSEDED], 1);
     connection_lose(stream->holder, stream);
-    rest_park(shard, stream, shard_now_us());
+    idle_park(shard, stream, shard_now_us());
     batch_add(shard, stream);
 }
 
-void attaching_ask(struct shard *shard, struct stream *stream, const struct asker *asker,
-                   const uint8_t token[ATTNP_TOKEN_BYTES])
+void attach_ask(struct shard *shard, struct stream *stream, const struct asker *asker,
+                const uint8_t token[ATTNP_TOKEN_BYTES])
 {
     struct attnp_error error;
     if (!is_token(stream, token)) {
@@ -72,18 +72,18 @@ void attaching_ask(struct shard *shard, struct stream *stream, const struct aske
         reply_error(shard, asker, &error);
         return;
     }
-    struct order *order = orders_make(shard, stream, ORDER_ATTACH, asker);
+    struct order *order = pending_make(shard, stream, ORDER_ATTACH, asker);
     if (order == NULL)
         return; /* who asked was told, and whoever holds the stream goes on */
     attnp_fail(&error, ATTNP_SUPERSEDED, "another connection asked for stream %ju meanwhile",
                (uintmax_t)stream->card.number);
-    attaching_give_up(shard, stream, &error);
+    attach_give_up(shard, stream, &error);
     if (stream->holder != NULL && (asker->shard != shard->index || asker->connection != stream->holder->id))
         supersede_holder(shard, stream);
     stream->sequence.ignoring = false;
     stream->has_heir = true;
     stream->heir = *asker;
-    orders_queue(shard, stream, order);
+    pending_queue(shard, stream, order);
 }
 
 /* All that a connection needs to hold the stream. 0, or -1 and *error. */
@@ -95,7 +95,7 @@ static int make_room(struct connection *connection, struct stream *stream, struc
             error, ATTNP_OVER_CAPACITY,
             "this connection holds %zu streams, which is the limit; close some, or attach from another connection",
             connection->n_streams);
-    return opening_provide(connection, stream, error);
+    return open_provide(connection, stream, error);
 }
 
 static void give_to_heir(struct shard *shard, struct stream *stream)
@@ -104,20 +104,20 @@ static void give_to_heir(struct shard *shard, struct stream *stream)
     struct connection *connection = reply_connection(shard, stream->heir.connection);
     bool is_there = connection != NULL && connection->phase == CONNECTION_OPEN;
     if (is_there && stream->holder != connection && make_room(connection, stream, &error) != 0) {
-        attaching_give_up(shard, stream, &error);
+        attach_give_up(shard, stream, &error);
         is_there = false;
     }
     stream->has_heir = false;
     if (!is_there) {
-        rest_park(shard, stream, shard_now_us());
+        idle_park(shard, stream, shard_now_us());
         return;
     }
     if (stream->holder == NULL)
         connection_hold(connection, stream);
     registry_move(shard->shared->registry, &stream->card, shard->index, connection->id, NULL);
-    rest_active(shard, stream, shard_now_us());
+    idle_active(shard, stream, shard_now_us());
     counters_add(&shard->counters.attached, 1);
-    opening_answer(connection, &stream->heir, stream);
+    open_answer(connection, &stream->heir, stream);
 }
 
 static void post(void *argument)
@@ -126,7 +126,7 @@ static void post(void *argument)
     shard_post(mail->to, mail);
 }
 
-bool attaching_hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
+bool attach_hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
 {
     if (!stream->has_heir || !is_same(&stream->heir, asker))
         return true;
@@ -140,14 +140,14 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
         struct attnp_error error;
         attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
                    (uintmax_t)stream->card.number);
-        attaching_give_up(shard, stream, &error);
+        attach_give_up(shard, stream, &error);
         return true;
     }
     mail->stream = stream->card.number;
     mail->asker = *asker;
     mail->to = &shard->shared->shards[asker->shard];
     batch_remove(shard, stream);
-    rest_leave(shard, stream);
+    idle_leave(shard, stream);
     admission_leave(shard, &stream->claim);
     counters_add(&shard->counters.streams, (uint64_t)-1);
     traffic_stream(stream->traffic, -1);
@@ -157,7 +157,7 @@ bool attaching_hand_over(struct shard *shard, struct stream *stream, const struc
     return false;
 }
 
-void attaching_arrive(struct shard *shard, const struct mail *mail)
+void attach_arrive(struct shard *shard, const struct mail *mail)
 {
     struct card *card = registry_find(shard->shared->registry, mail->stream, shard->index, NULL);
     counters_add(&shard->counters.streams, 1);
@@ -168,18 +168,18 @@ void attaching_arrive(struct shard *shard, const struct mail *mail)
     if (stream->has_heir && is_same(&stream->heir, &mail->asker))
         give_to_heir(shard, stream);
     else if (stream->holder == NULL && stream->resting == RESTING_NOWHERE)
-        rest_park(shard, stream, shard_now_us());
-    orders_run(shard, stream); /* what was asked for behind the attach came along */
+        idle_park(shard, stream, shard_now_us());
+    pending_run(shard, stream); /* what was asked for behind the attach came along */
 }
 
-void attaching_discard(struct shard *shard, const struct mail *mail)
+void attach_discard(struct shard *shard, const struct mail *mail)
 {
     struct registry *registry = shard->shared->registry;
     struct card *card = registry_find(registry, mail->stream, shard->index, NULL);
     if (card == NULL)
         return;
     struct stream *stream = stream_of_card(card);
-    orders_forget(shard, stream);
+    pending_forget(shard, stream);
     registry_remove(registry, card);
     stream_free(stream);
 }

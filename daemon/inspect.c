@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/look.h"
+#include "daemon/inspect.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -42,8 +42,8 @@ static void put_model(struct attnp_writer *writer, const struct model *model)
 }
 
 /* Labels of all models together could exceed a message, so `models` takes an optional name. */
-int look_models(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                struct attnp_error *error)
+int inspect_models(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                   struct attnp_error *error)
 {
     struct models *models = connection->shard->shared->models;
     const msgpack_object *name = attnp_map_get(params, "model");

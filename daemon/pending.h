@@ -7,28 +7,28 @@
 
 /* Asks for it behind the frames accepted so far; the response follows when that is reached, or at once where there is
  * no room for it. An attach that waits before it may have moved the stream to another shard when this returns. */
-void orders_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
+void pending_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
 
 /* The same in two steps, for whoever changes the stream in between, and only where there is room. The first: NULL: who
  * asked was told why not. The second may have moved the stream to another shard when it returns. */
-struct order *orders_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
-                          const struct asker *asker);
-void orders_queue(struct shard *shard, struct stream *stream, struct order *order);
+struct order *pending_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
+                           const struct asker *asker);
+void pending_queue(struct shard *shard, struct stream *stream, struct order *order);
 
 /* Carries out what is due now: after a frame was settled. False: the stream is no longer of this shard. */
-bool orders_run(struct shard *shard, struct stream *stream);
+bool pending_run(struct shard *shard, struct stream *stream);
 
 /* Frees those that wait; nobody is told. */
-void orders_forget(struct shard *shard, struct stream *stream);
+void pending_forget(struct shard *shard, struct stream *stream);
 
 /* Closes the stream: waiting frames are dropped and named, who asked is answered. Frees it. */
-void orders_close(struct shard *shard, struct stream *stream, const struct asker *asker);
+void pending_close(struct shard *shard, struct stream *stream, const struct asker *asker);
 
 /* The same by an operator, with his reason ("": he gave none). */
-void orders_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text);
+void pending_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text);
 
 /* Its time is up: the holder, if there is one, is told the reason. Frees it. */
-void orders_expire(struct shard *shard, struct stream *stream, const char *reason);
+void pending_expire(struct shard *shard, struct stream *stream, const char *reason);
 
 /* Ends the stream with its connection; `why` NULL: nobody is there to be told. Frees it. */
-void orders_end(struct shard *shard, struct stream *stream, const struct attnp_error *why);
+void pending_end(struct shard *shard, struct stream *stream, const struct attnp_error *why);

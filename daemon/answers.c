@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/frames.h"
+#include "daemon/answers.h"
 
 #include <string.h>
 
 #include "daemon/batch.h"
+#include "daemon/idle.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
 
 static void tell(struct stream *stream, const struct answer *answer);
 
@@ -81,12 +81,12 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
         return true;
     case ATTNP_ANSWER_AGAIN:
         counters_add(&shard->counters.repeated, 1);
-        frames_name_unanswered(stream);
+        answers_name_unanswered(stream);
         tell(stream, stream_answer(stream, number));
         return true;
     case ATTNP_WAITS:
         return true;
-    case ATTNP_REFUSE_OLD: /* frames_push has left these out */
+    case ATTNP_REFUSE_OLD: /* answers_push has left these out */
         return true;
     case ATTNP_REFUSE_GAP:
         refuse_gap(stream, number);
@@ -98,7 +98,7 @@ static bool take_frame(struct stream *stream, uint64_t number, const uint8_t *fr
     return false;
 }
 
-int frames_push(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error)
+int answers_push(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error)
 {
     struct attnp_push push;
     if (attnp_push_read(&push, body, n_body, error) != 0)
@@ -115,7 +115,7 @@ int frames_push(struct connection *connection, const uint8_t *body, size_t n_bod
         return 0;
     }
     uint64_t now_us = shard_now_us();
-    rest_active(connection->shard, stream, now_us);
+    idle_active(connection->shard, stream, now_us);
     if (!attnp_sequence_begin(&stream->sequence, push.first))
         return 0;
     if (push.n_bytes == 0 || push.n_bytes % stream->frame_bytes != 0) {
@@ -181,7 +181,7 @@ static void tell(struct stream *stream, const struct answer *answer)
         reply_event_unanswered(stream->holder, stream->card.number, &one);
 }
 
-void frames_name_unanswered(struct stream *stream)
+void answers_name_unanswered(struct stream *stream)
 {
     reply_event_unanswered(stream->holder, stream->card.number, &stream->unnamed);
     stream->unnamed.count = 0;
@@ -193,33 +193,33 @@ static void gather(struct stream *stream, const struct answer *answer)
 {
     struct unnamed *unnamed = &stream->unnamed;
     if (unnamed->count > 0 && (unnamed->kind != answer->kind || unnamed->reason != answer->reason))
-        frames_name_unanswered(stream);
+        answers_name_unanswered(stream);
     if (unnamed->count == 0)
         *unnamed = (struct unnamed){answer->kind, answer->reason, answer->number, 0};
     unnamed->count++;
     bool nothing_waits = attnp_sequence_waiting(&stream->sequence) == 0;
     if (2 * unnamed->count >= stream->card.credit || (answer->reason != stream_replay && nothing_waits))
-        frames_name_unanswered(stream);
+        answers_name_unanswered(stream);
 }
 
-void frames_answer(struct stream *stream, const struct answer *answer)
+void answers_give(struct stream *stream, const struct answer *answer)
 {
     if (answer->kind == ANSWER_DROPPED || answer->kind == ANSWER_SKIPPED) {
         gather(stream, answer);
         return;
     }
-    frames_name_unanswered(stream);
+    answers_name_unanswered(stream);
     tell(stream, answer);
 }
 
-size_t frames_push_bytes(size_t frame_bytes)
+size_t answers_push_bytes(size_t frame_bytes)
 {
     const struct attnp_push push = {
         .stream = UINT64_MAX, .first = UINT64_MAX, .n_bytes = frame_bytes, .time = {.n_bytes = 9}};
     return attnp_push_bytes(&push);
 }
 
-size_t frames_output_bytes(size_t output_bytes)
+size_t answers_bytes(size_t output_bytes)
 {
     const struct attnp_output output = {
         .stream = UINT64_MAX,

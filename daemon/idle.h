@@ -7,16 +7,16 @@
 #include "daemon/shard.h"
 
 /* Its holder has just done something with the stream. */
-void rest_active(struct shard *shard, struct stream *stream, uint64_t now_us);
+void idle_active(struct shard *shard, struct stream *stream, uint64_t now_us);
 
 /* Nobody holds the stream any more, from now on. */
-void rest_park(struct shard *shard, struct stream *stream, uint64_t now_us);
+void idle_park(struct shard *shard, struct stream *stream, uint64_t now_us);
 
 /* It leaves its list: it ends, or moves to another shard. */
-void rest_leave(struct shard *shard, struct stream *stream);
+void idle_leave(struct shard *shard, struct stream *stream);
 
 /* The timer's look: warns of and ends streams whose time is up. */
-void rest_look(struct shard *shard, uint64_t now_us);
+void idle_look(struct shard *shard, uint64_t now_us);
 
 /* Ends those that nobody holds. */
-void rest_end_parked(struct shard *shard, const char *reason);
+void idle_end_parked(struct shard *shard, const char *reason);

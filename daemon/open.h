@@ -6,11 +6,11 @@
 
 /* The memory that the connection and its shard need to hold the stream. 0, or -1 and *error: no_memory, over_capacity.
  */
-int opening_provide(struct connection *connection, struct stream *stream, struct attnp_error *error);
+int open_provide(struct connection *connection, struct stream *stream, struct attnp_error *error);
 
 /* The answer to an open, and to an attach. */
-void opening_answer(struct connection *connection, const struct asker *asker, const struct stream *stream);
+void open_answer(struct connection *connection, const struct asker *asker, const struct stream *stream);
 
 /* Opens a stream and answers with it. 0, or -1 and *error; then nothing has changed. */
-int opening_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                    struct attnp_error *error);
+int open_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                 struct attnp_error *error);

@@ -5,19 +5,19 @@
  * thread, and the finished response comes back by mail to whoever asked, if he is still there. Where both are of one
  * shard it is opened at once.
  */
-#include "daemon/errands.h"
+#include "daemon/stream_requests.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/attaching.h"
-#include "daemon/incident.h"
-#include "daemon/orders.h"
+#include "daemon/attach.h"
+#include "daemon/client_log.h"
+#include "daemon/idle.h"
+#include "daemon/pending.h"
 #include "daemon/reply.h"
-#include "daemon/rest.h"
 
-int errands_look_up(const struct connection *connection, const struct attnp_target *target, struct card_view *view,
-                    struct attnp_error *error)
+int stream_requests_look_up(const struct connection *connection, const struct attnp_target *target,
+                            struct card_view *view, struct attnp_error *error)
 {
     return registry_look(connection->shard->shared->registry, target, connection->uid,
                          connection_is_operator(connection), view, error);
@@ -28,33 +28,33 @@ static void kill_stream(struct shard *shard, struct stream *stream, const struct
     const char *text = (const char *)mail->bytes;
     char by[ATTNP_ERROR_TEXT];
     snprintf(by, sizeof(by), "by uid %u%s%s", (unsigned)mail->uid, text[0] != '\0' ? ": " : "", text);
-    incident_stream(shard, &stream->card, "killed", by);
-    orders_kill(shard, stream, &mail->asker, text);
+    client_log_stream(shard, &stream->card, "killed", by);
+    pending_kill(shard, stream, &mail->asker, text);
 }
 
 static void act(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
     if (stream->holder != NULL && stream->holder->id == mail->asker.connection)
-        rest_active(shard, stream, shard_now_us());
+        idle_active(shard, stream, shard_now_us());
     switch (mail->kind) {
     case MAIL_RESET:
-        orders_add(shard, stream, ORDER_RESET, &mail->asker);
+        pending_add(shard, stream, ORDER_RESET, &mail->asker);
         break;
     case MAIL_CLOSE:
-        orders_close(shard, stream, &mail->asker);
+        pending_close(shard, stream, &mail->asker);
         break;
     case MAIL_KILL:
         kill_stream(shard, stream, mail);
         break;
     case MAIL_ATTACH:
-        attaching_ask(shard, stream, &mail->asker, mail->bytes);
+        attach_ask(shard, stream, &mail->asker, mail->bytes);
         break;
     default:
         break;
     }
 }
 
-void errands_mail(struct shard *shard, struct mail *mail)
+void stream_requests_mail(struct shard *shard, struct mail *mail)
 {
     struct attnp_error error;
     int elsewhere;
@@ -86,7 +86,7 @@ static int run(struct connection *connection, const struct asker *asker, const s
 {
     struct shard *shard = connection->shard;
     struct card_view view;
-    if (errands_look_up(connection, target, &view, error) != 0)
+    if (stream_requests_look_up(connection, target, &view, error) != 0)
         return -1;
     bool is_here = view.shard == shard->index;
     if (!is_here && users_charge(shard->shared->users, connection->uid, USERS_WAITING_REQUESTS, 1, error) != 0)
@@ -104,7 +104,7 @@ static int run(struct connection *connection, const struct asker *asker, const s
     if (errand->n_bytes > 0)
         memcpy(mail->bytes, errand->bytes, errand->n_bytes);
     if (is_here)
-        errands_mail(shard, mail);
+        stream_requests_mail(shard, mail);
     else
         shard_post(&shard->shared->shards[view.shard], mail);
     return 0;
@@ -119,20 +119,20 @@ static int send_plain(struct connection *connection, const struct asker *asker, 
     return run(connection, asker, &target, &(struct errand){kind, NULL, 0}, error);
 }
 
-int errands_reset(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                  struct attnp_error *error)
+int stream_requests_reset(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                          struct attnp_error *error)
 {
     return send_plain(connection, asker, params, MAIL_RESET, error);
 }
 
-int errands_close(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                  struct attnp_error *error)
+int stream_requests_close(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                          struct attnp_error *error)
 {
     return send_plain(connection, asker, params, MAIL_CLOSE, error);
 }
 
-int errands_kill(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                 struct attnp_error *error)
+int stream_requests_kill(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                         struct attnp_error *error)
 {
     struct attnp_kill request;
     if (attnp_kill_read(&request, params, error) != 0)
@@ -144,8 +144,8 @@ int errands_kill(struct connection *connection, const struct asker *asker, const
                error);
 }
 
-int errands_attach(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                   struct attnp_error *error)
+int stream_requests_attach(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                           struct attnp_error *error)
 {
     struct attnp_attach request;
     if (attnp_attach_read(&request, params, error) != 0)

@@ -9,7 +9,7 @@
  * Drops what is then too late where the stream wants that (drop-oldest), and decides whether the output of the frame
  * that is computed next is skipped (stream->skip). False: nothing is left to compute, and the stream may have left the
  * shard. */
-bool late_settle(struct shard *shard, struct stream *stream, uint64_t now_us, uint64_t ahead_ns);
+bool deadline_settle(struct shard *shard, struct stream *stream, uint64_t now_us, uint64_t ahead_ns);
 
 /* Counts how a frame was settled, its lag_us known. */
-void late_count(struct shard *shard, struct stream *stream, const struct answer *answer);
+void deadline_count(struct shard *shard, struct stream *stream, const struct answer *answer);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/incident.h"
+#include "daemon/client_log.h"
 
 #include <sys/socket.h>
 
@@ -19,7 +19,7 @@ static bool is_usual_end(enum attnp_code code)
     return code == ATTNP_DRAINING || code == ATTNP_SUPERSEDED;
 }
 
-void incident_connection(const struct connection *connection, const struct attnp_error *why)
+void client_log_connection(const struct connection *connection, const struct attnp_error *why)
 {
     struct shard *shard = connection->shard;
     const struct log_about about = {
@@ -37,7 +37,7 @@ void incident_connection(const struct connection *connection, const struct attnp
               why->text);
 }
 
-void incident_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
+void client_log_request(struct shard *shard, const struct asker *asker, const struct attnp_error *error)
 {
     if (!concerns_operator(error->code))
         return;
@@ -55,7 +55,7 @@ void incident_request(struct shard *shard, const struct asker *asker, const stru
               attnp_error_name(error->code), error->text);
 }
 
-void incident_client(struct log_quota *quota, int fd, const struct attnp_error *error)
+void client_log_client(struct log_quota *quota, int fd, const struct attnp_error *error)
 {
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t n_peer = sizeof(peer);
@@ -72,7 +72,7 @@ void incident_client(struct log_quota *quota, int fd, const struct attnp_error *
               (unsigned)peer.uid, (int)peer.pid, attnp_error_name(error->code), error->text);
 }
 
-void incident_stream(struct shard *shard, const struct card *card, const char *what, const char *reason)
+void client_log_stream(struct shard *shard, const struct card *card, const char *what, const char *reason)
 {
     const struct log_about about = {
         .event = what,
