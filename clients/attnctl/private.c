@@ -166,6 +166,20 @@ static void wait_a_little(int tries)
     poll(NULL, 0, tries < 5 ? 1 << tries : 20);
 }
 
+/* The daemon listens before its models are loaded, so that one which then ends is noticed by its socket first. */
+static bool has_ended(struct private_daemon *daemon, bool is_ending)
+{
+    for (int tries = 0; tries == 0 || (is_ending && tries < STOP_TRIES); tries++) {
+        if (waitpid(daemon->pid, NULL, WNOHANG) == daemon->pid) {
+            daemon->pid = 0;
+            return true;
+        }
+        if (is_ending)
+            wait_a_little(tries);
+    }
+    return false;
+}
+
 /* Connects as soon as the daemon listens. */
 static int connect_to(struct private_daemon *daemon, struct attnc_client **client,
                       const struct attnc_connect_options *options, struct problem *problem)
@@ -181,12 +195,10 @@ static int connect_to(struct private_daemon *daemon, struct attnc_client **clien
             daemon->door = open(socket, O_PATH | O_CLOEXEC);
             return 0;
         }
+        if (has_ended(daemon, result == ATTNC_E_CLOSED))
+            return tell_log(daemon, problem);
         if (result != ATTNC_E_CONNECT)
             return problem_set(problem, "%s", error.text);
-        if (waitpid(daemon->pid, NULL, WNOHANG) == daemon->pid) {
-            daemon->pid = 0;
-            return tell_log(daemon, problem);
-        }
         wait_a_little(tries);
     }
     return problem_set(problem, interrupted() ? "interrupted" : "a private daemon was started, but does not listen");

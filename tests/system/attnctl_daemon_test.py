@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 import numpy
@@ -165,6 +166,26 @@ class NotListening(attnctl_case.Case):
         mute.listen()
         _, errors = self.run_attnctl("ping", status=3)
         self.assertIn("no greeting came", errors)
+
+    def test_a_private_daemon_that_ends_after_it_listened_is_explained(self):
+        """The socket is there before the models are loaded, and is closed before the process has ended."""
+        fake = self.path("fake-attnd")
+        with open(fake, "w", encoding="ascii") as file:
+            file.write(f"""#!{sys.executable}
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[sys.argv.index("--socket") + 1])
+listener.listen()
+listener.accept()[0].close()
+time.sleep(0.3)
+print("attnd: error: the model is damaged", file=sys.stderr)
+sys.exit(1)
+""")
+        os.chmod(fake, 0o755)
+        self.environment.update(ATTND=fake, ATTND_SOCKET=self.path("nobody.sock"))
+        _, errors = self.run_attnctl("stream", "-m", self.path("models/tiny.safetensors"), self.path("tone.wav"),
+                                     status=1)
+        self.assertIn("a private daemon did not start: attnd: error: the model is damaged", errors)
 
     def test_a_private_daemon_that_cannot_be_started_is_explained(self):
         self.environment["ATTND"] = self.path("no-attnd")
