@@ -13,8 +13,9 @@
 #include <math.h>
 #include <time.h>
 
-#include "daemon/batch.h"
+#include "daemon/model.h"
 #include "daemon/shard.h"
+#include "daemon/traffic.h"
 
 /* Ticks of 250 ms, of which each counts a quarter: means over about a second. */
 #define TICK_SHARE 4
@@ -37,7 +38,7 @@ static double budget_ns(const struct shared *shared)
 static double left_ns(const struct shared *shared, const struct shard *shard)
 {
     double left = budget_ns(shared) - (double)counters_get(&shard->ledger.claimed_ns) -
-                  (double)counters_get(&shard->ledger.unrated_ns);
+                  (double)counters_get(&shard->use.unrated_ns);
     return left > 0 ? left : 0;
 }
 
@@ -77,15 +78,15 @@ static int refuse_load(const struct shard *shard, double rate, double each_ns, s
     return -1;
 }
 
-/* A frame may come when a batch has just begun: that takes BATCH_US, or as long as one frame that alone takes longer.
- * Only then is it computed, and written. A deadline below the sum of these is one that would be missed again and again
- * though the shard had nothing else to do. */
+/* A frame may come when a batch has just begun: that takes SHARD_BATCH_US, or as long as one frame that alone takes
+ * longer. Only then is it computed, and written. A deadline below the sum of these is one that would be missed again
+ * and again though the shard had nothing else to do. */
 static int check_deadline(const struct shard *shard, const struct model *model, uint32_t deadline_ms,
                           struct attnp_error *error)
 {
     double own_ns = cost_frame_ns(model->cost, 1), before_ns = ledger_longest_ns(&shard->ledger);
-    if (before_ns < BATCH_US * 1e3)
-        before_ns = BATCH_US * 1e3;
+    if (before_ns < SHARD_BATCH_US * 1e3)
+        before_ns = SHARD_BATCH_US * 1e3;
     double least_ns = before_ns + own_ns + (double)counters_get(&shard->ledger.overhead_ns);
     if (deadline_ms == 0 || deadline_ms * 1e6 >= least_ns)
         return 0;
@@ -98,7 +99,7 @@ static int check_deadline(const struct shard *shard, const struct model *model, 
 
 static int check_load(struct shard *shard, const struct model *model, double rate, struct attnp_error *error)
 {
-    double unrated_ns = (double)counters_get(&shard->ledger.unrated_ns);
+    double unrated_ns = (double)counters_get(&shard->use.unrated_ns);
     ledger_value(&shard->ledger);
     if (ledger_value_with(&shard->ledger, model->cost, rate) + unrated_ns <= budget_ns(shard->shared))
         return 0;
@@ -109,7 +110,7 @@ static int check_load(struct shard *shard, const struct model *model, double rat
 int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,
                     uint32_t deadline_ms, struct attnp_error *error)
 {
-    *claim = (struct claim){.rate = rate, .cost = model->cost};
+    ledger_claim(claim, rate, model->cost);
     if (rate <= 0)
         return 0;
     if (check_deadline(shard, model, deadline_ms, error) != 0 || check_load(shard, model, rate, error) != 0)
@@ -124,7 +125,6 @@ void admission_keep(struct shard *shard, struct claim *claim)
 {
     if (claim->rate <= 0 || claim->load != NULL || ledger_enter(&shard->ledger, claim) != 0)
         return;
-    claim->ns_per_s = (uint64_t)(claim->rate * ledger_frame_ns(&shard->ledger, claim->cost, 0));
     ledger_value(&shard->ledger);
 }
 
@@ -136,20 +136,20 @@ void admission_leave(struct shard *shard, struct claim *claim)
 
 void admission_note_unrated(struct shard *shard, uint64_t took_ns)
 {
-    shard->use.unrated_ns += took_ns + counters_get(&shard->ledger.overhead_ns);
+    shard->use.unrated_since_ns += took_ns + counters_get(&shard->ledger.overhead_ns);
 }
 
-/* Rounded towards the sample, so that a mean of nothing becomes nothing. */
-static void approach(atomic_uint_fast64_t *mean, double sample, double share)
+/* A mean after one more sample; rounded towards the sample, so that a mean of nothing becomes nothing. */
+static uint64_t approached(const atomic_uint_fast64_t *mean, double sample, double share)
 {
     double old = (double)counters_get(mean), step = (sample - old) / share;
-    counters_set(mean, (uint64_t)(old + (step < 0 ? floor(step) : ceil(step))));
+    return (uint64_t)(old + (step < 0 ? floor(step) : ceil(step)));
 }
 
 static void note_overhead(struct shard *shard, uint64_t busy_ns)
 {
-    uint64_t frames = counters_get(&shard->counters.outputs) + counters_get(&shard->counters.refused),
-             computing_ns = counters_get(&shard->counters.computing_ns), opened = counters_get(&shard->counters.opened);
+    uint64_t frames, computing_ns, opened = counters_get(&shard->counters.opened);
+    traffic_computed(shard->shared->traffic, shard->index, &frames, &computing_ns);
     uint64_t n = frames - shard->use.frames, computed_ns = computing_ns - shard->use.computing_ns;
     bool is_typical = n >= OVERHEAD_FRAMES && opened == shard->use.opened;
     shard->use.frames = frames;
@@ -158,7 +158,17 @@ static void note_overhead(struct shard *shard, uint64_t busy_ns)
     if (!is_typical)
         return;
     double each_ns = busy_ns > computed_ns ? (double)(busy_ns - computed_ns) / (double)n : 0;
-    approach(&shard->ledger.overhead_ns, each_ns < OVERHEAD_MOST ? each_ns : OVERHEAD_MOST, OVERHEAD_SHARE);
+    if (each_ns > OVERHEAD_MOST)
+        each_ns = OVERHEAD_MOST;
+    ledger_set_overhead(&shard->ledger, approached(&shard->ledger.overhead_ns, each_ns, OVERHEAD_SHARE));
+}
+
+static void note_means(struct shard_use *use, uint64_t busy_ns, uint64_t passed_us)
+{
+    double unrated_ns = (double)use->unrated_since_ns * 1e6 / (double)passed_us;
+    counters_set(&use->utilisation_permille,
+                 approached(&use->utilisation_permille, (double)busy_ns / (double)passed_us, TICK_SHARE));
+    counters_set(&use->unrated_ns, approached(&use->unrated_ns, unrated_ns, TICK_SHARE));
 }
 
 void admission_tick(struct shard *shard, uint64_t now_us)
@@ -172,10 +182,8 @@ void admission_tick(struct shard *shard, uint64_t now_us)
     shard->use.cpu_ns = cpu_ns;
     shard->use.tick_us = now_us;
     note_overhead(shard, busy_ns);
-    if (!is_first && passed_us > 0) {
-        approach(&shard->utilisation_permille, (double)busy_ns / (double)passed_us, TICK_SHARE);
-        approach(&shard->ledger.unrated_ns, (double)shard->use.unrated_ns * 1e6 / (double)passed_us, TICK_SHARE);
-    }
-    shard->use.unrated_ns = 0;
+    if (!is_first && passed_us > 0)
+        note_means(&shard->use, busy_ns, passed_us);
+    shard->use.unrated_since_ns = 0;
     ledger_value(&shard->ledger);
 }

@@ -3,22 +3,21 @@
  * not left. Functions: the shard's thread. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct attnp_error;
-struct cost;
-struct load;
+struct claim;
 struct model;
 struct shard;
 
-/* What one stream takes of its shard's time. All zeros: nothing. */
-struct claim {
-    double rate;       /* frames a second; 0: not known, and nothing is claimed */
-    uint64_t ns_per_s; /* what it came to when it was entered */
-    struct cost *cost; /* of its stream's model, which uses it */
-    struct load *load; /* of the shard's ledger; NULL: not entered */
-    uint64_t rate_uhz; /* what stands there for it */
+/* What a shard was seen to do; the fields are admission.c's. */
+struct shard_use {
+    uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* until its last tick */
+    uint64_t unrated_since_ns;                              /* since then: what streams without a rate took */
+    atomic_uint_fast64_t unrated_ns; /* what these take of a second, as a mean; read by any thread, as the next */
+    atomic_uint_fast64_t utilisation_permille; /* how much of the last second the thread was busy, as a mean */
 };
 
 /* Enters the claim of a stream of this model: `rate` in frames a second, 0 for none (then nothing happens, and 0 is

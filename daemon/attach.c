@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "daemon/admission.h"
 #include "daemon/answers.h"
 #include "daemon/batch.h"
 #include "daemon/idle.h"
@@ -36,31 +37,40 @@ static bool is_same(const struct asker *a, const struct asker *b)
 
 void attach_give_up(struct shard *shard, struct stream *stream, const struct attnp_error *error)
 {
-    if (!stream->has_heir)
+    if (!stream->attach.has_heir)
         return;
-    stream->has_heir = false;
-    reply_error(shard, &stream->heir, error);
+    stream->attach.has_heir = false;
+    reply_error(shard, &stream->attach.heir, error);
+}
+
+/* Its frames may have waited for the client to read. */
+static void park(struct shard *shard, struct stream *stream)
+{
+    idle_park(shard, stream, shard_now_us());
+    batch_add(shard, stream);
 }
 
 void attach_park(struct shard *shard, struct stream *stream, const struct attnp_error *why)
 {
     if (why != NULL)
         answers_name_unanswered(stream);
-    stream->unnamed.count = 0;
-    connection_release(stream->holder, stream);
-    idle_park(shard, stream, shard_now_us());
-    batch_add(shard, stream); /* its frames may have waited for the client to read */
+    answers_forget_unanswered(stream);
+    connection_release(&stream->held);
+    park(shard, stream);
 }
 
 static void supersede_holder(struct shard *shard, struct stream *stream)
 {
     answers_name_unanswered(stream);
-    reply_event_superseded(stream->holder, stream->card.number);
-    counters_add(&shard->counters.errors[ATTNP_SUPERSEDED], 1);
-    connection_lose(stream->holder, stream);
-    idle_park(shard, stream, shard_now_us());
-    batch_add(shard, stream);
+    reply_event_superseded(stream->held.by, stream->card.number);
+    connection_lose(&stream->held);
+    park(shard, stream);
 }
+
+static bool hand_over(struct shard *shard, struct stream *stream, const struct asker *asker);
+
+/* An heir is told by attach_give_up: it may still wait when its request has left the queue. */
+static const struct pending_kind attach_kind = {.carry_out = hand_over, .refuse = NULL};
 
 void attach_ask(struct shard *shard, struct stream *stream, const struct asker *asker,
                 const uint8_t token[ATTNP_TOKEN_BYTES])
@@ -72,52 +82,47 @@ void attach_ask(struct shard *shard, struct stream *stream, const struct asker *
         reply_error(shard, asker, &error);
         return;
     }
-    struct order *order = pending_make(shard, stream, ORDER_ATTACH, asker);
-    if (order == NULL)
-        return; /* who asked was told, and whoever holds the stream goes on */
+    struct pending *pending = pending_new(shard, stream, &attach_kind, asker);
+    if (pending == NULL)
+        return; /* the asker was told, and the holder goes on */
     attnp_fail(&error, ATTNP_SUPERSEDED, "another connection asked for stream %ju meanwhile",
                (uintmax_t)stream->card.number);
     attach_give_up(shard, stream, &error);
-    if (stream->holder != NULL && (asker->shard != shard->index || asker->connection != stream->holder->id))
+    if (stream->held.by != NULL && !connection_is_holder(&stream->held, shard, asker))
         supersede_holder(shard, stream);
-    stream->sequence.ignoring = false;
-    stream->has_heir = true;
-    stream->heir = *asker;
-    pending_queue(shard, stream, order);
+    stream_begin_anew(stream);
+    stream->attach.has_heir = true;
+    stream->attach.heir = *asker;
+    pending_queue(shard, stream, pending);
 }
 
-/* All that a connection needs to hold the stream. 0, or -1 and *error. */
-static int make_room(struct connection *connection, struct stream *stream, struct attnp_error *error)
+/* Where the heir is there no more, or has no room, the stream stays parked; the heir was told. */
+static struct connection *heir_with_room(struct shard *shard, struct stream *stream)
 {
-    const struct config *config = connection->shard->shared->config;
-    if (connection->n_streams >= config_number(config, CONFIG_limits_streams_per_connection))
-        return attnp_fail(
-            error, ATTNP_OVER_CAPACITY,
-            "this connection holds %zu streams, which is the limit; close some, or attach from another connection",
-            connection->n_streams);
-    return open_provide(connection, stream, error);
+    struct attnp_error error;
+    struct connection *connection = connection_find(shard, stream->attach.heir.connection);
+    if (connection == NULL || connection->phase != CONNECTION_OPEN)
+        return NULL;
+    if (stream->held.by == connection || open_provide(connection, stream, &error) == 0)
+        return connection;
+    attach_give_up(shard, stream, &error);
+    return NULL;
 }
 
 static void give_to_heir(struct shard *shard, struct stream *stream)
 {
-    struct attnp_error error;
-    struct connection *connection = reply_connection(shard, stream->heir.connection);
-    bool is_there = connection != NULL && connection->phase == CONNECTION_OPEN;
-    if (is_there && stream->holder != connection && make_room(connection, stream, &error) != 0) {
-        attach_give_up(shard, stream, &error);
-        is_there = false;
-    }
-    stream->has_heir = false;
-    if (!is_there) {
+    struct connection *connection = heir_with_room(shard, stream);
+    stream->attach.has_heir = false;
+    if (connection == NULL) {
         idle_park(shard, stream, shard_now_us());
         return;
     }
-    if (stream->holder == NULL)
-        connection_hold(connection, stream);
+    if (stream->held.by == NULL)
+        connection_hold(connection, &stream->held);
     registry_move(shard->shared->registry, &stream->card, shard->index, connection->id, NULL);
     idle_active(shard, stream, shard_now_us());
     counters_add(&shard->counters.attached, 1);
-    open_answer(connection, &stream->heir, stream);
+    open_answer(connection, &stream->attach.heir, stream);
 }
 
 static void post(void *argument)
@@ -126,60 +131,61 @@ static void post(void *argument)
     shard_post(mail->to, mail);
 }
 
-bool attach_hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
+/* The mail that brings the stream to the asker's shard; NULL: no memory. */
+static struct mail *new_mail(const struct shard *shard, const struct stream *stream, const struct asker *asker)
 {
-    if (!stream->has_heir || !is_same(&stream->heir, asker))
+    struct mail *mail = mail_new(MAIL_STREAM, 0);
+    if (mail == NULL)
+        return NULL;
+    mail->stream = stream->card.number;
+    mail->asker = *asker;
+    mail->to = &shard->shared->shards[asker->shard];
+    return mail;
+}
+
+/* The stream is another thread's when this returns. */
+static void move(struct shard *shard, struct stream *stream, struct traffic *traffic, struct mail *mail)
+{
+    batch_remove(shard, stream);
+    idle_leave(shard, stream);
+    admission_leave(shard, &stream->claim);
+    stream_count_in(stream, traffic);
+    registry_move(shard->shared->registry, &stream->card, mail->to->index, 0, &(struct registry_moved){post, mail});
+}
+
+/* Nothing waits any more: the stream goes to the asker, unless another has asked since. False: the stream has left the
+ * shard. */
+static bool hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
+{
+    if (!stream->attach.has_heir || !is_same(&stream->attach.heir, asker))
         return true;
     if (asker->shard == shard->index) {
         give_to_heir(shard, stream);
         return true;
     }
     struct traffic *traffic = traffic_of(shard->shared->traffic, stream->model->name, asker->shard);
-    struct mail *mail = traffic != NULL ? mail_new(MAIL_STREAM, 0) : NULL;
-    if (mail == NULL) {
-        struct attnp_error error;
-        attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
-                   (uintmax_t)stream->card.number);
-        attach_give_up(shard, stream, &error);
-        return true;
+    struct mail *mail = traffic != NULL ? new_mail(shard, stream, asker) : NULL;
+    if (mail != NULL) {
+        move(shard, stream, traffic, mail);
+        return false;
     }
-    mail->stream = stream->card.number;
-    mail->asker = *asker;
-    mail->to = &shard->shared->shards[asker->shard];
-    batch_remove(shard, stream);
-    idle_leave(shard, stream);
-    admission_leave(shard, &stream->claim);
-    counters_add(&shard->counters.streams, (uint64_t)-1);
-    traffic_stream(stream->traffic, -1);
-    traffic_stream(traffic, 1);
-    stream->traffic = traffic;
-    registry_move(shard->shared->registry, &stream->card, asker->shard, 0, &(struct registry_moved){post, mail});
-    return false;
+    struct attnp_error error;
+    attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
+               (uintmax_t)stream->card.number);
+    attach_give_up(shard, stream, &error);
+    return true;
 }
 
 void attach_arrive(struct shard *shard, const struct mail *mail)
 {
     struct card *card = registry_find(shard->shared->registry, mail->stream, shard->index, NULL);
-    counters_add(&shard->counters.streams, 1);
     if (card == NULL)
-        return; /* it ended or moved on before this mail was opened, and the heir was told */
+        return; /* the stream ended or moved on before this mail was opened, and the heir was told */
     struct stream *stream = stream_of_card(card);
     admission_keep(shard, &stream->claim);
-    if (stream->has_heir && is_same(&stream->heir, &mail->asker))
+    if (stream->attach.has_heir && is_same(&stream->attach.heir, &mail->asker))
         give_to_heir(shard, stream);
-    else if (stream->holder == NULL && stream->resting == RESTING_NOWHERE)
+    else if (stream->held.by == NULL && stream->idle.list == IDLE_NOWHERE)
         idle_park(shard, stream, shard_now_us());
     pending_run(shard, stream); /* what was asked for behind the attach came along */
-}
-
-void attach_discard(struct shard *shard, const struct mail *mail)
-{
-    struct registry *registry = shard->shared->registry;
-    struct card *card = registry_find(registry, mail->stream, shard->index, NULL);
-    if (card == NULL)
-        return;
-    struct stream *stream = stream_of_card(card);
-    pending_forget(shard, stream);
-    registry_remove(registry, card);
-    stream_free(stream);
 }

@@ -15,52 +15,54 @@
  */
 #include "daemon/batch.h"
 
-#include "daemon/answers.h"
-#include "daemon/connection.h"
-#include "daemon/deadline.h"
-#include "daemon/pending.h"
+#include <assert.h>
 
-#define BATCH_NS (BATCH_US * 1000)
+#include "daemon/answers.h"
+#include "daemon/deadline.h"
+#include "daemon/due.h"
+
+#define BATCH_NS (SHARD_BATCH_US * 1000)
+
+/* So many streams behind the first are looked through for others of its model. */
+#define BATCH_LOOK 256
+
+void batch_start(struct shard *shard)
+{
+    TAILQ_INIT(&shard->batch.ready);
+}
 
 void batch_add(struct shard *shard, struct stream *stream)
 {
-    if (stream->is_ready || attnp_sequence_waiting(&stream->sequence) == 0)
+    assert(stream->batch.answer == NULL); /* a batch ends before anything else happens to its streams */
+    if (stream->batch.is_ready || stream_waiting(stream) == 0)
         return;
-    TAILQ_INSERT_TAIL(&shard->ready, stream, ready);
-    shard->n_ready++;
-    stream->is_ready = true;
+    TAILQ_INSERT_TAIL(&shard->batch.ready, stream, batch.link);
+    shard->batch.n_ready++;
+    stream->batch.is_ready = true;
     shard_stay_busy(shard);
 }
 
 static void dequeue(struct shard *shard, struct stream *stream)
 {
-    TAILQ_REMOVE(&shard->ready, stream, ready);
-    shard->n_ready--;
-    stream->is_ready = false;
+    TAILQ_REMOVE(&shard->batch.ready, stream, batch.link);
+    shard->batch.n_ready--;
+    stream->batch.is_ready = false;
 }
 
 void batch_remove(struct shard *shard, struct stream *stream)
 {
-    if (!stream->is_ready)
+    assert(stream->batch.answer == NULL);
+    if (!stream->batch.is_ready)
         return;
     dequeue(shard, stream);
     shard_stay_busy(shard);
-}
-
-static void count(struct shard *shard, struct stream *stream, const struct answer *answer, uint64_t took_ns)
-{
-    struct card *card = &stream->card;
-    deadline_count(shard, stream, answer);
-    counters_add(&card->computing_ns, took_ns);
-    counters_add(&shard->counters.computing_ns, took_ns);
-    counters_set(&card->lag_us, answer->lag_us);
 }
 
 /* Each stream stands in one batch once: it queues up again when the batch is answered. */
 struct batch {
     uint64_t now_ns, until_ns;
     uint64_t n_bytes, most_bytes; /* of outputs: all may be for one client that reads nothing */
-    TAILQ_HEAD(, stream) computed;
+    struct streams computed;
 };
 
 /* Streams of one plan whose frames are computed together. */
@@ -73,7 +75,7 @@ struct group {
 static double group_ns(const struct stream *stream, size_t n)
 {
     double each_ns = cost_frame_ns(stream->model->cost, n);
-    return (double)n * (each_ns > 0 ? each_ns : (double)stream->step_ns);
+    return (double)n * (each_ns > 0 ? each_ns : (double)stream->batch.step_ns);
 }
 
 static double left_ns(const struct batch *batch)
@@ -88,7 +90,7 @@ static double ahead_ns(const struct shard *shard, const struct batch *batch, con
 {
     double own = group_ns(stream, group->n + 1), left = left_ns(batch);
     size_t together = cost_best(stream->model->cost, PLAN_MOST_AT_ONCE);
-    double all = own + (double)shard->n_ready * group_ns(stream, together) / (double)together;
+    double all = own + (double)shard->batch.n_ready * group_ns(stream, together) / (double)together;
     return all < left ? all : left > own ? left : own;
 }
 
@@ -102,27 +104,28 @@ static size_t room(const struct batch *batch, const struct stream *stream)
     return n > 0 || !TAILQ_EMPTY(&batch->computed) ? n : 1;
 }
 
-/* Takes a stream out of the queue, and into the group unless its client reads nothing or nothing is left to compute. */
+/* Takes a stream out of the queue, and into the group unless its client reads nothing or nothing is to be computed now.
+ */
 static void take(struct shard *shard, const struct batch *batch, struct group *group, struct stream *stream)
 {
+    struct connection *holder = stream->held.by;
     dequeue(shard, stream);
-    if (stream->holder == NULL || !connection_is_full(stream->holder)) {
-        if (deadline_settle(shard, stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
-            group->streams[group->n++] = stream;
-        return;
-    }
-    stream->holder->is_held = true;
-    connection_stop_reading(stream->holder);
+    if (holder != NULL && connection_is_full(holder))
+        connection_hold_back(holder);
+    else if (deadline_settle(stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
+        group->streams[group->n++] = stream;
+    else
+        due_add(shard, stream);
 }
 
 /* Takes the first stream, and those of its model behind it, up to `most`, as far as their outputs still fit. */
 static void gather(struct shard *shard, struct batch *batch, struct group *group, size_t most)
 {
-    struct stream *stream = TAILQ_FIRST(&shard->ready), *next;
+    struct stream *stream = TAILQ_FIRST(&shard->batch.ready), *next;
     const struct plan *plan = stream->plan;
     group->n = 0;
     for (size_t looked = 0; stream != NULL && looked < BATCH_LOOK && group->n < most; looked++, stream = next) {
-        next = TAILQ_NEXT(stream, ready);
+        next = TAILQ_NEXT(stream, batch.link);
         if (stream->plan != plan)
             continue;
         batch->n_bytes += answers_bytes(stream->output_bytes);
@@ -150,8 +153,10 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
 {
     struct answer *answers[PLAN_MOST_AT_ONCE];
     uint64_t arrived_us[PLAN_MOST_AT_ONCE], begun_ns = uv_hrtime();
-    for (size_t i = 0; i < group->n; i++)
+    for (size_t i = 0; i < group->n; i++) {
+        assert(!due_is(group->streams[i])); /* the request comes before this frame */
         arrived_us[i] = stream_arrived_us(group->streams[i]);
+    }
     stream_step(group->streams, group->n, answers, shard->scratch);
     batch->now_ns = uv_hrtime();
     uint64_t took_ns = batch->now_ns - begun_ns, each_ns = took_ns / group->n;
@@ -159,40 +164,41 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
     traffic_batch(group->streams[0]->traffic, group->n, took_ns);
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
-        stream->step_ns = each_ns;
-        stream->computed = (struct computed){.answer = answers[i], .arrived_us = arrived_us[i]};
-        TAILQ_INSERT_TAIL(&batch->computed, stream, in_batch);
+        stream->batch.step_ns = each_ns;
+        stream->batch.answer = answers[i];
+        stream->batch.arrived_us = arrived_us[i];
+        TAILQ_INSERT_TAIL(&batch->computed, stream, batch.link);
     }
 }
 
-/* Hands the answers out, and lets the streams queue up again. */
+/* Hands the answers out. Streams queue up again, but for those that a request is due for: these come first to
+ * pending.c.
+ */
 static void answer_all(struct shard *shard, struct batch *batch)
 {
     uint64_t now_us = batch->now_ns / 1000;
     while (!TAILQ_EMPTY(&batch->computed)) {
         struct stream *stream = TAILQ_FIRST(&batch->computed);
-        struct answer *answer = stream->computed.answer;
-        TAILQ_REMOVE(&batch->computed, stream, in_batch);
-        answer->lag_us = now_us - stream->computed.arrived_us;
-        count(shard, stream, answer, stream->step_ns);
-        answers_give(stream, answer);
-        if (pending_run(shard, stream))
+        struct answer *answer = stream->batch.answer;
+        TAILQ_REMOVE(&batch->computed, stream, batch.link);
+        stream->batch.answer = NULL;
+        stream_note_lag(answer, now_us - stream->batch.arrived_us);
+        answers_computed(stream, answer, stream->batch.step_ns);
+        if (!due_add(shard, stream))
             batch_add(shard, stream);
     }
 }
 
-void batch_run(struct shard *shard)
+static void run(struct shard *shard)
 {
     struct batch batch = {.most_bytes = config_number(shard->shared->config, CONFIG_limits_unsent_bytes)};
-    if (TAILQ_EMPTY(&shard->ready))
-        return;
     TAILQ_INIT(&batch.computed);
     batch.now_ns = uv_hrtime();
     batch.until_ns = batch.now_ns + BATCH_NS;
     counters_add(&shard->counters.batches, 1);
-    while (!TAILQ_EMPTY(&shard->ready) && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
+    while (!TAILQ_EMPTY(&shard->batch.ready) && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
         struct group group;
-        size_t most = room(&batch, TAILQ_FIRST(&shard->ready));
+        size_t most = room(&batch, TAILQ_FIRST(&shard->batch.ready));
         if (most == 0)
             break;
         gather(shard, &batch, &group, most);
@@ -201,4 +207,20 @@ void batch_run(struct shard *shard)
     }
     answer_all(shard, &batch);
     shard_stay_busy(shard);
+}
+
+/* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
+static void note_oldest(struct shard *shard)
+{
+    const struct stream *first = TAILQ_FIRST(&shard->batch.ready);
+    counters_set(&shard->batch.oldest_us, first != NULL ? stream_oldest_us(first) : 0);
+}
+
+void batch_run(struct shard *shard)
+{
+    note_oldest(shard);
+    if (TAILQ_EMPTY(&shard->batch.ready))
+        return;
+    run(shard);
+    note_oldest(shard);
 }

@@ -252,6 +252,13 @@ int catalogue_check(const struct config *config)
     return status;
 }
 
+void catalogue_swap(struct catalogue *a, struct catalogue *b)
+{
+    struct catalogue other = *a;
+    *a = *b;
+    *b = other;
+}
+
 void catalogue_done(struct catalogue *catalogue)
 {
     for (size_t i = 0; i < catalogue->n; i++) {

@@ -40,4 +40,7 @@ int catalogue_check(const struct config *config);
 /* NULL: there is none of this name. */
 struct model *catalogue_find(const struct catalogue *catalogue, const char *name, size_t n_name);
 
+/* Each gets what the other had. */
+void catalogue_swap(struct catalogue *a, struct catalogue *b);
+
 void catalogue_done(struct catalogue *catalogue);

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include "daemon/log.h"
-#include "daemon/reply.h"
 
 /* Those that tell of the daemon's limits; the others are their client's mistakes, which only it can mend. */
 static bool concerns_operator(enum attnp_code code)
@@ -41,7 +40,7 @@ void client_log_request(struct shard *shard, const struct asker *asker, const st
 {
     if (!concerns_operator(error->code))
         return;
-    const struct connection *here = asker->shard == shard->index ? reply_connection(shard, asker->connection) : NULL;
+    const struct connection *here = asker->shard == shard->index ? connection_find(shard, asker->connection) : NULL;
     const struct log_about about = {
         .event = "refused",
         .error = attnp_error_name(error->code),
@@ -72,16 +71,9 @@ void client_log_client(struct log_quota *quota, int fd, const struct attnp_error
               (unsigned)peer.uid, (int)peer.pid, attnp_error_name(error->code), error->text);
 }
 
-void client_log_stream(struct shard *shard, const struct card *card, const char *what, const char *reason)
+void client_log_stream(struct shard *shard, const struct log_about *about, const char *name, const char *reason)
 {
-    const struct log_about about = {
-        .event = what,
-        .stream = card->number,
-        .connection = card->connection,
-        .has_uid = true,
-        .uid = card->uid,
-    };
-    log_event(&shard->log_quota, shard_now_us(), LOG_LEVEL_INFO, &about, "stream %ju%s%s (uid %u) %s%s%s",
-              (uintmax_t)card->number, card->name[0] != '\0' ? " " : "", card->name, (unsigned)card->uid, what,
+    log_event(&shard->log_quota, shard_now_us(), LOG_LEVEL_INFO, about, "stream %ju%s%s (uid %u) %s%s%s",
+              (uintmax_t)about->stream, name[0] != '\0' ? " " : "", name, (unsigned)about->uid, about->event,
               reason[0] != '\0' ? ": " : "", reason);
 }

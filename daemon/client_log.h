@@ -3,6 +3,7 @@
  * The shard's thread, unless said otherwise. */
 #pragma once
 
+#include "daemon/asker.h"
 #include "daemon/connection.h"
 
 /* The connection ends, and this was its reason. */
@@ -14,5 +15,6 @@ void client_log_request(struct shard *shard, const struct asker *asker, const st
 /* A client was turned away before it had a connection. `fd` is its socket. Main thread, with a quota of its own. */
 void client_log_client(struct log_quota *quota, int fd, const struct attnp_error *error);
 
-/* A stream ended without its client's wish; `what` is a word, such as "expired" or "killed", and `reason` may be "". */
-void client_log_stream(struct shard *shard, const struct card *card, const char *what, const char *reason);
+/* A stream ended without its client's wish: `about` has the event, such as "expired" or "killed". `name` and `reason`
+ * may be "". */
+void client_log_stream(struct shard *shard, const struct log_about *about, const char *name, const char *reason);

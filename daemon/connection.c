@@ -20,13 +20,12 @@
  */
 #include "daemon/connection.h"
 
+#include <assert.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include "daemon/client_log.h"
 
 /* One read: what it sent beyond that is still there in the next turn, which comes the sooner the less there is to do.
  */
@@ -40,7 +39,7 @@ static uint64_t setting(const struct connection *connection, enum config_key key
 static void mark_dirty(struct connection *connection)
 {
     if (!connection->is_dirty && connection->phase != CONNECTION_CLOSED)
-        TAILQ_INSERT_TAIL(&connection->shard->dirty, connection, dirty);
+        TAILQ_INSERT_TAIL(&connection->shard->connections.dirty, connection, dirty);
     connection->is_dirty = connection->phase != CONNECTION_CLOSED;
 }
 
@@ -71,7 +70,7 @@ uint8_t *connection_add(struct connection *connection, size_t n_bytes)
     uint8_t *place = NULL;
     if (connection->has_failed || connection->phase != CONNECTION_OPEN)
         return NULL;
-    if (unsent + n_bytes > most_unsent(connection) && !connection->is_told)
+    if (unsent + n_bytes > most_unsent(connection) && !connection->is_ending)
         attnp_fail(&error, ATTNP_SLOW_CONSUMER,
                    "%zu bytes wait for this client to read; read outputs while pushing, or open fewer streams a "
                    "connection",
@@ -136,12 +135,12 @@ static void closed(uv_handle_t *handle)
 static void close_now(struct connection *connection)
 {
     if (connection->is_dirty)
-        TAILQ_REMOVE(&connection->shard->dirty, connection, dirty);
+        TAILQ_REMOVE(&connection->shard->connections.dirty, connection, dirty);
     if (connection->is_paused)
-        TAILQ_REMOVE(&connection->shard->paused, connection, paused);
+        TAILQ_REMOVE(&connection->shard->connections.paused, connection, paused);
     connection->is_dirty = connection->is_paused = false;
     connection->phase = CONNECTION_CLOSED;
-    TAILQ_REMOVE(&connection->shard->connections, connection, all);
+    TAILQ_REMOVE(&connection->shard->connections.all, connection, all);
     LIST_REMOVE(connection, by_id);
     counters_add(&connection->shard->counters.connections, (uint64_t)-1);
     uv_close((uv_handle_t *)&connection->pipe, closed);
@@ -150,28 +149,21 @@ static void close_now(struct connection *connection)
 void connection_break(struct connection *connection)
 {
     if (connection->phase == CONNECTION_OPEN)
-        connection->shard->handler->ended(connection, NULL);
+        connection->shard->connections.handler->ended(connection, NULL, false);
     if (connection->phase != CONNECTION_CLOSED)
         close_now(connection);
 }
 
 static void start_reading(struct connection *connection);
 
-void connection_end(struct connection *connection, const struct attnp_error *why)
+/* The memory of its messages is not held against its user's limits any more: the client is owed the reason. */
+static void end(struct connection *connection, const struct attnp_error *why, bool is_told)
 {
     if (connection->phase != CONNECTION_OPEN)
         return;
-    bool was_told = connection->is_told;
     connection->has_failed = false;
-    connection->is_told = true;
-    connection->shard->handler->ended(connection, why);
-    if (why != NULL)
-        client_log_connection(connection, why);
-    if (why != NULL && !was_told) {
-        counters_add(&connection->shard->counters.errors[why->code], 1);
-        attnp_write_error_notification(&connection->shard->writer, why);
-        connection_send(connection);
-    }
+    connection->is_ending = true;
+    connection->shard->connections.handler->ended(connection, why, is_told);
     attnp_session_end(&connection->session);
     connection->phase = CONNECTION_ENDING;
     connection->since_us = shard_now_us();
@@ -180,12 +172,24 @@ void connection_end(struct connection *connection, const struct attnp_error *why
     start_reading(connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
 }
 
+void connection_end(struct connection *connection, const struct attnp_error *why)
+{
+    end(connection, why, why == NULL);
+}
+
+static void stop_reading(struct connection *connection)
+{
+    if (connection->is_reading)
+        uv_read_stop((uv_stream_t *)&connection->pipe);
+    connection->is_reading = false;
+}
+
 /* Until the loop's next turn. */
 static void pause_turn(struct connection *connection)
 {
     if (connection->is_paused)
         return;
-    TAILQ_INSERT_TAIL(&connection->shard->paused, connection, paused);
+    TAILQ_INSERT_TAIL(&connection->shard->connections.paused, connection, paused);
     connection->is_paused = true;
     shard_stay_busy(connection->shard);
 }
@@ -209,12 +213,13 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
         attnp_message_find(bytes, n_bytes, setting(connection, CONFIG_limits_message_bytes), &body, &n_body, &error);
     if (whole == 0)
         return 0;
-    int status = whole > 0 ? connection->shard->handler->message(connection, body, n_body, &error) : -1;
-    if (status < 0) {
-        connection_end(connection, &error);
+    enum connection_next next =
+        whole > 0 ? connection->shard->connections.handler->message(connection, body, n_body, &error) : CONNECTION_ENDS;
+    if (next == CONNECTION_ENDS || next == CONNECTION_ENDS_TOLD) {
+        end(connection, &error, next == CONNECTION_ENDS_TOLD);
         return 0;
     }
-    if (status > 0)
+    if (next == CONNECTION_YIELDS)
         pause_turn(connection);
     return ATTNP_LENGTH_BYTES + n_body;
 }
@@ -243,7 +248,7 @@ static void offer_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer
     struct attnp_error error;
     (void)suggested;
     if (connection->phase != CONNECTION_OPEN || connection->n_partial == 0)
-        *buffer = uv_buf_init((char *)connection->shard->input, SHARD_INPUT_BYTES);
+        *buffer = uv_buf_init((char *)connection->shard->connections.input, SHARD_INPUT_BYTES);
     else if (connection_grow_partial(connection, connection->n_partial + 1, &error) == 0)
         *buffer = uv_buf_init((char *)connection->partial + connection->n_partial,
                               (unsigned)(connection->partial_room - connection->n_partial));
@@ -274,7 +279,7 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
     if (connection->phase == CONNECTION_OPEN)
         keep_rest(connection, bytes + n_done, n_bytes - n_done);
     if (connection->phase == CONNECTION_OPEN && (connection->is_held || connection->is_paused))
-        connection_stop_reading(connection);
+        stop_reading(connection);
 }
 
 static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
@@ -289,9 +294,9 @@ static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buff
     counters_add(&connection->shard->counters.bytes_in, (uint64_t)n_read);
     if (connection->phase != CONNECTION_OPEN)
         return;
-    if (connection->turn != connection->shard->n_turns)
+    if (connection->turn != connection->shard->connections.n_turns)
         connection->turn_bytes = 0;
-    connection->turn = connection->shard->n_turns;
+    connection->turn = connection->shard->connections.n_turns;
     connection->turn_bytes += (size_t)n_read;
     if (connection->n_partial == 0)
         handle_bytes(connection, (const uint8_t *)buffer->base, (size_t)n_read);
@@ -299,7 +304,7 @@ static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buff
         handle_bytes(connection, connection->partial, connection->n_partial + (size_t)n_read);
     if (connection->phase == CONNECTION_OPEN && connection->turn_bytes >= TURN_BYTES) {
         pause_turn(connection);
-        connection_stop_reading(connection);
+        stop_reading(connection);
     }
 }
 
@@ -310,11 +315,16 @@ static void start_reading(struct connection *connection)
     connection->is_reading = true;
 }
 
-void connection_stop_reading(struct connection *connection)
+void connection_hold_back(struct connection *connection)
 {
-    if (connection->is_reading)
-        uv_read_stop((uv_stream_t *)&connection->pipe);
-    connection->is_reading = false;
+    connection->is_held = true;
+    stop_reading(connection);
+}
+
+void connection_drain(struct connection *connection)
+{
+    connection->is_drained = true;
+    stop_reading(connection);
 }
 
 /* What had arrived is handled, then more is read. */
@@ -330,12 +340,13 @@ static void go_on(struct connection *connection)
 
 void connection_resume_all(struct shard *shard)
 {
-    const struct connection *last = TAILQ_LAST(&shard->paused, connections);
+    const struct connection *last = TAILQ_LAST(&shard->connections.paused, connections);
     bool was_last = last == NULL;
+    shard->connections.n_turns++;
     while (!was_last) {
-        struct connection *connection = TAILQ_FIRST(&shard->paused);
+        struct connection *connection = TAILQ_FIRST(&shard->connections.paused);
         was_last = connection == last;
-        TAILQ_REMOVE(&shard->paused, connection, paused);
+        TAILQ_REMOVE(&shard->connections.paused, connection, paused);
         connection->is_paused = false;
         if (connection->phase == CONNECTION_OPEN && !connection->is_held)
             go_on(connection);
@@ -352,7 +363,7 @@ static void relieve(struct connection *connection)
     connection->is_held = false;
     go_on(connection);
     if (connection->phase == CONNECTION_OPEN)
-        connection->shard->handler->relieved(connection);
+        connection->shard->connections.handler->relieved(connection);
 }
 
 static void flush(struct connection *connection)
@@ -374,9 +385,9 @@ static void flush(struct connection *connection)
 
 void connection_flush_all(struct shard *shard)
 {
-    while (!TAILQ_EMPTY(&shard->dirty)) {
-        struct connection *connection = TAILQ_FIRST(&shard->dirty);
-        TAILQ_REMOVE(&shard->dirty, connection, dirty);
+    while (!TAILQ_EMPTY(&shard->connections.dirty)) {
+        struct connection *connection = TAILQ_FIRST(&shard->connections.dirty);
+        TAILQ_REMOVE(&shard->connections.dirty, connection, dirty);
         connection->is_dirty = false;
         flush(connection);
     }
@@ -432,13 +443,28 @@ void connection_look(struct connection *connection, uint64_t now_us)
     }
 }
 
-int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t pid)
+int connection_start(struct shard *shard, const struct connection_handler *handler)
+{
+    struct shard_connections *connections = &shard->connections;
+    connections->handler = handler;
+    TAILQ_INIT(&connections->all);
+    TAILQ_INIT(&connections->dirty);
+    TAILQ_INIT(&connections->paused);
+    connections->input = malloc(SHARD_INPUT_BYTES);
+    return connections->input != NULL ? 0 : -1;
+}
+
+void connection_stop(struct shard *shard)
+{
+    assert(TAILQ_EMPTY(&shard->connections.all));
+    free(shard->connections.input);
+}
+
+struct connection *connection_new(struct shard *shard, uint64_t id, uid_t uid, pid_t pid)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL) {
-        close(fd);
-        return -1;
-    }
+    if (connection == NULL)
+        return NULL;
     connection->shard = shard;
     connection->id = id;
     connection->uid = uid;
@@ -448,9 +474,19 @@ int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t p
     uv_pipe_init(&shard->loop, &connection->pipe, 0);
     connection->pipe.data = connection;
     outbox_init(&connection->outbox, (uv_stream_t *)&connection->pipe, write_ended);
-    TAILQ_INSERT_TAIL(&shard->connections, connection, all);
-    LIST_INSERT_HEAD(&shard->by_id[id % SHARD_BUCKETS], connection, by_id);
+    TAILQ_INSERT_TAIL(&shard->connections.all, connection, all);
+    LIST_INSERT_HEAD(&shard->connections.by_id[id % SHARD_BUCKETS], connection, by_id);
     counters_add(&shard->counters.connections, 1);
+    return connection;
+}
+
+int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t pid)
+{
+    struct connection *connection = connection_new(shard, id, uid, pid);
+    if (connection == NULL) {
+        close(fd);
+        return -1;
+    }
     if (uv_pipe_open(&connection->pipe, fd) != 0) {
         close(fd);
         connection_break(connection);
@@ -458,6 +494,15 @@ int connection_open(struct shard *shard, int fd, uint64_t id, uid_t uid, pid_t p
     }
     start_reading(connection);
     return 0;
+}
+
+struct connection *connection_find(const struct shard *shard, uint64_t id)
+{
+    struct connection *connection;
+    LIST_FOREACH(connection, &shard->connections.by_id[id % SHARD_BUCKETS], by_id)
+    if (connection->id == id)
+        return connection;
+    return NULL;
 }
 
 bool connection_is_operator(const struct connection *connection)

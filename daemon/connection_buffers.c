@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/connection.h"
+#include "daemon/users.h"
 
 #define IDLE_US 30000000
 
@@ -21,7 +22,7 @@
 static int charge(const struct connection *connection, size_t n_bytes, struct attnp_error *error)
 {
     struct users *users = connection->shard->shared->users;
-    if (!connection->is_told)
+    if (!connection->is_ending)
         return users_charge(users, connection->uid, USERS_BUFFER_BYTES, n_bytes, error);
     users_charge_anyway(users, connection->uid, USERS_BUFFER_BYTES, n_bytes);
     return 0;
@@ -36,11 +37,9 @@ static void discharge(const struct connection *connection, size_t n_bytes)
 static size_t first_partial(const struct connection *connection)
 {
     size_t room = FIRST_PARTIAL_BYTES;
-    for (size_t i = 0; i < connection->n_streams; i++) {
-        const struct stream *stream = connection->streams[i];
-        while (room < SHARD_INPUT_BYTES && room < stream->card.credit * stream->frame_bytes + FIRST_PARTIAL_BYTES)
+    for (size_t i = 0; i < connection->n_streams; i++)
+        while (room < SHARD_INPUT_BYTES && room < connection->streams[i]->push_bytes + FIRST_PARTIAL_BYTES)
             room *= 2;
-    }
     return room;
 }
 
@@ -97,8 +96,22 @@ uint8_t *connection_grow_outbox(struct connection *connection, size_t n_bytes, s
     return place;
 }
 
-int connection_reserve_outbox(struct connection *connection, size_t n_bytes, struct attnp_error *error)
+/* The most that outputs may take in the outbox with this stream among the others: all that the credits allow, but no
+ * more than makes it full and a batch, or one message, behind that. */
+static size_t most_outputs(const struct connection *connection, const struct held *held)
 {
+    const struct config *config = connection->shard->shared->config;
+    size_t full = config_number(config, CONFIG_limits_unsent_bytes),
+           message = ATTNP_LENGTH_BYTES + config_number(config, CONFIG_limits_message_bytes);
+    size_t most = full + (message > full ? message : full), all = held->output_bytes;
+    for (size_t i = 0; i < connection->n_streams && all < most; i++)
+        all += connection->streams[i]->output_bytes;
+    return all < most ? all : most;
+}
+
+int connection_reserve_outbox(struct connection *connection, const struct held *held, struct attnp_error *error)
+{
+    size_t n_bytes = most_outputs(connection, held);
     size_t before = outbox_room(&connection->outbox), more = outbox_reserve_takes(&connection->outbox, n_bytes);
     if (more == 0)
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which streams a connection holds: pointers by rising number. Numbers rise with each open, so a new one goes to the
  * end; only an attached one may have its place among the others. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ static size_t place_of(const struct connection *connection, uint64_t number)
     size_t low = 0, high = connection->n_streams;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (connection->streams[middle]->card.number < number)
+        if (connection->streams[middle]->number < number)
             low = middle + 1;
         else
             high = middle;
@@ -20,19 +21,24 @@ static size_t place_of(const struct connection *connection, uint64_t number)
     return low;
 }
 
-struct stream *connection_stream(const struct connection *connection, uint64_t number)
+struct held *connection_held(const struct connection *connection, uint64_t number)
 {
     size_t place = place_of(connection, number);
-    bool found = place < connection->n_streams && connection->streams[place]->card.number == number;
+    bool found = place < connection->n_streams && connection->streams[place]->number == number;
     return found ? connection->streams[place] : NULL;
 }
 
-int connection_reserve_stream(struct connection *connection)
+void connection_held_init(struct held *held, uint64_t number, size_t push_bytes, size_t output_bytes)
+{
+    *held = (struct held){.number = number, .push_bytes = push_bytes, .output_bytes = output_bytes};
+}
+
+static int reserve_place(struct connection *connection)
 {
     if (connection->n_streams < connection->streams_room)
         return 0;
     size_t room = connection->streams_room == 0 ? 4 : 2 * connection->streams_room;
-    struct stream **larger = realloc(connection->streams, room * sizeof(struct stream *));
+    struct held **larger = realloc(connection->streams, room * sizeof(struct held *));
     if (larger == NULL)
         return -1;
     connection->streams = larger;
@@ -40,29 +46,46 @@ int connection_reserve_stream(struct connection *connection)
     return 0;
 }
 
-void connection_hold(struct connection *connection, struct stream *stream)
+int connection_provide(struct connection *connection, const struct held *held, struct attnp_error *error)
 {
-    size_t place = place_of(connection, stream->card.number);
-    memmove(&connection->streams[place + 1], &connection->streams[place],
-            (connection->n_streams - place) * sizeof(struct stream *));
-    connection->streams[place] = stream;
-    connection->n_streams++;
-    stream->holder = connection;
+    if (reserve_place(connection) != 0)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to hold stream %ju; try again later",
+                          (uintmax_t)held->number);
+    return connection_reserve_outbox(connection, held, error);
 }
 
-void connection_release(struct connection *connection, struct stream *stream)
+void connection_hold(struct connection *connection, struct held *held)
 {
-    size_t place = place_of(connection, stream->card.number);
+    size_t place = place_of(connection, held->number);
+    assert(held->by == NULL && connection->n_streams < connection->streams_room);
+    memmove(&connection->streams[place + 1], &connection->streams[place],
+            (connection->n_streams - place) * sizeof(struct held *));
+    connection->streams[place] = held;
+    connection->n_streams++;
+    held->by = connection;
+}
+
+void connection_release(struct held *held)
+{
+    struct connection *connection = held->by;
+    size_t place = place_of(connection, held->number);
+    assert(place < connection->n_streams && connection->streams[place] == held);
     connection->n_streams--;
     memmove(&connection->streams[place], &connection->streams[place + 1],
-            (connection->n_streams - place) * sizeof(struct stream *));
-    stream->holder = NULL;
+            (connection->n_streams - place) * sizeof(struct held *));
+    held->by = NULL;
 }
 
-void connection_lose(struct connection *connection, struct stream *stream)
+bool connection_is_holder(const struct held *held, const struct shard *shard, const struct asker *asker)
 {
-    connection->lost[connection->n_lost++ % CONNECTION_MOST_LOST] = stream->card.number;
-    connection_release(connection, stream);
+    return held->by != NULL && asker->shard == shard->index && asker->connection == held->by->id;
+}
+
+void connection_lose(struct held *held)
+{
+    struct connection *connection = held->by;
+    connection->lost[connection->n_lost++ % CONNECTION_MOST_LOST] = held->number;
+    connection_release(held);
 }
 
 bool connection_has_lost(const struct connection *connection, uint64_t number)

@@ -14,7 +14,7 @@
 
 #define FILE_NAME "costs"
 
-static void forget_all(struct costs *costs)
+void costs_forget_all(struct costs *costs)
 {
     for (size_t i = 0; i < costs->n; i++)
         cost_release(costs->records[i].cost);
@@ -40,8 +40,6 @@ struct costs *costs_new(const char *directory)
         return NULL;
     }
     snprintf(costs->path, n_path, "%s/%s", directory, FILE_NAME);
-    if (costs_read(costs) != 0)
-        forget_all(costs);
     return costs;
 }
 
@@ -49,7 +47,7 @@ void costs_free(struct costs *costs)
 {
     if (costs == NULL)
         return;
-    forget_all(costs);
+    costs_forget_all(costs);
     pthread_mutex_destroy(&costs->mutex);
     free(costs->path);
     free(costs);
@@ -107,10 +105,8 @@ int costs_learn(struct costs *costs, struct model *model, uint64_t limit_ns)
     snprintf(key, sizeof(key), "%s %016" PRIx64 " %s %s", is_attention ? "attention" : "model", facts->work_hash,
              facts->variant, plan_library_version());
     struct cost *cost = find(costs, key);
-    if (cost != NULL) {
-        cost_release(model->cost);
-        model->cost = cost;
-    }
+    if (cost != NULL)
+        model_set_cost(model, cost);
     if (cost_frame_ns(model->cost, 1) > 0)
         return 0;
     return measure_plan(model->cost, model->plan, is_attention ? 1 : PLAN_MOST_AT_ONCE, limit_ns) == 0 ? 1 : -1;

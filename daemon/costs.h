@@ -38,10 +38,13 @@ struct costs {
     double overhead_ns; /* a frame */
 };
 
-/* Reads what an earlier run left in this directory (NULL: nothing is kept). A file that is damaged or no file of ours
- * is told in a warning, ignored and later replaced. NULL: no memory. Main thread. */
+/* Nothing is known; what becomes known is kept in this directory (NULL: it is not). NULL: no memory. Main thread. */
 struct costs *costs_new(const char *directory);
 void costs_free(struct costs *costs); /* NULL is allowed */
+
+/* Reads what an earlier run left. A file that is damaged or no file of ours is told in a warning, ignored and later
+ * replaced. Main thread, once, before costs are learned. */
+void costs_load(struct costs *costs);
 
 /* The model's cost becomes the one that is known for it, and is measured first, in at most limit_ns, where none is.
  * 1: it was measured, 0: it was known, -1: no memory, and it is known by what running shows. Before the model is
@@ -58,9 +61,7 @@ double costs_overhead_ns(const struct costs *costs);
  * measured by now. Main thread. */
 void costs_save(struct costs *costs, double overhead_ns, bool always);
 
-/* Between costs.c and costs_file.c. The record of this key, made where there is none; NULL: no memory, or all are in
- * use. The mutex is held. */
+/* For costs_file.c. The record of this key, made where there is none; NULL: no memory, or all are in use. The mutex is
+ * held. And: nothing is known any more. */
 struct record *costs_record(struct costs *costs, const char *key);
-
-/* 0, also where there is no file, or -1: damaged, which was logged; records may have been made. */
-int costs_read(struct costs *costs);
+void costs_forget_all(struct costs *costs);

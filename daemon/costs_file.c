@@ -93,7 +93,8 @@ static int handle_pair(void *user, const char *section, const char *name, const 
     return 1;
 }
 
-int costs_read(struct costs *costs)
+/* 0, also where there is no file, or -1: damaged, which was logged; records may have been made. */
+static int read_file(struct costs *costs)
 {
     struct reading reading = {.costs = costs};
     FILE *file = fopen(costs->path, "re");
@@ -110,6 +111,12 @@ int costs_read(struct costs *costs)
         log_warning("%s is damaged, or no file of attnd's; costs are measured anew, and it will be replaced",
                     costs->path);
     return failed ? -1 : 0;
+}
+
+void costs_load(struct costs *costs)
+{
+    if (costs->path != NULL && read_file(costs) != 0)
+        costs_forget_all(costs);
 }
 
 static bool is_changed(const struct record *record)

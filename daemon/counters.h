@@ -8,15 +8,11 @@
 
 #include "protocol/errors.h"
 
+/* Each is written by one module: open, end, attach, end, end, pushes, batch, connection. What is counted of frames is
+ * in traffic.h, and added up when somebody asks. */
 #define COUNTERS(X)                                                                                                    \
     X(opened)                                                                                                          \
     X(closed)                                                                                                          \
-    X(frames)                                                                                                          \
-    X(outputs)                                                                                                         \
-    X(refused)                                                                                                         \
-    X(dropped)                                                                                                         \
-    X(skipped)                                                                                                         \
-    X(missed)                                                                                                          \
     X(attached)                                                                                                        \
     X(expired)                                                                                                         \
     X(killed)                                                                                                          \
@@ -34,9 +30,8 @@ struct counters {
 #define X(name) atomic_uint_fast64_t name;
     COUNTERS(X)
 #undef X
-    atomic_uint_fast64_t connections, streams, parked; /* now; parked: of the streams, those that nobody holds */
-    atomic_uint_fast64_t oldest_us; /* when the oldest frame of the stream whose turn is next arrived; 0: none waits */
-    atomic_uint_fast64_t computing_ns;
+    atomic_uint_fast64_t connections;             /* now */
+    atomic_uint_fast64_t parked;                  /* streams that nobody holds, now */
     atomic_uint_fast64_t errors[COUNTERS_ERRORS]; /* how often each was told */
 };
 
@@ -53,13 +48,4 @@ static inline uint64_t counters_get(const atomic_uint_fast64_t *counter)
 static inline void counters_set(atomic_uint_fast64_t *counter, uint64_t value)
 {
     atomic_store_explicit(counter, value, memory_order_relaxed);
-}
-
-/* Frames that were taken and are not settled yet: each that is taken is settled once. */
-static inline uint64_t counters_waiting(const struct counters *counters)
-{
-    uint64_t settled = counters_get(&counters->outputs) + counters_get(&counters->refused) +
-                       counters_get(&counters->dropped) + counters_get(&counters->skipped);
-    uint64_t frames = counters_get(&counters->frames);
-    return frames > settled ? frames - settled : 0;
 }

@@ -1,81 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A frame is late when its answer would leave more than deadline_us after the frame came. That is judged when its turn
- * comes, and not by a timer: until then it might still be in time, and afterwards it would have had its turn. A stream
- * that drops has all of its late frames dropped at that moment, so that its turn goes to the first frame that is worth
- * it.
+ * A frame is late when its answer would leave more than the deadline after the frame came. That is judged when the
+ * frame's turn comes, and not by a timer: until then the frame might still be in time, and afterwards it would have had
+ * its turn. A stream that drops has all of its late frames dropped at that moment, so that its turn goes to the first
+ * frame that is worth it. Only a request that is due between two frames stops that: the request sees the state in its
+ * own place, and the frames behind it have their turn afterwards.
  */
 #include "daemon/deadline.h"
 
 #include "daemon/answers.h"
-#include "daemon/pending.h"
+#include "daemon/due.h"
+
+void deadline_start(struct stream *stream, uint32_t deadline_ms, enum attnp_late late, uint64_t answer_from)
+{
+    stream->deadline =
+        (struct stream_deadline){.after_us = (uint64_t)deadline_ms * 1000, .late = late, .answer_from = answer_from};
+}
 
 static bool is_late(const struct stream *stream, uint64_t answered_us)
 {
-    return stream->deadline_us != 0 && answered_us > stream_arrived_us(stream) + stream->deadline_us;
+    return stream->deadline.after_us != 0 && answered_us > stream_arrived_us(stream) + stream->deadline.after_us;
 }
 
-static bool drop(struct shard *shard, struct stream *stream, uint64_t answered_us)
+static bool drop(struct stream *stream, uint64_t answered_us)
 {
-    bool is_here = true;
-    while (is_here && attnp_sequence_waiting(&stream->sequence) > 0 && is_late(stream, answered_us)) {
-        const struct answer *answer = stream_drop(stream, stream_late);
-        deadline_count(shard, stream, answer);
-        answers_give(stream, answer);
-        is_here = pending_run(shard, stream);
-    }
-    if (!is_here)
-        return false;
+    while (stream_waiting(stream) > 0 && !due_is(stream) && is_late(stream, answered_us))
+        answers_drop(stream, stream_late);
     answers_name_unanswered(stream);
-    return attnp_sequence_waiting(&stream->sequence) > 0;
+    return stream_waiting(stream) > 0 && !due_is(stream);
 }
 
-bool deadline_settle(struct shard *shard, struct stream *stream, uint64_t now_us, uint64_t ahead_ns)
+bool deadline_settle(struct stream *stream, uint64_t now_us, uint64_t ahead_ns)
 {
     uint64_t answered_us = now_us + ahead_ns / 1000;
-    stream->skip = NULL;
-    if (stream->sequence.settled < stream->answer_from)
-        stream->skip = stream_replay;
-    else if (stream->late == ATTNP_LATE_SKIP_OUTPUT && is_late(stream, answered_us))
-        stream->skip = stream_late;
-    else if (stream->late == ATTNP_LATE_DROP_OLDEST && is_late(stream, answered_us))
-        return drop(shard, stream, answered_us);
+    struct stream_deadline *deadline = &stream->deadline;
+    deadline->skip = NULL;
+    if (stream->sequence.settled < deadline->answer_from)
+        deadline->skip = stream_replay;
+    else if (deadline->late == ATTNP_LATE_SKIP_OUTPUT && is_late(stream, answered_us))
+        deadline->skip = stream_late;
+    else if (deadline->late == ATTNP_LATE_DROP_OLDEST && is_late(stream, answered_us))
+        return drop(stream, answered_us);
     return true;
-}
-
-void deadline_count(struct shard *shard, struct stream *stream, const struct answer *answer)
-{
-    struct card *card = &stream->card;
-    struct counters *counters = &shard->counters;
-    struct traffic *traffic = stream->traffic;
-    switch (answer->kind) {
-    case ANSWER_OUTPUT:
-        counters_add(&card->outputs, 1);
-        counters_add(&counters->outputs, 1);
-        traffic_output(traffic, answer->lag_us);
-        if (stream->deadline_us != 0 && answer->lag_us > stream->deadline_us) {
-            counters_add(&card->missed, 1);
-            counters_add(&counters->missed, 1);
-            counters_add(&traffic->missed, 1);
-        }
-        break;
-    case ANSWER_BAD_FRAME:
-        counters_add(&card->refused, 1);
-        counters_add(&counters->refused, 1);
-        counters_add(&traffic->refused, 1);
-        break;
-    case ANSWER_DROPPED:
-        counters_add(&card->dropped, 1);
-        counters_add(&counters->dropped, 1);
-        counters_add(&traffic->dropped, 1);
-        break;
-    case ANSWER_SKIPPED:
-        counters_add(&card->skipped, 1);
-        counters_add(&counters->skipped, 1);
-        counters_add(&traffic->skipped, 1);
-        break;
-    }
-    counters_set(&card->settled, stream->sequence.settled);
-    counters_set(&card->oldest_us, stream_oldest_us(stream));
-    counters_set(&card->position, plan_position(stream->state));
 }

@@ -1,110 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/idle.h"
 
-#include "daemon/client_log.h"
-#include "daemon/pending.h"
-#include "daemon/reply.h"
+#include <assert.h>
 
-static struct streams_at_rest *list_of(struct shard *shard, enum resting resting)
+void idle_start(struct shard *shard)
 {
-    return resting == RESTING_ACTIVE ? &shard->active : resting == RESTING_WARNED ? &shard->warned : &shard->parked;
+    TAILQ_INIT(&shard->idle.active);
+    TAILQ_INIT(&shard->idle.warned);
+    TAILQ_INIT(&shard->idle.parked);
+}
+
+static struct streams *list_of(struct shard *shard, enum idle_list list)
+{
+    assert(list != IDLE_NOWHERE);
+    return list == IDLE_ACTIVE ? &shard->idle.active : list == IDLE_WARNED ? &shard->idle.warned : &shard->idle.parked;
 }
 
 void idle_leave(struct shard *shard, struct stream *stream)
 {
-    if (stream->resting == RESTING_NOWHERE)
+    if (stream->idle.list == IDLE_NOWHERE)
         return;
-    if (stream->resting == RESTING_PARKED)
+    if (stream->idle.list == IDLE_PARKED)
         counters_add(&shard->counters.parked, (uint64_t)-1);
-    TAILQ_REMOVE(list_of(shard, stream->resting), stream, rest);
-    stream->resting = RESTING_NOWHERE;
+    TAILQ_REMOVE(list_of(shard, stream->idle.list), stream, idle.link);
+    stream->idle.list = IDLE_NOWHERE;
     counters_set(&stream->card.parked_us, 0);
 }
 
-static void join(struct shard *shard, struct stream *stream, enum resting resting)
+static void join(struct shard *shard, struct stream *stream, enum idle_list list, uint64_t since_us)
 {
     idle_leave(shard, stream);
-    TAILQ_INSERT_TAIL(list_of(shard, resting), stream, rest);
-    stream->resting = resting;
+    stream->idle.list = list;
+    stream->idle.since_us = since_us;
+    TAILQ_INSERT_TAIL(list_of(shard, list), stream, idle.link);
 }
 
 void idle_active(struct shard *shard, struct stream *stream, uint64_t now_us)
 {
-    stream->active_us = now_us;
+    assert(stream->held.by != NULL);
+    join(shard, stream, IDLE_ACTIVE, now_us);
     counters_set(&stream->card.active_us, now_us);
-    join(shard, stream, RESTING_ACTIVE);
 }
 
 void idle_park(struct shard *shard, struct stream *stream, uint64_t now_us)
 {
-    stream->active_us = now_us;
-    join(shard, stream, RESTING_PARKED);
+    assert(stream->held.by == NULL);
+    join(shard, stream, IDLE_PARKED, now_us);
     counters_add(&shard->counters.parked, 1);
     counters_set(&stream->card.parked_us, now_us);
 }
 
-/* The first of a list if nothing was done with it for so long; NULL: none. */
-static struct stream *overdue(const struct streams_at_rest *list, uint64_t now_us, uint64_t after_ms)
+void idle_warned(struct shard *shard, struct stream *stream, uint64_t since_us)
 {
-    struct stream *stream = TAILQ_FIRST(list);
-    if (stream == NULL || now_us < stream->active_us || now_us - stream->active_us <= after_ms * 1000)
+    assert(stream->held.by != NULL);
+    join(shard, stream, IDLE_WARNED, since_us);
+}
+
+struct stream *idle_overdue(struct shard *shard, enum idle_list list, uint64_t now_us, uint64_t after_ms)
+{
+    struct stream *stream = TAILQ_FIRST(list_of(shard, list));
+    if (stream == NULL || now_us < stream->idle.since_us || now_us - stream->idle.since_us <= after_ms * 1000)
         return NULL;
     return stream;
 }
 
-/* A stream that somebody is about to hold, or that has frames to compute, is not at rest. */
-static bool is_busy(const struct stream *stream)
+struct stream *idle_first_parked(const struct shard *shard)
 {
-    return stream->has_heir || attnp_sequence_waiting(&stream->sequence) > 0;
-}
-
-static void expire(struct shard *shard, struct stream *stream, const char *reason, uint64_t now_us)
-{
-    char after[64];
-    snprintf(after, sizeof(after), "%s for %ju ms",
-             stream->holder == NULL ? "nobody attached it" : "nothing was done with it",
-             (uintmax_t)((now_us - stream->active_us) / 1000));
-    client_log_stream(shard, &stream->card, reason, after);
-    counters_add(&shard->counters.expired, 1);
-    pending_expire(shard, stream, reason);
-}
-
-static void warn_idle(struct shard *shard, uint64_t now_us, uint64_t idle_ms)
-{
-    struct stream *stream;
-    uint64_t left_ms = idle_ms / 4, before_us = (idle_ms - left_ms) * 1000;
-    while ((stream = overdue(&shard->active, now_us, idle_ms - left_ms)) != NULL) {
-        stream->active_us = now_us - before_us; /* it has that time left, also where idle_ms was just made shorter */
-        join(shard, stream, RESTING_WARNED);
-        reply_event_idle(stream->holder, stream->card.number, left_ms);
-    }
-}
-
-void idle_look(struct shard *shard, uint64_t now_us)
-{
-    const struct config *config = shard->shared->config;
-    uint64_t idle_ms = config_number(config, CONFIG_timeouts_idle_ms),
-             park_ms = config_number(config, CONFIG_timeouts_park_ms);
-    struct stream *stream;
-    while ((stream = overdue(&shard->parked, now_us, park_ms)) != NULL) {
-        if (is_busy(stream))
-            idle_park(shard, stream, now_us);
-        else
-            expire(shard, stream, "expired", now_us);
-    }
-    if (idle_ms == 0)
-        return;
-    while ((stream = overdue(&shard->warned, now_us, idle_ms)) != NULL) {
-        if (is_busy(stream))
-            idle_active(shard, stream, now_us);
-        else
-            expire(shard, stream, "idle", now_us);
-    }
-    warn_idle(shard, now_us, idle_ms);
-}
-
-void idle_end_parked(struct shard *shard, const char *reason)
-{
-    while (!TAILQ_EMPTY(&shard->parked))
-        pending_expire(shard, TAILQ_FIRST(&shard->parked), reason);
+    return TAILQ_FIRST(&shard->idle.parked);
 }

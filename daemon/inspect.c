@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "daemon/models.h"
 #include "daemon/reply.h"
+#include "daemon/stream.h"
 
 static void put_labels(struct attnp_writer *writer, const struct plan_facts *facts)
 {

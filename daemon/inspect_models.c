@@ -17,16 +17,7 @@
 #define PART_BYTES    256
 #define SPARE_BUCKETS 16
 
-void inspect_add_up(const struct shared *shared, unsigned first, unsigned end, struct traffic_sum *sum)
-{
-    size_t n_names = traffic_n_names(shared->traffic);
-    memset(sum, 0, sizeof(*sum));
-    for (size_t i = 0; i < n_names; i++)
-        for (unsigned shard = first; shard < end; shard++)
-            traffic_add(shared->traffic, i, shard, sum);
-}
-
-/* The same of one name; returns on how many shards it was ever used. */
+/* Adds up what is counted under one name; returns on how many shards the name was ever used. */
 static uint32_t add_up_name(const struct shared *shared, const char *name, struct traffic_sum *sum)
 {
     int index = traffic_find(shared->traffic, name);

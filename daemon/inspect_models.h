@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/models.h"
 #include "daemon/shard.h"
+#include "daemon/traffic.h"
 
 /* Names at the same time: served ones, and those that were. */
 #define INSPECT_MOST_NAMES (TRAFFIC_MOST_NAMES + MODELS_MOST)
@@ -34,9 +36,6 @@ void inspect_page_done(struct inspect_page *page);
 
 /* Writes two fields of a map, `models` and `more`. */
 void inspect_page_put(const struct inspect_page *page, struct attnp_writer *writer);
-
-/* Adds up what is counted under all names on the shards from `first` on and below `end`. */
-void inspect_add_up(const struct shared *shared, unsigned first, unsigned end, struct traffic_sum *sum);
 
 /* The lag in microseconds below which this share of the outputs stayed, at most 1/16 too large. */
 uint64_t inspect_lag(const struct traffic_sum *sum, double share);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/inspect_models.h"
+#include "daemon/registry.h"
 #include "daemon/reply.h"
 
 /* The most that the totals and each shard take of a message, values with keys and bytes. */
@@ -43,16 +44,8 @@ static void put_errors(struct attnp_writer *writer, const struct shared *shared)
             attnp_put_uint(writer, attnp_error_name((enum attnp_code)code), counts[code]);
 }
 
-static uint64_t waiting(const struct shared *shared)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < shared->n_shards; i++)
-        n += counters_waiting(&shared->shards[i].counters);
-    return n;
-}
-
 #define X(name) +1
-enum { N_TOTALS = 16 COUNTERS(X) };
+enum { N_TOTALS = 22 COUNTERS(X) };
 #undef X
 
 static void put_totals(struct attnp_writer *writer, const struct shared *shared)
@@ -60,7 +53,7 @@ static void put_totals(struct attnp_writer *writer, const struct shared *shared)
     uint64_t n_streams, bytes, most_streams, most_bytes;
     struct traffic_sum sum;
     registry_totals(shared->registry, &n_streams, &bytes, &most_streams, &most_bytes);
-    inspect_add_up(shared, 0, shared->n_shards, &sum);
+    traffic_add_up(shared->traffic, 0, shared->n_shards, &sum);
     attnp_put_string(writer, "version", plan_library_version());
     attnp_put_uint(writer, "pid", (uint64_t)getpid());
     attnp_put_uint(writer, "uptime_s", (shard_now_us() - shared->started_us) / 1000000);
@@ -71,11 +64,17 @@ static void put_totals(struct attnp_writer *writer, const struct shared *shared)
     attnp_put_uint(writer, "served_models", models_count(shared->models));
     attnp_put_uint(writer, "state_bytes", bytes);
     attnp_put_uint(writer, "max_state_bytes", most_bytes);
-    attnp_put_uint(writer, "queue", waiting(shared));
+    attnp_put_uint(writer, "queue", traffic_waiting(&sum));
+    attnp_put_uint(writer, "frames", sum.frames);
+    attnp_put_uint(writer, "outputs", sum.outputs);
+    attnp_put_uint(writer, "refused", sum.refused);
+    attnp_put_uint(writer, "dropped", sum.dropped);
+    attnp_put_uint(writer, "skipped", sum.skipped);
+    attnp_put_uint(writer, "missed", sum.missed);
 #define X(name) attnp_put_uint(writer, #name, sum_of(shared, offsetof(struct counters, name)));
     COUNTERS(X)
 #undef X
-    attnp_put_uint(writer, "cpu_us", sum_of(shared, offsetof(struct counters, computing_ns)) / 1000);
+    attnp_put_uint(writer, "cpu_us", sum.computing_ns / 1000);
     attnp_put_uint(writer, "lag_us_p50", inspect_lag(&sum, 0.5));
     attnp_put_uint(writer, "lag_us_p99", inspect_lag(&sum, 0.99));
     attnp_put_uint(writer, "lag_us_p999", inspect_lag(&sum, 0.999));
@@ -87,15 +86,15 @@ static uint64_t cpu_us_of(const struct shard *shard)
 {
     clockid_t clock;
     struct timespec time = {0};
-    if (!atomic_load(&shard->is_running) || pthread_getcpuclockid(shard->thread, &clock) != 0 ||
+    if (!atomic_load(&shard->turn.is_running) || pthread_getcpuclockid(shard->turn.thread, &clock) != 0 ||
         clock_gettime(clock, &time) != 0)
         return 0;
     return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
-static uint64_t oldest_wait_us(const struct counters *counters)
+static uint64_t oldest_wait_us(const struct shard *shard)
 {
-    uint64_t oldest_us = counters_get(&counters->oldest_us), now_us = shard_now_us();
+    uint64_t oldest_us = counters_get(&shard->batch.oldest_us), now_us = shard_now_us();
     return oldest_us != 0 && now_us > oldest_us ? now_us - oldest_us : 0;
 }
 
@@ -103,15 +102,15 @@ static void put_shard(struct attnp_writer *writer, const struct shard *shard)
 {
     const struct counters *counters = &shard->counters;
     struct traffic_sum sum;
-    inspect_add_up(shard->shared, shard->index, shard->index + 1, &sum);
+    traffic_add_up(shard->shared->traffic, shard->index, shard->index + 1, &sum);
     attnp_write_map(writer, 13);
     attnp_put_uint(writer, "shard", shard->index);
-    attnp_put_double(writer, "utilisation", (double)counters_get(&shard->utilisation_permille) / 1000);
+    attnp_put_double(writer, "utilisation", (double)counters_get(&shard->use.utilisation_permille) / 1000);
     attnp_put_double(writer, "claimed", (double)counters_get(&shard->ledger.claimed_ns) / 1e9);
-    attnp_put_uint(writer, "queue", counters_waiting(counters));
-    attnp_put_uint(writer, "oldest_wait_us", oldest_wait_us(counters));
+    attnp_put_uint(writer, "queue", traffic_waiting(&sum));
+    attnp_put_uint(writer, "oldest_wait_us", oldest_wait_us(shard));
     attnp_put_uint(writer, "connections", counters_get(&counters->connections));
-    attnp_put_uint(writer, "streams", counters_get(&counters->streams));
+    attnp_put_uint(writer, "streams", sum.streams);
     attnp_put_uint(writer, "parked", counters_get(&counters->parked));
     attnp_put_uint(writer, "cpu_us", cpu_us_of(shard));
     inspect_put_lags(writer, &sum);

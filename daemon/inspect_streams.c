@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/registry.h"
 #include "daemon/reply.h"
 
 /* What `streams` tells of each: NAME(type of attnp_put_, value). Besides, its name and model where it has one. */

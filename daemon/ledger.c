@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many frames are computed together follows from the load itself. A shard near its limit has batches of BATCH_US
- * back to back; while one lasts, a load of r frames a second brings r × BATCH_US new ones, at most one a stream, and
- * those are the next group, or groups of the cheapest size. A small load is computed frame by frame, and claims that.
+ * How many frames are computed together follows from the load itself. A shard near its limit has batches of
+ * SHARD_BATCH_US back to back; while one lasts, a load of r frames a second brings r × SHARD_BATCH_US new ones, at most
+ * one a stream, and those are the next group, or groups of the cheapest size. A small load is computed frame by frame,
+ * and claims that.
  */
 #include "daemon/ledger.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "daemon/batch.h"
+#include "daemon/shard.h"
 
 #define UHZ 1e6
 
@@ -17,8 +18,12 @@ void ledger_init(struct ledger *ledger, double overhead_ns)
 {
     LIST_INIT(&ledger->loads);
     atomic_init(&ledger->claimed_ns, 0);
-    atomic_init(&ledger->unrated_ns, 0);
     atomic_init(&ledger->overhead_ns, (uint64_t)overhead_ns);
+}
+
+void ledger_set_overhead(struct ledger *ledger, uint64_t overhead_ns)
+{
+    atomic_store_explicit(&ledger->overhead_ns, overhead_ns, memory_order_relaxed);
 }
 
 void ledger_done(struct ledger *ledger)
@@ -53,6 +58,11 @@ static struct load *find_or_make(struct ledger *ledger, struct cost *cost)
     return load;
 }
 
+void ledger_claim(struct claim *claim, double rate, struct cost *cost)
+{
+    *claim = (struct claim){.rate = rate, .cost = cost};
+}
+
 int ledger_enter(struct ledger *ledger, struct claim *claim)
 {
     struct load *load = find_or_make(ledger, claim->cost);
@@ -73,7 +83,7 @@ void ledger_leave(struct claim *claim)
         return;
     load->rate_uhz -= claim->rate_uhz;
     claim->load = NULL;
-    claim->rate_uhz = claim->ns_per_s = 0;
+    claim->rate_uhz = 0;
     if (--load->n_streams > 0)
         return;
     LIST_REMOVE(load, link);
@@ -83,7 +93,7 @@ void ledger_leave(struct claim *claim)
 
 static double frame_ns(const struct ledger *ledger, const struct cost *cost, double rate, size_t n_streams)
 {
-    double come = rate * BATCH_US / 1e6, overhead = (double)atomic_load(&ledger->overhead_ns);
+    double come = rate * SHARD_BATCH_US / 1e6, overhead = (double)atomic_load(&ledger->overhead_ns);
     size_t most = n_streams < COST_MOST_TOGETHER ? n_streams : COST_MOST_TOGETHER;
     size_t together = come < 1 ? 1 : come < (double)most ? (size_t)come : most;
     return cost_frame_ns(cost, cost_best(cost, together)) + overhead;

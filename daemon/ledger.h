@@ -7,12 +7,20 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "daemon/admission.h"
 #include "daemon/cost.h"
+
+/* What one stream takes of its shard's time. All zeros: nothing. */
+struct claim {
+    double rate;       /* frames a second; 0: not known, and nothing is claimed */
+    struct cost *cost; /* of its stream's model, which uses it */
+    struct load *load; /* of the shard's ledger; NULL: not entered */
+    uint64_t rate_uhz; /* what stands there for it */
+};
 
 /* The streams of one cost. */
 struct load {
@@ -25,14 +33,19 @@ struct load {
 struct ledger {
     LIST_HEAD(loads, load) loads;
     atomic_uint_fast64_t claimed_ns;  /* a second, of all loads, as of the newest ledger_value */
-    atomic_uint_fast64_t unrated_ns;  /* a second, measured, of streams without a rate */
     atomic_uint_fast64_t overhead_ns; /* a frame: reading, queueing and writing it, measured */
 };
 
 void ledger_init(struct ledger *ledger, double overhead_ns);
 void ledger_done(struct ledger *ledger); /* nothing has to be claimed any more */
 
-/* Enters the claim, which has its rate and cost and is not entered yet. 0, or -1: no memory. */
+/* A claim of this rate and cost (NULL where the rate is 0) that is not entered. */
+void ledger_claim(struct claim *claim, double rate, struct cost *cost);
+
+/* What a frame takes besides computing, by now. */
+void ledger_set_overhead(struct ledger *ledger, uint64_t overhead_ns);
+
+/* Enters a claim that is not entered yet. 0, or -1: no memory. */
 int ledger_enter(struct ledger *ledger, struct claim *claim);
 
 /* Takes it out of the ledger in which it stands; a claim that is not entered is left alone. */

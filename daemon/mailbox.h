@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "daemon/stream.h"
+#include "daemon/asker.h"
 
 enum mail_kind {
     MAIL_CONNECTION, /* a new connection for this shard */

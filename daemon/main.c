@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/costs.h"
 #include "daemon/log.h"
 #include "daemon/memory.h"
+#include "daemon/registry.h"
 #include "daemon/server.h"
+#include "daemon/users.h"
 
 /* The name of a process, or NULL and errno. */
 static const char *name_of(pid_t pid, char name[32])
@@ -59,7 +62,7 @@ static int check(const struct options *options, const struct config *config)
 
 int main(int argc, char **argv)
 {
-    static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .reserve_fd = -1};
+    static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .accept = {.reserve_fd = -1}};
     int status = options_read(&server.options, argc, argv);
     if (status == 0)
         status = options_configure(&server.options, &server.config, stderr);

@@ -32,3 +32,9 @@ void model_release(struct model *model)
     cost_release(model->cost);
     free(model);
 }
+
+void model_set_cost(struct model *model, struct cost *cost)
+{
+    cost_release(model->cost);
+    model->cost = cost;
+}

@@ -24,6 +24,10 @@ struct model *model_new(const char *name, struct plan *plan);
 struct model *model_use(struct model *model);
 void model_release(struct model *model);
 
+/* Another cost than the one that the model was made with; it is used by the model from here on, and no longer by the
+ * caller. Before others use the model. */
+void model_set_cost(struct model *model, struct cost *cost);
+
 /* A raw attention is no model of a file: nobody else computes with it. */
 static inline bool model_is_attention(const struct model *model)
 {

@@ -25,13 +25,11 @@ static void log_changes(const struct catalogue *before, const struct catalogue *
 
 void models_replace(struct models *models, struct catalogue *fresh)
 {
-    struct catalogue before = models->catalogue;
     pthread_mutex_lock(&models->mutex);
-    models->catalogue = *fresh;
+    catalogue_swap(&models->catalogue, fresh);
     pthread_mutex_unlock(&models->mutex);
-    fresh->n = 0;
-    log_changes(&before, &models->catalogue);
-    catalogue_done(&before);
+    log_changes(fresh, &models->catalogue);
+    catalogue_done(fresh);
 }
 
 int models_load(struct models *models, const struct config *config)

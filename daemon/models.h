@@ -17,7 +17,7 @@ struct models {
 int models_load(struct models *models, const struct config *config);
 void models_free(struct models *models);
 
-/* Serves another set from here on, which is emptied into this one; what is different is logged. Streams go on with the
+/* Serves another set from here on, which is empty afterwards; what is different is logged. Streams go on with the
  * models that they have. Main thread. */
 void models_replace(struct models *models, struct catalogue *fresh);
 

@@ -4,8 +4,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "daemon/admission.h"
 #include "daemon/answers.h"
+#include "daemon/costs.h"
+#include "daemon/deadline.h"
 #include "daemon/idle.h"
+#include "daemon/models.h"
+#include "daemon/pending.h"
+#include "daemon/pushes.h"
 #include "daemon/reply.h"
 
 /* A stream that is being opened: what is known so far. */
@@ -13,13 +19,14 @@ struct opening {
     struct attnp_open request;
     struct model *model; /* used */
     const struct plan *plan;
+    struct traffic *traffic;
     uint32_t credit;
 };
 
 /* A frame and an output, floats each, have to fit a message of `most` bytes. */
 static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
 {
-    if (frame > most / sizeof(float) || answers_push_bytes(frame * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
+    if (frame > most / sizeof(float) || pushes_bytes(frame * sizeof(float)) > most + ATTNP_LENGTH_BYTES)
         return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
                           "a frame of %ju floats does not fit a message of %ju bytes; raise message_bytes in [limits]",
                           (uintmax_t)frame, (uintmax_t)most);
@@ -84,44 +91,34 @@ static int check_sizes(struct opening *opening, uint64_t most, struct attnp_erro
     return 0;
 }
 
-static void fill_card(struct card *card, const struct opening *opening, const struct connection *connection)
+static void fill_card(struct card *card, const struct opening *opening, uid_t uid)
 {
     const struct attnp_string *name = &opening->request.name;
     if (name->data != NULL)
         memcpy(card->name, name->data, name->n); /* at most ATTNP_MAX_NAME, checked by its reader */
     strcpy(card->model, opening->model->name);
-    card->uid = connection->uid;
-    card->shard = connection->shard->index;
-    card->connection = connection->id;
+    card->uid = uid;
     card->opened_us = shard_now_us();
     card->terms = (struct card_terms){opening->request.rate, opening->request.deadline_ms, opening->request.late};
-    card->warming_frames = plan_facts(opening->plan)->warming_frames;
-    counters_set(&card->next_frame, opening->request.first_frame);
-    counters_set(&card->settled, opening->request.first_frame);
-    counters_set(&card->position, opening->request.position);
 }
 
-/* The most that outputs may take in the connection's outbox with this stream among its others: all that the credits
- * allow, but no more than makes it full and a batch, or one message, behind that. */
-static size_t most_unsent(const struct connection *connection, const struct stream *stream)
+static int check_number(const struct connection *connection, struct attnp_error *error)
 {
-    const struct config *config = connection->shard->shared->config;
-    size_t full = config_number(config, CONFIG_limits_unsent_bytes),
-           message = ATTNP_LENGTH_BYTES + config_number(config, CONFIG_limits_message_bytes);
-    size_t most = full + (message > full ? message : full);
-    size_t all = stream->card.credit * answers_bytes(stream->output_bytes);
-    for (size_t i = 0; i < connection->n_streams && all < most; i++)
-        all += connection->streams[i]->card.credit * answers_bytes(connection->streams[i]->output_bytes);
-    return all < most ? all : most;
+    if (connection->n_streams < config_number(connection->shard->shared->config, CONFIG_limits_streams_per_connection))
+        return 0;
+    return attnp_fail(error, ATTNP_OVER_CAPACITY,
+                      "this connection holds %zu streams, which is the limit; close some, or use another connection",
+                      connection->n_streams);
 }
 
-int open_provide(struct connection *connection, struct stream *stream, struct attnp_error *error)
+int open_provide(struct connection *connection, const struct stream *stream, struct attnp_error *error)
 {
-    if (connection_reserve_stream(connection) != 0 ||
-        shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
-        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to hold stream %ju; try again later",
+    if (check_number(connection, error) != 0)
+        return -1;
+    if (shard_reserve_scratch(connection->shard, plan_facts(stream->plan)->scratch_bytes) != 0)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to compute stream %ju; try again later",
                           (uintmax_t)stream->card.number);
-    return connection_reserve_outbox(connection, most_unsent(connection, stream), error);
+    return connection_provide(connection, &stream->held, error);
 }
 
 static int no_memory(const struct stream *stream, struct attnp_error *error)
@@ -136,42 +133,48 @@ static int no_memory(const struct stream *stream, struct attnp_error *error)
 static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request,
                  struct attnp_error *error)
 {
-    const struct shard *shard = connection->shard;
-    stream->traffic = traffic_of(shard->shared->traffic, stream->model->name, shard->index);
-    if (stream->traffic == NULL)
-        return no_memory(stream, error);
+    connection_held_init(&stream->held, stream->card.number, stream->card.credit * stream->frame_bytes,
+                         stream->card.credit * answers_bytes(stream->output_bytes));
     if (open_provide(connection, stream, error) != 0)
         return -1;
-    stream->answer_from = request->answer_from;
-    stream->deadline_us = (uint64_t)request->deadline_ms * 1000;
-    stream->late = request->late;
-    if (getrandom(stream->token, sizeof(stream->token), 0) == (ssize_t)sizeof(stream->token) &&
-        stream_start(stream, request->position) == 0)
-        return 0;
-    return no_memory(stream, error);
+    if (getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token) ||
+        stream_start(stream) != 0)
+        return no_memory(stream, error);
+    pending_init(stream);
+    deadline_start(stream, request->deadline_ms, request->late, request->answer_from);
+    return 0;
+}
+
+static struct stream *new_stream(const struct opening *opening, uid_t uid, struct attnp_error *error)
+{
+    const struct stream_shape shape = {opening->model, opening->request.output, opening->credit,
+                                       opening->request.first_frame, opening->request.position};
+    struct stream *stream = stream_new(&shape);
+    if (stream == NULL)
+        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
+    else
+        fill_card(&stream->card, opening, uid);
+    return stream;
 }
 
 static struct stream *make_stream(struct connection *connection, const struct opening *opening,
                                   struct attnp_error *error)
 {
-    struct registry *registry = connection->shard->shared->registry;
+    struct shard *shard = connection->shard;
+    struct registry *registry = shard->shared->registry;
     if (model_is_attention(opening->model)) /* models are known since they are served */
-        costs_learn(connection->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
-    struct stream *stream = stream_new(opening->model, opening->request.output, opening->credit);
-    if (stream == NULL) {
-        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
+        costs_learn(shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
+    struct stream *stream = new_stream(opening, connection->uid, error);
+    if (stream == NULL)
         return NULL;
-    }
-    attnp_sequence_init(&stream->sequence, opening->request.first_frame, opening->credit);
-    fill_card(&stream->card, opening, connection);
-    if (registry_add(registry, &stream->card, error) != 0)
+    if (registry_add(registry, &stream->card, shard->index, connection->id, error) != 0)
         goto free_stream;
-    if (admission_enter(connection->shard, &stream->claim, opening->model, opening->request.rate,
-                        opening->request.deadline_ms, error) != 0)
+    if (admission_enter(shard, &stream->claim, opening->model, opening->request.rate, opening->request.deadline_ms,
+                        error) != 0)
         goto leave_registry;
     if (start(connection, stream, &opening->request, error) == 0)
         return stream;
-    admission_leave(connection->shard, &stream->claim);
+    admission_leave(shard, &stream->claim);
 leave_registry:
     registry_remove(registry, &stream->card);
 free_stream:
@@ -210,30 +213,33 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     reply_send(connection->shard, asker);
 }
 
+static int find_traffic(struct opening *opening, const struct shard *shard, struct attnp_error *error)
+{
+    opening->traffic = traffic_of(shard->shared->traffic, opening->model->name, shard->index);
+    if (opening->traffic != NULL)
+        return 0;
+    return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to count the stream's frames; try again later");
+}
+
 int open_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                  struct attnp_error *error)
 {
     struct opening opening = {.model = NULL};
-    const struct shared *shared = connection->shard->shared;
-    uint64_t most = config_number(shared->config, CONFIG_limits_message_bytes);
+    struct shard *shard = connection->shard;
+    uint64_t most = config_number(shard->shared->config, CONFIG_limits_message_bytes);
     struct stream *stream = NULL;
-    if (attnp_open_read(&opening.request, params, error) != 0)
+    if (attnp_open_read(&opening.request, params, error) != 0 || check_number(connection, error) != 0)
         return -1;
-    if (connection->n_streams >= config_number(shared->config, CONFIG_limits_streams_per_connection))
-        return attnp_fail(
-            error, ATTNP_OVER_CAPACITY,
-            "this connection holds %zu streams, which is the limit; close some, or open another connection",
-            connection->n_streams);
-    if (find_model(&opening, shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0)
+    if (find_model(&opening, shard->shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0 &&
+        find_traffic(&opening, shard, error) == 0)
         stream = make_stream(connection, &opening, error);
     model_release(opening.model);
     if (stream == NULL)
         return -1;
-    connection_hold(connection, stream);
-    idle_active(connection->shard, stream, shard_now_us());
-    counters_add(&connection->shard->counters.streams, 1);
-    traffic_stream(stream->traffic, 1);
-    counters_add(&connection->shard->counters.opened, 1);
+    connection_hold(connection, &stream->held);
+    idle_active(shard, stream, shard_now_us());
+    stream_count_in(stream, opening.traffic);
+    counters_add(&shard->counters.opened, 1);
     open_answer(connection, asker, stream);
     return 0;
 }

@@ -1,34 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked of a stream and takes effect at a place in its sequence: reset, finish, attach, close; and its end.
- * From the holder or anybody who may, on this shard or another. The stream's shard's thread. */
+/* Requests that wait in a stream behind the frames accepted before them: each takes effect at its place in the stream's
+ * sequence. The queue knows no kind of request; a pending request holds the functions that carry it out. The thread of
+ * the stream's shard. */
 #pragma once
 
-#include "daemon/connection.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
 
-/* Asks for it behind the frames accepted so far; the response follows when that is reached, or at once where there is
- * no room for it. An attach that waits before it may have moved the stream to another shard when this returns. */
-void pending_add(struct shard *shard, struct stream *stream, enum order_kind kind, const struct asker *asker);
+#include "daemon/shard.h"
+#include "daemon/stream.h"
 
-/* The same in two steps, for whoever changes the stream in between, and only where there is room. The first: NULL: who
- * asked was told why not. The second may have moved the stream to another shard when it returns. */
-struct order *pending_make(struct shard *shard, const struct stream *stream, enum order_kind kind,
-                           const struct asker *asker);
-void pending_queue(struct shard *shard, struct stream *stream, struct order *order);
+/* Requests that may wait in one stream at the same time. */
+#define PENDING_MOST 64
 
-/* Carries out what is due now: after a frame was settled. False: the stream is no longer of this shard. */
+/* What a kind of request does. */
+struct pending_kind {
+    /* Every frame before the request is settled: it takes effect, and the asker is answered. False: the stream is no
+     * longer of this shard. */
+    bool (*carry_out)(struct shard *shard, struct stream *stream, const struct asker *asker);
+    /* The stream ends before that. NULL: the asker is told by other means. */
+    void (*refuse)(struct shard *shard, const struct asker *asker, const struct attnp_error *error);
+};
+
+struct pending {
+    STAILQ_ENTRY(pending) link;
+    const struct pending_kind *kind;
+    uint64_t at; /* due when every number below is settled */
+    struct asker asker;
+};
+
+/* The empty queue of a stream. */
+void pending_init(struct stream *stream);
+
+/* Queues a request behind the frames accepted so far, or carries it out at once where none waits. The asker is told
+ * where there is no room for it. An attach may have moved the stream to another shard when this returns. */
+void pending_add(struct shard *shard, struct stream *stream, const struct pending_kind *kind,
+                 const struct asker *asker);
+
+/* The same in two steps, for a caller that changes the stream in between, and only where there is room. The first
+ * returns NULL where there is none, and the asker was told why. The second takes the request over, and may have moved
+ * the stream to another shard when it returns. */
+struct pending *pending_new(struct shard *shard, const struct stream *stream, const struct pending_kind *kind,
+                            const struct asker *asker);
+void pending_queue(struct shard *shard, struct stream *stream, struct pending *pending);
+
+/* Carries out what is due in all streams of the shard that are listed in due.h, after a batch. */
+void pending_run_due(struct shard *shard);
+
+/* Carries out what is due in one stream. False: the stream is no longer of this shard. */
 bool pending_run(struct shard *shard, struct stream *stream);
 
-/* Frees those that wait; nobody is told. */
-void pending_forget(struct shard *shard, struct stream *stream);
+/* The stream ends: the askers are told this error. */
+void pending_refuse_all(struct shard *shard, struct stream *stream, const struct attnp_error *error);
 
-/* Closes the stream: waiting frames are dropped and named, who asked is answered. Frees it. */
-void pending_close(struct shard *shard, struct stream *stream, const struct asker *asker);
-
-/* The same by an operator, with his reason ("": he gave none). */
-void pending_kill(struct shard *shard, struct stream *stream, const struct asker *asker, const char *text);
-
-/* Its time is up: the holder, if there is one, is told the reason. Frees it. */
-void pending_expire(struct shard *shard, struct stream *stream, const char *reason);
-
-/* Ends the stream with its connection; `why` NULL: nobody is there to be told. Frees it. */
-void pending_end(struct shard *shard, struct stream *stream, const struct attnp_error *why);
+/* The daemon ends: frees the requests that wait; nobody is told. */
+void pending_forget_all(struct shard *shard, struct stream *stream);

@@ -96,12 +96,15 @@ static int admit(struct registry *registry, const struct card *card, struct attn
     return -1;
 }
 
-int registry_add(struct registry *registry, struct card *card, struct attnp_error *error)
+int registry_add(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
+                 struct attnp_error *error)
 {
     pthread_mutex_lock(&registry->mutex);
     int status = admit(registry, card, error);
     if (status == 0) {
         card->number = ++registry->last_number;
+        card->shard = shard;
+        card->connection = connection;
         TAILQ_INSERT_TAIL(&registry->order, card, in_order);
         LIST_INSERT_HEAD(&registry->numbers[card->number & registry->mask], card, in_numbers);
         if (card->name[0] != '\0')

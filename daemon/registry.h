@@ -67,9 +67,10 @@ struct registry;
 struct registry *registry_new(struct users *users);
 void registry_free(struct registry *registry); /* NULL is allowed; no card may be registered any more */
 
-/* Any thread from here on. Gives the card its number and registers it. 0, or -1 and *error: stream_exists,
- * over_capacity, no_memory. */
-int registry_add(struct registry *registry, struct card *card, struct attnp_error *error);
+/* Any thread from here on. Gives the card its number and registers it, as of this shard and this connection. 0, or -1
+ * and *error: stream_exists, over_capacity, no_memory. */
+int registry_add(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
+                 struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
 
 /* The card of a number, for its shard, which alone may use or remove it. NULL: there is none, or it belongs to another

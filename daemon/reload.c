@@ -16,7 +16,6 @@
 
 #include "daemon/costs.h"
 #include "daemon/log.h"
-#include "daemon/server.h"
 #include "daemon/systemd.h"
 
 static void log_change(const struct config_change *change)
@@ -30,18 +29,24 @@ static void log_change(const struct config_change *change)
                     was, is, change->origin, was);
 }
 
-static void end(struct server *server, bool is_good)
+static void apply(struct reload *reload)
 {
-    static const struct log_about reloaded = {.event = "reloaded"}, failed = {.event = "reload_failed"};
-    struct reload *reload = &server->reload;
+    static const struct log_about reloaded = {.event = "reloaded"};
+    struct reload_target *target = &reload->target;
+    config_apply(target->config, reload->fresh, log_change);
+    target->applied(target->argument);
+    models_replace(target->models, &reload->catalogue);
+    log_with(LOG_LEVEL_INFO, &reloaded, "the configuration was read again; serving %zu models",
+             models_count(target->models));
+    log_set_level(config_number(target->config, CONFIG_daemon_log_level)); /* which may hide that line */
+    systemd_ready("serving %zu models with %u shards", models_count(target->models), target->shared->n_shards);
+}
+
+static void end(struct reload *reload, bool is_good)
+{
+    static const struct log_about failed = {.event = "reload_failed"};
     if (is_good) {
-        config_apply(&server->config, reload->fresh, log_change);
-        server_bound_connections(server);
-        models_replace(&server->models, &reload->catalogue);
-        log_with(LOG_LEVEL_INFO, &reloaded, "the configuration was read again; serving %zu models",
-                 models_count(&server->models));
-        log_set_level(config_number(&server->config, CONFIG_daemon_log_level)); /* which may hide that line */
-        systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
+        apply(reload);
     } else {
         log_with(LOG_LEVEL_ERROR, &failed,
                  "the configuration was read again and is not used: the old one and its models stay in force");
@@ -52,7 +57,7 @@ static void end(struct server *server, bool is_good)
     free(reload->fresh);
     reload->fresh = NULL;
     if (reload->is_asked_again)
-        reload_begin(server);
+        reload_begin(reload);
 }
 
 static bool is_new(const struct catalogue *before, const struct model *model)
@@ -64,38 +69,38 @@ static bool is_new(const struct catalogue *before, const struct model *model)
 }
 
 /* What a frame of each new model costs is known before it is served. */
-static void learn_costs(struct server *server)
+static void learn_costs(struct reload *reload)
 {
-    struct reload *reload = &server->reload;
+    const struct reload_target *target = &reload->target;
     for (size_t i = 0; i < reload->catalogue.n && !atomic_load(&reload->stop); i++)
-        if (is_new(&server->models.catalogue, reload->catalogue.entries[i].model))
-            costs_learn(server->shared.costs, reload->catalogue.entries[i].model, COSTS_MODEL_NS);
+        if (is_new(&target->models->catalogue, reload->catalogue.entries[i].model))
+            costs_learn(target->shared->costs, reload->catalogue.entries[i].model, COSTS_MODEL_NS);
 }
 
 static void read_models(void *argument)
 {
-    struct server *server = argument;
-    struct reload *reload = &server->reload;
+    struct reload *reload = argument;
     sigset_t all;
     sigfillset(&all); /* signals are the main thread's business */
     pthread_sigmask(SIG_SETMASK, &all, NULL);
-    reload->status = catalogue_read(&reload->catalogue, reload->fresh, &server->models.catalogue, &reload->stop);
+    reload->status =
+        catalogue_read(&reload->catalogue, reload->fresh, &reload->target.models->catalogue, &reload->stop);
     if (reload->status == 0)
-        learn_costs(server);
+        learn_costs(reload);
     uv_async_send(&reload->models_read);
 }
 
 static void on_models_read(uv_async_t *async)
 {
-    struct server *server = async->data;
-    if (server->stopping)
+    struct reload *reload = async->data;
+    if (reload->is_stopping)
         return;
-    uv_thread_join(&server->reload.thread);
-    end(server, server->reload.status == 0);
+    uv_thread_join(&reload->thread);
+    end(reload, reload->status == 0);
 }
 
 /* True: the files are right. Mistakes are logged, one line each. */
-static bool read_configuration(const struct server *server, struct config *fresh)
+static bool read_configuration(const struct reload *reload, struct config *fresh)
 {
     char *text = NULL;
     size_t n_text;
@@ -104,7 +109,7 @@ static bool read_configuration(const struct server *server, struct config *fresh
         log_error("no memory to read the configuration again");
         return false;
     }
-    int status = options_configure(&server->options, fresh, complaints);
+    int status = options_configure(reload->target.options, fresh, complaints);
     fclose(complaints);
     for (char *rest = text, *line; text != NULL && (line = strtok_r(rest, "\n", &rest)) != NULL;)
         log_error("%s", line);
@@ -112,15 +117,17 @@ static bool read_configuration(const struct server *server, struct config *fresh
     return status == 0;
 }
 
-void reload_init(struct server *server)
+void reload_init(struct reload *reload, uv_loop_t *loop, const struct reload_target *target)
 {
-    uv_async_init(&server->loop, &server->reload.models_read, on_models_read);
-    server->reload.models_read.data = server;
+    reload->target = *target;
+    uv_async_init(loop, &reload->models_read, on_models_read);
+    reload->models_read.data = reload;
 }
 
-void reload_begin(struct server *server)
+void reload_begin(struct reload *reload)
 {
-    struct reload *reload = &server->reload;
+    if (reload->is_stopping)
+        return;
     reload->is_asked_again = reload->is_running;
     if (reload->is_running)
         return;
@@ -129,20 +136,24 @@ void reload_begin(struct server *server)
     reload->fresh = malloc(sizeof(*reload->fresh));
     if (reload->fresh == NULL)
         log_error("no memory to read the configuration again");
-    if (reload->fresh == NULL || !read_configuration(server, reload->fresh)) {
-        end(server, false);
+    if (reload->fresh == NULL || !read_configuration(reload, reload->fresh)) {
+        end(reload, false);
         return;
     }
-    int status = uv_thread_create(&reload->thread, read_models, server);
+    int status = uv_thread_create(&reload->thread, read_models, reload);
     if (status != 0) {
         log_error("no thread to read the models: %s", uv_strerror(status));
-        end(server, false);
+        end(reload, false);
     }
 }
 
-void reload_stop(struct server *server)
+void reload_stop(struct reload *reload)
 {
-    struct reload *reload = &server->reload;
+    reload->is_stopping = true;
+}
+
+void reload_done(struct reload *reload)
+{
     if (!reload->is_running)
         return;
     atomic_store(&reload->stop, true);

@@ -12,15 +12,6 @@ struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
     return &shard->writer;
 }
 
-struct connection *reply_connection(const struct shard *shard, uint64_t id)
-{
-    struct connection *connection;
-    LIST_FOREACH(connection, &shard->by_id[id % SHARD_BUCKETS], by_id)
-    if (connection->id == id)
-        return connection;
-    return NULL;
-}
-
 /* Ends the response in the shard's writer; one that is too long, or for which there is no memory, is an error instead:
  * who asked is not to wait in vain. */
 static int end_response(struct shard *shard, const struct asker *asker, const uint8_t **bytes, size_t *n_bytes)
@@ -61,7 +52,7 @@ void reply_send(struct shard *shard, const struct asker *asker)
     size_t n_bytes = 0;
     int status = end_response(shard, asker, &bytes, &n_bytes);
     if (asker->shard == shard->index) {
-        struct connection *connection = reply_connection(shard, asker->connection);
+        struct connection *connection = connection_find(shard, asker->connection);
         if (connection != NULL)
             connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
     } else if (status == 0) {
@@ -93,11 +84,11 @@ static struct attnp_writer *begin_event(struct connection *connection, uint32_t 
     return writer;
 }
 
-void reply_event_unanswered(struct connection *connection, uint64_t stream, const struct unnamed *frames)
+void reply_event_unanswered(struct connection *connection, uint64_t stream, const struct unanswered *frames)
 {
     if (connection == NULL || frames->count == 0)
         return;
-    struct attnp_writer *writer = begin_event(connection, 5, frames->kind == ANSWER_DROPPED ? "dropped" : "skipped");
+    struct attnp_writer *writer = begin_event(connection, 5, frames->was_applied ? "skipped" : "dropped");
     attnp_put_uint(writer, "stream", stream);
     attnp_put_uint(writer, "first", frames->first);
     attnp_put_uint(writer, "count", frames->count);
@@ -133,6 +124,7 @@ void reply_event_superseded(struct connection *connection, uint64_t stream)
         return;
     struct attnp_writer *writer = begin_event(connection, 2, "superseded");
     attnp_put_uint(writer, "stream", stream);
+    counters_add(&connection->shard->counters.errors[ATTNP_SUPERSEDED], 1);
     connection_send(connection);
 }
 

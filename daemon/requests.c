@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/answers.h"
 #include "daemon/attach.h"
 #include "daemon/batch.h"
-#include "daemon/idle.h"
+#include "daemon/client_log.h"
+#include "daemon/end.h"
 #include "daemon/inspect.h"
+#include "daemon/models.h"
 #include "daemon/open.h"
-#include "daemon/pending.h"
+#include "daemon/pushes.h"
 #include "daemon/reply.h"
 #include "daemon/stream_requests.h"
 
@@ -25,7 +26,7 @@ static int hello(struct connection *connection, const struct asker *asker, const
     const struct shared *shared = connection->shard->shared;
     struct attnp_hello request;
     if (attnp_hello_read(&request, params, error) != 0) {
-        connection->session.state = ATTNP_AWAIT_HELLO; /* nothing was agreed on; another hello may come */
+        attnp_session_await_hello(&connection->session);
         return -1;
     }
     if (!request.speaks_version)
@@ -71,25 +72,6 @@ static int ping(struct connection *connection, const struct asker *asker, const 
     return 0;
 }
 
-static int finish(struct connection *connection, const struct asker *asker, const msgpack_object *params,
-                  struct attnp_error *error)
-{
-    struct attnp_target target;
-    struct card_view view;
-    if (attnp_target_read(&target, params, error) != 0 ||
-        stream_requests_look_up(connection, &target, &view, error) != 0)
-        return -1;
-    struct stream *stream = connection_stream(connection, view.number);
-    if (stream == NULL)
-        return attnp_fail(
-            error, ATTNP_DENIED,
-            "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
-            (uintmax_t)view.number);
-    idle_active(connection->shard, stream, shard_now_us());
-    pending_add(connection->shard, stream, ORDER_FINISH, asker);
-    return 0;
-}
-
 static int not_supported(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                          struct attnp_error *error)
 {
@@ -102,7 +84,7 @@ static const request_function functions[ATTNP_M_UNKNOWN] = {
     [ATTNP_M_OPEN] = open_request,
     [ATTNP_M_ATTACH] = stream_requests_attach,
     [ATTNP_M_RESET] = stream_requests_reset,
-    [ATTNP_M_FINISH] = finish,
+    [ATTNP_M_FINISH] = stream_requests_finish,
     [ATTNP_M_CLOSE] = stream_requests_close,
     [ATTNP_M_KILL] = stream_requests_kill,
     [ATTNP_M_PING] = ping,
@@ -114,72 +96,82 @@ static const request_function functions[ATTNP_M_UNKNOWN] = {
 
 /* An error that answers a request, and ends the connection where the table says so; without an id only the latter is
  * left. */
-static int refuse(struct connection *connection, const struct asker *asker, bool id_known,
-                  const struct attnp_error *error)
+static enum connection_next refuse(struct connection *connection, const struct asker *asker, bool id_known,
+                                   const struct attnp_error *error)
 {
-    bool ends = !id_known || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION;
-    if (id_known)
-        reply_error(connection->shard, asker, error);
-    connection->is_told = id_known && ends;
-    return ends ? -1 : 0;
+    if (!id_known)
+        return CONNECTION_ENDS;
+    reply_error(connection->shard, asker, error);
+    return attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION ? CONNECTION_ENDS_TOLD : CONNECTION_GOES_ON;
 }
 
-static int dispatch(struct connection *connection, const struct attnp_message *message, const struct asker *asker,
-                    struct attnp_error *error)
+static enum connection_next dispatch(struct connection *connection, const struct attnp_message *message,
+                                     const struct asker *asker, struct attnp_error *error)
 {
     bool is_request = message->kind == ATTNP_REQUEST;
     if (attnp_session_accept(&connection->session, message->kind, message->method, message->method_name, error) != 0) {
         if (is_request || attnp_error_ends(error->code) == ATTNP_ENDS_CONNECTION)
             return refuse(connection, asker, is_request, error);
         reply_notify_error(connection, error);
-        return 0;
+        return CONNECTION_GOES_ON;
     }
     request_function function = functions[message->method] != NULL ? functions[message->method] : not_supported;
-    if (function(connection, asker, message->params, error) != 0)
-        return refuse(connection, asker, true, error);
-    return 0;
+    return function(connection, asker, message->params, error) == 0 ? CONNECTION_GOES_ON
+                                                                    : refuse(connection, asker, true, error);
 }
 
-static int handle_message(struct connection *connection, const uint8_t *body, size_t n_body, struct attnp_error *error)
+static enum connection_next handle_message(struct connection *connection, const uint8_t *body, size_t n_body,
+                                           struct attnp_error *error)
 {
     struct attnp_message message;
     bool id_known;
     if (connection->session.state == ATTNP_READY && attnp_is_push(body, n_body))
-        return answers_push(connection, body, n_body, error);
+        return pushes_take(connection, body, n_body, error) == 0 ? CONNECTION_GOES_ON : CONNECTION_ENDS;
     int status = attnp_message_read(&message, body, n_body, &id_known, error);
     const struct asker asker = {connection->shard->index, connection->id, message.id};
     if (status != 0)
         return refuse(connection, &asker, id_known, error);
-    status = dispatch(connection, &message, &asker, error);
+    enum connection_next next = dispatch(connection, &message, &asker, error);
     attnp_message_done(&message);
-    return status == 0 && shard_now_us() - connection->turn_us > BATCH_US ? 1 : status;
+    bool took_long = shard_now_us() - connection->turn_us > SHARD_BATCH_US;
+    return next == CONNECTION_GOES_ON && took_long ? CONNECTION_YIELDS : next;
 }
 
 /* Streams outlive their connection for a while, so that the client can come back to them; not the daemon's end. */
-static void handle_end(struct connection *connection, const struct attnp_error *why)
+static void give_up_streams(struct connection *connection, const struct attnp_error *why)
 {
     struct shard *shard = connection->shard;
-    bool is_parked = config_number(shard->shared->config, CONFIG_timeouts_park_ms) > 0 && !shard->draining;
+    bool is_parked = config_number(shard->shared->config, CONFIG_timeouts_park_ms) > 0 && !shard->turn.is_draining;
     while (connection->n_streams > 0) {
-        struct stream *stream = connection->streams[connection->n_streams - 1];
+        struct stream *stream = stream_of_held(connection->streams[connection->n_streams - 1]);
         if (is_parked)
             attach_park(shard, stream, why);
         else
-            pending_end(shard, stream, why);
+            end_with_connection(shard, stream, why);
     }
+}
+
+static void handle_end(struct connection *connection, const struct attnp_error *why, bool is_told)
+{
+    give_up_streams(connection, why);
+    if (why == NULL)
+        return;
+    client_log_connection(connection, why);
+    if (!is_told)
+        reply_notify_error(connection, why);
 }
 
 static void handle_relief(struct connection *connection)
 {
     for (size_t i = 0; i < connection->n_streams; i++)
-        batch_add(connection->shard, connection->streams[i]);
+        batch_add(connection->shard, stream_of_held(connection->streams[i]));
 }
 
 const struct connection_handler requests_handler = {handle_message, handle_end, handle_relief};
 
 static void deliver(struct shard *shard, struct mail *mail)
 {
-    struct connection *connection = reply_connection(shard, mail->connection);
+    struct connection *connection = connection_find(shard, mail->connection);
     if (connection != NULL)
         connection_send_bytes(connection, mail->bytes, mail->n_bytes);
     free(mail);

@@ -10,9 +10,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/accept.h"
+#include "daemon/costs.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/systemd.h"
+#include "daemon/traffic.h"
+#include "daemon/users.h"
 
 /* Descriptors that are no user's connection: standard ones, the loops' and their pipes (4 a shard), models while they
  * load, operators' connections above the limit, spare. */
@@ -25,12 +28,11 @@ static void stop_serving(struct server *server)
 {
     systemd_stopping();
     server->stopping = true;
-    uv_close((uv_handle_t *)&server->accepting, NULL);
-    if (server->listener.lock_fd >= 0) /* who waits on systemd's socket is served by the next start */
-        accept_turn_all_away(server);
+    reload_stop(&server->reload);
+    accept_stop(&server->accept, server->listener.lock_fd >= 0); /* systemd's socket goes to the next daemon */
     listener_close(&server->listener);
     for (unsigned i = 0; i < server->shared.n_shards; i++)
-        shard_drain(&server->shared.shards[i]);
+        loop_drain(&server->shared.shards[i]);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int number)
@@ -54,7 +56,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     if (server->stopping)
         return;
     log_info("SIGHUP: reading the configuration again");
-    reload_begin(server);
+    reload_begin(&server->reload);
 }
 
 static void on_eof(uv_poll_t *poll, int status, int events)
@@ -76,7 +78,7 @@ static void on_shard_ended(uv_async_t *async)
 {
     struct server *server = async->data;
     for (unsigned i = 0; i < server->shared.n_shards; i++)
-        if (atomic_load(&server->shared.shards[i].is_running))
+        if (atomic_load(&server->shared.shards[i].turn.is_running))
             return;
     uv_stop(&server->loop);
 }
@@ -86,28 +88,19 @@ static void on_shard_ended(uv_async_t *async)
 static void on_watchdog(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    bool all_alive = true;
-    for (unsigned i = 0; i < server->shared.n_shards; i++) {
-        struct shard *shard = &server->shared.shards[i];
-        all_alive = all_alive && (counters_get(&shard->pulses) == counters_get(&shard->pulses_asked) ||
-                                  !atomic_load(&shard->is_running));
-    }
-    if (!all_alive)
-        return;
+    for (unsigned i = 0; i < server->shared.n_shards; i++)
+        if (!loop_has_pulse(&server->shared.shards[i]))
+            return;
     systemd_alive();
-    for (unsigned i = 0; i < server->shared.n_shards; i++) {
-        struct shard *shard = &server->shared.shards[i];
-        counters_add(&shard->pulses_asked, 1);
-        if (atomic_load(&shard->is_running))
-            uv_async_send(&shard->wake);
-    }
+    for (unsigned i = 0; i < server->shared.n_shards; i++)
+        loop_ask_pulse(&server->shared.shards[i]);
 }
 
 static void on_status(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     char line[STATUS_BYTES];
-    log_left_out(&server->log_quota, shard_now_us());
+    accept_look(&server->accept);
     if (server->stopping)
         return;
     status_line(&server->told, &server->shared, line);
@@ -130,8 +123,35 @@ static void on_saving(uv_timer_t *timer)
     save_costs(timer->data, false);
 }
 
+/* As many connections as configured, but fewer than there are descriptors. At the start, and after a reload. */
+static void bound_connections(void *argument)
+{
+    const struct server *server = argument;
+    struct rlimit limit;
+    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards),
+             wanted = config_number(&server->config, CONFIG_limits_connections);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
+    users_bound_connections(server->shared.users, most);
+    if (wanted > most)
+        log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)",
+                    (uintmax_t)most, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
+}
+
 int server_start_loop(struct server *server)
 {
+    const struct reload_target target = {
+        .options = &server->options,
+        .config = &server->config,
+        .models = &server->models,
+        .shared = &server->shared,
+        .applied = bound_connections,
+        .argument = server,
+    };
     int status = uv_loop_init(&server->loop);
     if (status != 0) {
         log_error("the main loop cannot start: %s", uv_strerror(status));
@@ -144,11 +164,10 @@ int server_start_loop(struct server *server)
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->status);
     uv_timer_init(&server->loop, &server->saving);
-    uv_timer_init(&server->loop, &server->accept_again);
     uv_async_init(&server->loop, &server->shard_ended, on_shard_ended);
-    reload_init(server);
+    reload_init(&server->reload, &server->loop, &target);
     server->on_terminate.data = server->on_interrupt.data = server->on_hangup.data = server;
-    server->watchdog.data = server->status.data = server->saving.data = server->accept_again.data = server;
+    server->watchdog.data = server->status.data = server->saving.data = server;
     server->shard_ended.data = server;
     server->shared.shard_ended = &server->shard_ended;
     /* From before anybody can connect, so that no stop leaves a client without a word. */
@@ -166,6 +185,7 @@ int server_learn_costs(struct server *server)
         log_error("no memory for the table of costs");
         return -1;
     }
+    costs_load(server->shared.costs);
     costs_learn_models(server->shared.costs, &server->models);
     return 0;
 }
@@ -174,6 +194,21 @@ static unsigned count_processors(void)
 {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+/* 0, or libuv's error. */
+static int start_shard(struct shared *shared)
+{
+    struct shard *shard = &shared->shards[shared->n_shards];
+    int status = loop_init(shard, shared, shared->n_shards);
+    if (status != 0)
+        return status;
+    status = loop_start(shard);
+    if (status != 0)
+        loop_done(shard);
+    else
+        shared->n_shards++;
+    return status;
 }
 
 int server_start_shards(struct server *server)
@@ -193,29 +228,14 @@ int server_start_shards(struct server *server)
         server_stop_shards(server);
         return -1;
     }
-    for (; shared->n_shards < n; shared->n_shards++)
-        if (shard_start(&shared->shards[shared->n_shards], shared, shared->n_shards) != 0) {
-            server_stop_shards(server);
-            return -1;
-        }
-    return 0;
-}
-
-void server_bound_connections(struct server *server)
-{
-    struct rlimit limit;
-    uint64_t others = OTHER_DESCRIPTORS(server->shared.n_shards),
-             wanted = config_number(&server->config, CONFIG_limits_connections);
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t most = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
-    users_bound_connections(server->shared.users, most);
-    if (wanted > most)
-        log_warning("at most %ju connections instead of %ju: %ju descriptors are allowed (LimitNOFILE=, ulimit -n)",
-                    (uintmax_t)most, (uintmax_t)wanted, (uintmax_t)limit.rlim_cur);
+    int status = 0;
+    while (status == 0 && shared->n_shards < n)
+        status = start_shard(shared);
+    if (status == 0)
+        return 0;
+    log_error("shard %u cannot start: %s; lower shards in [daemon]", shared->n_shards, uv_strerror(status));
+    server_stop_shards(server);
+    return -1;
 }
 
 static int watch_until_eof(struct server *server)
@@ -234,17 +254,10 @@ static int watch_until_eof(struct server *server)
 int server_start_serving(struct server *server)
 {
     uint64_t watchdog_ms = systemd_watchdog_us() / 2000;
-    server_bound_connections(server);
-    server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (watch_until_eof(server) != 0)
+    bound_connections(server);
+    if (watch_until_eof(server) != 0 ||
+        accept_start(&server->accept, &server->loop, &server->shared, &server->listener) != 0)
         return -1;
-    int status = uv_poll_init(&server->loop, &server->accepting, server->listener.fd);
-    if (status != 0) {
-        log_error("the socket cannot be watched: %s", uv_strerror(status));
-        return -1;
-    }
-    server->accepting.data = server;
-    uv_poll_start(&server->accepting, UV_READABLE, accept_ready);
     if (watchdog_ms > 0)
         uv_timer_start(&server->watchdog, on_watchdog, 0, watchdog_ms);
     status_init(&server->told);
@@ -260,7 +273,7 @@ void server_run(struct server *server)
     systemd_ready("serving %zu models with %u shards", models_count(&server->models), server->shared.n_shards);
     save_costs(server, false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
-    reload_stop(server);
+    reload_done(&server->reload);
     save_costs(server, true);
 }
 
@@ -268,12 +281,12 @@ void server_stop_shards(struct server *server)
 {
     struct shared *shared = &server->shared;
     for (unsigned i = 0; i < shared->n_shards; i++)
-        if (atomic_load(&shared->shards[i].is_running))
-            shard_drain(&shared->shards[i]);
+        if (atomic_load(&shared->shards[i].turn.is_running))
+            loop_drain(&shared->shards[i]);
     for (unsigned i = 0; i < shared->n_shards; i++)
-        shard_join(&shared->shards[i]);
+        loop_join(&shared->shards[i]);
     for (unsigned i = 0; i < shared->n_shards; i++)
-        shard_done(&shared->shards[i]);
+        loop_done(&shared->shards[i]);
     free(shared->shards);
     traffic_book_free(shared->traffic);
     shared->shards = NULL;
@@ -295,6 +308,5 @@ void server_stop_loop(struct server *server)
     int status = uv_loop_close(&server->loop);
     assert(status == 0); /* every handle was closed */
     (void)status;
-    if (server->reserve_fd >= 0)
-        close(server->reserve_fd);
+    accept_done(&server->accept);
 }

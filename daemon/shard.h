@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`.
+/* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`. This
+ * file is what other modules use of a shard: its mailbox, its scratch memory, its being busy. What they keep in a shard
+ * is in shard_parts.h; the thread and its turn are in loop.h. The module knows no connection and no stream.
  * Functions and fields belong to the shard's thread unless they say otherwise. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <uv.h>
 
+#include "daemon/admission.h"
 #include "daemon/config.h"
-#include "daemon/costs.h"
 #include "daemon/counters.h"
 #include "daemon/ledger.h"
 #include "daemon/log.h"
 #include "daemon/mailbox.h"
-#include "daemon/models.h"
-#include "daemon/registry.h"
-#include "daemon/stream.h"
-#include "daemon/users.h"
+#include "daemon/shard_parts.h"
 #include "protocol/writer.h"
 
-#define SHARD_INPUT_BYTES (64 * 1024)
+/* A batch ends after so much time, so that reading and writing are never far away; one frame that alone takes longer is
+ * a batch. */
+#define SHARD_BATCH_US 2000
 
+struct costs;
+struct models;
+struct registry;
 struct shard;
+struct traffic_book;
+struct users;
 
 /* Read-only while shards run, but for the registry, the users, the models and the costs (locked) and the atomics. */
 struct shared {
@@ -39,73 +46,45 @@ struct shared {
     uv_async_t *shard_ended;            /* of the main loop */
 };
 
-/* Where connections are looked up by their id: rising numbers, so that the lowest bits spread them evenly. */
-#define SHARD_BUCKETS 1024
-
-TAILQ_HEAD(connections, connection);
-LIST_HEAD(connection_bucket, connection);
-TAILQ_HEAD(ready_streams, stream);
-TAILQ_HEAD(streams_at_rest, stream);
-
-struct connection_handler;
-
 struct shard {
     struct shared *shared;
-    const struct connection_handler *handler;
     unsigned index;
-    uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;
-    uv_check_t after_poll; /* runs the batch and sends, after each poll */
-    uv_idle_t busy;        /* active while there is something to do, so that the poll does not block */
-    uv_timer_t tick;       /* looks for silent and for slow clients */
+    uv_async_t wake; /* wakes the loop; loop.c says what happens then */
+    uv_idle_t busy;  /* active while there is something to do, so that the poll does not block */
     struct mailbox mailbox;
-    struct connections connections;
-    struct connection_bucket by_id[SHARD_BUCKETS];
-    struct connections dirty;   /* those with something to send */
-    struct connections paused;  /* those with more requests, after the others' turn */
-    uint64_t n_turns;           /* of the loop, so far */
-    struct ready_streams ready; /* those with a frame to compute, oldest first */
-    size_t n_ready;
-    struct streams_at_rest active, warned, parked; /* daemon/idle.h */
-    struct attnp_writer writer;                    /* of every message but output */
-    uint8_t *input;                                /* [SHARD_INPUT_BYTES], where bytes arrive */
-    void *scratch;                                 /* of the largest plan so far, aligned */
+    void *scratch; /* of the largest plan so far, aligned to PLAN_ALIGN */
     size_t scratch_bytes;
+    atomic_uint_fast64_t n_assigned; /* connections given to the shard and not yet closed, those in the mail included */
+    struct attnp_writer writer;      /* of every message but output; used between a begin and an end without a return to
+                                        the loop */
     struct counters counters;
-    struct ledger ledger; /* what its streams claim of its time */
-    struct {
-        uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* as of the last tick */
-        uint64_t unrated_ns;                                    /* since then, of streams without a rate */
-    } use;
+    struct ledger ledger;       /* what its streams claim of its time */
+    struct shard_use use;       /* admission.h */
     struct log_quota log_quota; /* of lines about clients */
-    bool draining;
-    uint64_t drain_until_us;
-    struct {
-        uint64_t since_us, n;
-    } recent;                        /* connections given to it within the last while; the main thread's */
-    atomic_uint_fast64_t n_assigned; /* connections given to it and not yet closed, those still in the mail included */
-    atomic_uint_fast64_t utilisation_permille; /* busy time of the last second, measured at each tick */
-    atomic_bool drain_asked, is_running;       /* main thread asks; the shard tells that its thread has ended */
-    atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: main raises the first, the shard makes the second equal */
+    struct shard_connections connections;
+    struct shard_batch batch;
+    struct shard_due due;
+    struct shard_idle idle;
+    struct shard_loop turn;
+    struct shard_accept accept;
 };
 
-/* Starts the thread. 0, or -1 (logged). Main thread. */
-int shard_start(struct shard *shard, struct shared *shared, unsigned index);
+/* Makes the loop, the mailbox and the empty counters, on memory of zeros; on_wake is called in the shard's thread after
+ * a post. 0, or libuv's error; then shard_done is not to be called. Main thread, before the shard's thread starts. */
+int shard_init(struct shard *shard, struct shared *shared, unsigned index, uv_async_cb on_wake);
 
-/* Has the shard settle what it accepted and end. Main thread. */
-void shard_drain(struct shard *shard);
+/* Closes the handles of this module; the loop ends once others have closed theirs. */
+void shard_close_handles(struct shard *shard);
 
-/* Waits for the end of the thread. Main thread, after shard_drain. */
-void shard_join(struct shard *shard);
-
-/* Frees everything, what other shards posted at the end included: once all of them are joined. Main thread. */
+/* Frees what shard_init made; the mailbox has to be empty, and the loop closed. NULL is no shard. Main thread. */
 void shard_done(struct shard *shard);
 
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);
 
-/* A connection of this user that was assigned to it is no more. */
+/* A connection was assigned to the shard; one of this user that was assigned to the shard is no more. Any thread. */
+void shard_connection_given(struct shard *shard);
 void shard_connection_gone(struct shard *shard, uid_t uid);
 
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */

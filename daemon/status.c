@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/inspect_models.h"
+#include "daemon/registry.h"
+#include "daemon/traffic.h"
+#include "daemon/users.h"
 
 void status_init(struct status *status)
 {
@@ -29,7 +31,7 @@ void status_line(struct status *status, const struct shared *shared, char line[S
     char lag[32];
     uint64_t n_streams, bytes, most_streams, most_bytes, now_us = shard_now_us();
     double seconds = (double)(now_us - status->since_us) / 1e6;
-    inspect_add_up(shared, 0, shared->n_shards, &sum);
+    traffic_add_up(shared->traffic, 0, shared->n_shards, &sum);
     registry_totals(shared->registry, &n_streams, &bytes, &most_streams, &most_bytes);
     tell_lag(status, &sum, lag);
     snprintf(line, STATUS_BYTES,

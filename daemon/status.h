@@ -3,6 +3,7 @@
 #pragma once
 
 #include "daemon/shard.h"
+#include "protocol/histogram.h"
 
 /* What had been counted when the last line was made. */
 struct status {

@@ -34,26 +34,30 @@ size_t stream_block_bytes(const struct plan *plan, enum attnp_output_kind kind, 
     return total;
 }
 
-struct stream *stream_new(struct model *model, enum attnp_output_kind kind, uint32_t credit)
+struct stream *stream_new(const struct stream_shape *shape)
 {
-    const struct plan *plan = model->plan;
+    const struct plan *plan = shape->model->plan;
     struct stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL)
         return NULL;
-    stream->model = model_use(model);
+    stream->model = model_use(shape->model);
     stream->plan = plan;
-    stream->kind = kind;
+    stream->kind = shape->kind;
+    stream->first_position = shape->position;
     stream->frame_bytes = (size_t)plan_facts(plan)->input_dim * sizeof(float);
-    stream->output_bytes = (size_t)plan_output_dim(plan, kind) * sizeof(float);
+    stream->output_bytes = (size_t)plan_output_dim(plan, shape->kind) * sizeof(float);
     stream->frame_stride = aligned(stream->frame_bytes);
     stream->output_stride = aligned(stream->output_bytes);
-    stream->card.bytes = stream_block_bytes(plan, kind, credit) + plan_facts(plan)->landmark_bytes;
+    stream->card.bytes = stream_block_bytes(plan, shape->kind, shape->credit) + plan_facts(plan)->landmark_bytes;
     stream->card.input_dim = plan_facts(plan)->input_dim;
-    stream->card.output_dim = plan_output_dim(plan, kind);
-    stream->card.credit = credit;
-    stream->card.cost = model->cost;
-    STAILQ_INIT(&stream->orders);
-    attnp_sequence_init(&stream->sequence, 0, credit);
+    stream->card.output_dim = plan_output_dim(plan, shape->kind);
+    stream->card.credit = shape->credit;
+    stream->card.warming_frames = plan_facts(plan)->warming_frames;
+    stream->card.cost = shape->model->cost;
+    attnp_sequence_init(&stream->sequence, shape->first_frame, shape->credit);
+    counters_set(&stream->card.next_frame, shape->first_frame);
+    counters_set(&stream->card.settled, shape->first_frame);
+    counters_set(&stream->card.position, shape->position);
     return stream;
 }
 
@@ -72,17 +76,16 @@ static size_t block_bytes(const struct stream *stream)
     return stream_block_bytes(stream->plan, stream->kind, stream->sequence.credit);
 }
 
-int stream_start(struct stream *stream, uint64_t position)
+int stream_start(struct stream *stream)
 {
     uint32_t credit = stream->sequence.credit;
     stream->block = aligned_alloc(PLAN_ALIGN, block_bytes(stream));
     if (stream->block == NULL)
         return -1;
     poison(stream->block, block_bytes(stream));
-    stream->first_position = position;
     const struct plan_facts *facts = plan_facts(stream->plan);
     uint8_t *place = stream->block;
-    plan_start(stream->plan, place, position);
+    plan_start(stream->plan, place, stream->first_position);
     stream->state = place;
     place += facts->state_bytes;
     stream->scratch = facts->own_scratch_bytes > 0 ? place : NULL;
@@ -91,6 +94,12 @@ int stream_start(struct stream *stream, uint64_t position)
     stream->waiting = (struct waiting *)(void *)(place += credit * stream->output_stride);
     stream->answers = (struct answer *)(void *)(place + aligned(credit * sizeof(struct waiting)));
     return 0;
+}
+
+void stream_count_in(struct stream *stream, struct traffic *traffic)
+{
+    traffic_move(stream->traffic, traffic);
+    stream->traffic = traffic;
 }
 
 void stream_free(struct stream *stream)
@@ -114,13 +123,26 @@ static uint8_t *place_of_frame(const struct stream *stream, uint64_t number)
     return stream->frames + (number - stream->frames_from) % stream->sequence.credit * stream->frame_stride;
 }
 
-void stream_put(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
-                struct attnp_time time)
+enum attnp_verdict stream_take(struct stream *stream, uint64_t number, const uint8_t *frame, uint64_t arrived_us,
+                               struct attnp_time time)
 {
-    if (attnp_sequence_waiting(&stream->sequence) == 1)
+    enum attnp_verdict verdict = attnp_sequence_frame(&stream->sequence, number);
+    if (verdict != ATTNP_TAKE)
+        return verdict;
+    if (stream_waiting(stream) == 1) {
         stream->frames_from = number;
+        counters_set(&stream->card.oldest_us, arrived_us);
+    }
     memcpy(place_of_frame(stream, number), frame, stream->frame_bytes);
     stream->waiting[slot_of(stream, number)] = (struct waiting){arrived_us, time};
+    counters_set(&stream->card.next_frame, stream->sequence.next);
+    counters_add(&stream->card.frames, 1);
+    return ATTNP_TAKE;
+}
+
+uint32_t stream_waiting(const struct stream *stream)
+{
+    return attnp_sequence_waiting(&stream->sequence);
 }
 
 /* The oldest waiting frame, and where its output goes. */
@@ -131,7 +153,8 @@ static struct plan_frame next_frame(const struct stream *stream)
         .state = stream->state,
         .frame = (const float *)(const void *)place_of_frame(stream, stream->sequence.settled),
         .kind = stream->kind,
-        .output = stream->skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
+        .output =
+            stream->deadline.skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
     };
 }
 
@@ -141,6 +164,8 @@ static struct answer *settle(struct stream *stream, enum answer_kind kind)
     struct answer *answer = &stream->answers[slot];
     *answer = (struct answer){.kind = kind, .time = stream->waiting[slot].time};
     answer->number = attnp_sequence_settle(&stream->sequence);
+    counters_set(&stream->card.settled, stream->sequence.settled);
+    counters_set(&stream->card.oldest_us, stream_oldest_us(stream));
     return answer;
 }
 
@@ -148,11 +173,12 @@ static struct answer *settle(struct stream *stream, enum answer_kind kind)
 static struct answer *settle_computed(struct stream *stream, uint64_t position, size_t bad)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
-    struct answer *answer = settle(stream, bad != 0               ? ANSWER_BAD_FRAME
-                                           : stream->skip != NULL ? ANSWER_SKIPPED
-                                                                  : ANSWER_OUTPUT);
+    struct answer *answer = settle(stream, bad != 0                        ? ANSWER_BAD_FRAME
+                                           : stream->deadline.skip != NULL ? ANSWER_SKIPPED
+                                                                           : ANSWER_OUTPUT);
     answer->position = position;
-    answer->reason = stream->skip;
+    answer->reason = stream->deadline.skip;
+    counters_set(&stream->card.position, plan_position(stream->state));
     answer->bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1);
     /* A replay that began in the middle has the lost stream's outputs once R frames are applied, this one included. */
     answer->warming = position < facts->warming_frames ||
@@ -180,6 +206,11 @@ struct answer *stream_drop(struct stream *stream, const char *reason)
     return answer;
 }
 
+void stream_note_lag(struct answer *answer, uint64_t lag_us)
+{
+    answer->lag_us = lag_us;
+}
+
 struct answer *stream_answer(struct stream *stream, uint64_t number)
 {
     return &stream->answers[slot_of(stream, number)];
@@ -197,11 +228,17 @@ uint64_t stream_arrived_us(const struct stream *stream)
 
 uint64_t stream_oldest_us(const struct stream *stream)
 {
-    return attnp_sequence_waiting(&stream->sequence) > 0 ? stream_arrived_us(stream) : 0;
+    return stream_waiting(stream) > 0 ? stream_arrived_us(stream) : 0;
 }
 
 void stream_reset(struct stream *stream)
 {
     plan_reset(stream->plan, stream->state);
     stream->first_position = 0;
+    counters_set(&stream->card.position, 0);
+}
+
+void stream_begin_anew(struct stream *stream)
+{
+    attnp_sequence_listen(&stream->sequence);
 }

@@ -11,37 +11,69 @@
 #include <string.h>
 
 #include "daemon/attach.h"
-#include "daemon/client_log.h"
+#include "daemon/end.h"
 #include "daemon/idle.h"
 #include "daemon/pending.h"
 #include "daemon/reply.h"
+#include "daemon/users.h"
 
-int stream_requests_look_up(const struct connection *connection, const struct attnp_target *target,
-                            struct card_view *view, struct attnp_error *error)
+/* Which stream is meant, and whether this client may. 0, or -1 and *error. */
+static int look_up(const struct connection *connection, const struct attnp_target *target, struct card_view *view,
+                   struct attnp_error *error)
 {
     return registry_look(connection->shard->shared->registry, target, connection->uid,
                          connection_is_operator(connection), view, error);
 }
+
+static bool carry_out_reset(struct shard *shard, struct stream *stream, const struct asker *asker)
+{
+    stream_reset(stream);
+    if (!connection_is_holder(&stream->held, shard, asker))
+        reply_event_reset(stream->held.by, stream->card.number, stream->sequence.settled);
+    struct attnp_writer *writer = reply_begin(shard, asker);
+    attnp_write_map(writer, 2);
+    attnp_put_uint(writer, "next_frame", stream->sequence.settled);
+    attnp_put_uint(writer, "position", 0);
+    reply_send(shard, asker);
+    return true;
+}
+
+static bool carry_out_finish(struct shard *shard, struct stream *stream, const struct asker *asker)
+{
+    struct attnp_writer *writer = reply_begin(shard, asker);
+    attnp_write_map(writer, 7);
+    if (stream->sequence.settled > stream->sequence.first)
+        attnp_put_uint(writer, "last", stream->sequence.settled - 1);
+    else
+        attnp_put_nil(writer, "last");
+    attnp_put_uint(writer, "next_frame", stream->sequence.next);
+    end_put_counts(writer, stream);
+    reply_send(shard, asker);
+    return true;
+}
+
+static const struct pending_kind reset_kind = {carry_out_reset, reply_error},
+                                 finish_kind = {carry_out_finish, reply_error};
 
 static void kill_stream(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
     const char *text = (const char *)mail->bytes;
     char by[ATTNP_ERROR_TEXT];
     snprintf(by, sizeof(by), "by uid %u%s%s", (unsigned)mail->uid, text[0] != '\0' ? ": " : "", text);
-    client_log_stream(shard, &stream->card, "killed", by);
-    pending_kill(shard, stream, &mail->asker, text);
+    end_log(shard, stream, "killed", by);
+    end_kill(shard, stream, &mail->asker, text);
 }
 
 static void act(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
-    if (stream->holder != NULL && stream->holder->id == mail->asker.connection)
+    if (connection_is_holder(&stream->held, shard, &mail->asker))
         idle_active(shard, stream, shard_now_us());
     switch (mail->kind) {
     case MAIL_RESET:
-        pending_add(shard, stream, ORDER_RESET, &mail->asker);
+        pending_add(shard, stream, &reset_kind, &mail->asker);
         break;
     case MAIL_CLOSE:
-        pending_close(shard, stream, &mail->asker);
+        end_close(shard, stream, &mail->asker);
         break;
     case MAIL_KILL:
         kill_stream(shard, stream, mail);
@@ -86,7 +118,7 @@ static int run(struct connection *connection, const struct asker *asker, const s
 {
     struct shard *shard = connection->shard;
     struct card_view view;
-    if (stream_requests_look_up(connection, target, &view, error) != 0)
+    if (look_up(connection, target, &view, error) != 0)
         return -1;
     bool is_here = view.shard == shard->index;
     if (!is_here && users_charge(shard->shared->users, connection->uid, USERS_WAITING_REQUESTS, 1, error) != 0)
@@ -152,4 +184,23 @@ int stream_requests_attach(struct connection *connection, const struct asker *as
         return -1;
     return run(connection, asker, &request.target, &(struct errand){MAIL_ATTACH, request.token, ATTNP_TOKEN_BYTES},
                error);
+}
+
+/* Only the holder's, and so always on this shard. */
+int stream_requests_finish(struct connection *connection, const struct asker *asker, const msgpack_object *params,
+                           struct attnp_error *error)
+{
+    struct attnp_target target;
+    struct card_view view;
+    if (attnp_target_read(&target, params, error) != 0 || look_up(connection, &target, &view, error) != 0)
+        return -1;
+    struct held *held = connection_held(connection, view.number);
+    if (held == NULL)
+        return attnp_fail(
+            error, ATTNP_DENIED,
+            "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
+            (uintmax_t)view.number);
+    idle_active(connection->shard, stream_of_held(held), shard_now_us());
+    pending_add(connection->shard, stream_of_held(held), &finish_kind, asker);
+    return 0;
 }

@@ -27,18 +27,42 @@ struct traffic_book {
     struct entry *entries[TRAFFIC_MOST_NAMES];
 };
 
-void traffic_stream(struct traffic *traffic, int change)
+void traffic_move(struct traffic *from, struct traffic *to)
 {
-    atomic_fetch_add_explicit(&traffic->streams, (uint64_t)(int64_t)change, memory_order_relaxed);
+    if (from != NULL)
+        atomic_fetch_sub_explicit(&from->streams, 1, memory_order_relaxed);
+    if (to != NULL)
+        atomic_fetch_add_explicit(&to->streams, 1, memory_order_relaxed);
 }
 
-void traffic_output(struct traffic *traffic, uint64_t lag_us)
+void traffic_frames(struct traffic *traffic, uint64_t n)
+{
+    counters_add(&traffic->frames, n);
+}
+
+void traffic_output(struct traffic *traffic, uint64_t lag_us, bool is_missed)
 {
     counters_add(&traffic->outputs, 1);
+    counters_add(&traffic->missed, is_missed);
     counters_add(&traffic->lag_sum_us, lag_us);
     counters_add(&traffic->lags[attnp_histogram_bucket(lag_us)], 1);
     if (lag_us > counters_get(&traffic->lag_max_us))
         counters_set(&traffic->lag_max_us, lag_us);
+}
+
+void traffic_refused(struct traffic *traffic)
+{
+    counters_add(&traffic->refused, 1);
+}
+
+void traffic_dropped(struct traffic *traffic, uint64_t n)
+{
+    counters_add(&traffic->dropped, n);
+}
+
+void traffic_skipped(struct traffic *traffic)
+{
+    counters_add(&traffic->skipped, 1);
 }
 
 void traffic_batch(struct traffic *traffic, size_t n, uint64_t took_ns)
@@ -155,6 +179,39 @@ bool traffic_add(const struct traffic_book *book, size_t index, unsigned shard, 
     for (size_t i = 0; i < ATTNP_HISTOGRAM_BUCKETS; i++)
         sum->lags[i] += counters_get(&part->lags[i]);
     return true;
+}
+
+void traffic_add_up(struct traffic_book *book, unsigned first, unsigned end, struct traffic_sum *sum)
+{
+    size_t n_names = traffic_n_names(book);
+    memset(sum, 0, sizeof(*sum));
+    for (size_t i = 0; i < n_names; i++)
+        for (unsigned shard = first; shard < end; shard++)
+            traffic_add(book, i, shard, sum);
+}
+
+uint64_t traffic_streams(struct traffic_book *book, unsigned shard)
+{
+    size_t n_names = traffic_n_names(book);
+    uint64_t n_streams = 0;
+    for (size_t i = 0; i < n_names; i++) {
+        const struct traffic *part = atomic_load(&book->entries[i]->parts[shard]);
+        n_streams += part != NULL ? counters_get(&part->streams) : 0;
+    }
+    return n_streams;
+}
+
+void traffic_computed(struct traffic_book *book, unsigned shard, uint64_t *n_frames, uint64_t *computing_ns)
+{
+    size_t n_names = traffic_n_names(book);
+    *n_frames = *computing_ns = 0;
+    for (size_t i = 0; i < n_names; i++) {
+        const struct traffic *part = atomic_load(&book->entries[i]->parts[shard]);
+        if (part == NULL)
+            continue;
+        *n_frames += counters_get(&part->outputs) + counters_get(&part->refused);
+        *computing_ns += counters_get(&part->computing_ns);
+    }
 }
 
 uint64_t traffic_waiting(const struct traffic_sum *sum)

@@ -53,13 +53,18 @@ struct traffic_sum {
     uint64_t lags[ATTNP_HISTOGRAM_BUCKETS];
 };
 
-/* A stream more (1) or one less (-1). Any thread. */
-void traffic_stream(struct traffic *traffic, int change);
+/* A stream is counted by `to` from here on, and no longer by `from`; either may be NULL. Any thread. */
+void traffic_move(struct traffic *from, struct traffic *to);
 
-/* A frame was answered with an output. The other fields are counted by counters_add alone. The shard's thread. */
-void traffic_output(struct traffic *traffic, uint64_t lag_us);
+/* n frames came; and what became of frames: an output, after the deadline or not, no number, dropped, or applied
+ * without an output. The shard's thread, these and the next. */
+void traffic_frames(struct traffic *traffic, uint64_t n);
+void traffic_output(struct traffic *traffic, uint64_t lag_us, bool is_missed);
+void traffic_refused(struct traffic *traffic);
+void traffic_dropped(struct traffic *traffic, uint64_t n);
+void traffic_skipped(struct traffic *traffic);
 
-/* n frames, 1 to 64, were computed together. The shard's thread. */
+/* n frames, 1 to 64, were computed together. */
 void traffic_batch(struct traffic *traffic, size_t n, uint64_t took_ns);
 
 /* All names' traffic on all shards. */
@@ -82,6 +87,14 @@ int traffic_find(struct traffic_book *book, const char *model);
 
 /* Adds what this name has on this shard. False: it was never used there. */
 bool traffic_add(const struct traffic_book *book, size_t index, unsigned shard, struct traffic_sum *sum);
+
+/* Adds up what is counted under all names on the shards from `first` on and below `end`. */
+void traffic_add_up(struct traffic_book *book, unsigned first, unsigned end, struct traffic_sum *sum);
+
+/* The same of single counts of one shard: its streams; the frames that were computed with an answer, and how long all
+ * computing took. */
+uint64_t traffic_streams(struct traffic_book *book, unsigned shard);
+void traffic_computed(struct traffic_book *book, unsigned shard, uint64_t *n_frames, uint64_t *computing_ns);
 
 /* Frames that wait: taken, and not settled by now. */
 uint64_t traffic_waiting(const struct traffic_sum *sum);

@@ -52,6 +52,11 @@ void attnp_sequence_bad_bin(struct attnp_sequence *sequence)
     sequence->ignoring = true;
 }
 
+void attnp_sequence_listen(struct attnp_sequence *sequence)
+{
+    sequence->ignoring = false;
+}
+
 uint64_t attnp_sequence_settle(struct attnp_sequence *sequence)
 {
     assert(sequence->settled < sequence->next);

@@ -45,6 +45,9 @@ uint64_t attnp_sequence_too_old(const struct attnp_sequence *sequence, uint64_t 
 /* The bin was empty or no whole number of frames: ignoring from here on. */
 void attnp_sequence_bad_bin(struct attnp_sequence *sequence);
 
+/* Another holder begins: nothing is ignored any more. */
+void attnp_sequence_listen(struct attnp_sequence *sequence);
+
 /* The oldest waiting frame is settled (by an output, an event or an error). Returns its number. Requires that one
  * waits. */
 uint64_t attnp_sequence_settle(struct attnp_sequence *sequence);

@@ -12,6 +12,11 @@ void attnp_session_preface(struct attnp_session *session)
         session->state = ATTNP_AWAIT_HELLO;
 }
 
+void attnp_session_await_hello(struct attnp_session *session)
+{
+    session->state = ATTNP_AWAIT_HELLO;
+}
+
 void attnp_session_end(struct attnp_session *session)
 {
     session->state = ATTNP_ENDED;

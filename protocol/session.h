@@ -13,6 +13,9 @@ struct attnp_session {
 void attnp_session_init(struct attnp_session *session);
 void attnp_session_preface(struct attnp_session *session);      /* a good preface has come */
 
+/* The hello that was accepted could not be read: nothing was agreed on, and another may come. */
+void attnp_session_await_hello(struct attnp_session *session);
+
 /* The connection ends: nothing may come any more. */
 void attnp_session_end(struct attnp_session *session);
 

@@ -20,6 +20,7 @@ static void set_up(void)
     snprintf(path, sizeof(path), "%s/costs", folder);
     costs = costs_new(folder);
     ck_assert_ptr_nonnull(costs);
+    costs_load(costs);
 }
 
 static void tear_down(void)
@@ -34,6 +35,7 @@ static void begin_again(void)
     costs_free(costs);
     costs = costs_new(folder);
     ck_assert_ptr_nonnull(costs);
+    costs_load(costs);
 }
 
 static struct model *attention_of(uint32_t window, uint32_t landmarks)

@@ -50,10 +50,10 @@ static struct card card_of(uid_t uid, const char *name, uint64_t bytes)
 START_TEST(numbers_rise_and_are_never_used_again)
 {
     struct card one = card_of(1, "", 10), two = card_of(1, "", 10);
-    ck_assert_int_eq(registry_add(registry, &one, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &one, 0, 1, &error), 0);
     uint64_t first = one.number;
     registry_remove(registry, &one);
-    ck_assert_int_eq(registry_add(registry, &two, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &two, 0, 1, &error), 0);
     ck_assert_uint_gt(two.number, first);
     ck_assert_ptr_null(registry_find(registry, first, 0, NULL));
     ck_assert_ptr_eq(registry_find(registry, two.number, 0, NULL), &two);
@@ -64,12 +64,12 @@ END_TEST
 START_TEST(a_name_is_unique_for_one_user_only)
 {
     struct card one = card_of(1, "a", 10), same = card_of(1, "a", 10), others = card_of(2, "a", 10);
-    ck_assert_int_eq(registry_add(registry, &one, &error), 0);
-    ck_assert_int_eq(registry_add(registry, &same, &error), -1);
+    ck_assert_int_eq(registry_add(registry, &one, 0, 1, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &same, 0, 1, &error), -1);
     ck_assert_int_eq(error.code, ATTNP_STREAM_EXISTS);
-    ck_assert_int_eq(registry_add(registry, &others, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &others, 0, 1, &error), 0);
     registry_remove(registry, &one);
-    ck_assert_int_eq(registry_add(registry, &same, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &same, 0, 1, &error), 0);
     registry_remove(registry, &same);
     registry_remove(registry, &others);
 }
@@ -80,17 +80,17 @@ START_TEST(no_more_streams_and_bytes_than_allowed)
     struct card cards[4];
     for (int i = 0; i < 4; i++) {
         cards[i] = card_of(1, "", 250);
-        ck_assert_int_eq(registry_add(registry, &cards[i], &error), 0);
+        ck_assert_int_eq(registry_add(registry, &cards[i], 0, 1, &error), 0);
     }
     struct card extra = card_of(1, "", 0);
-    ck_assert_int_eq(registry_add(registry, &extra, &error), -1);
+    ck_assert_int_eq(registry_add(registry, &extra, 0, 1, &error), -1);
     ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
     registry_remove(registry, &cards[0]);
     extra.bytes = 251;
-    ck_assert_int_eq(registry_add(registry, &extra, &error), -1);
+    ck_assert_int_eq(registry_add(registry, &extra, 0, 1, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "251 bytes, and 250 of 1000"));
     extra.bytes = 250;
-    ck_assert_int_eq(registry_add(registry, &extra, &error), 0);
+    ck_assert_int_eq(registry_add(registry, &extra, 0, 1, &error), 0);
     registry_remove(registry, &extra);
     for (int i = 1; i < 4; i++)
         registry_remove(registry, &cards[i]);
@@ -102,8 +102,8 @@ START_TEST(a_stream_is_seen_by_its_user_and_by_operators)
     struct card one = card_of(1, "a", 10), two = card_of(2, "b", 10);
     struct attnp_target a = named("a"), b = named("b"), by_number;
     struct card_view view;
-    registry_add(registry, &one, &error);
-    registry_add(registry, &two, &error);
+    registry_add(registry, &one, 0, 1, &error);
+    registry_add(registry, &two, 0, 1, &error);
     by_number = numbered(two.number);
     ck_assert_int_eq(registry_look(registry, &a, 1, false, &view, &error), 0);
     ck_assert_uint_eq(view.number, one.number);
@@ -126,7 +126,7 @@ START_TEST(lists_come_in_pages_by_rising_number)
     bool more;
     for (int i = 0; i < 4; i++) {
         cards[i] = card_of(i == 1 ? 2 : 1, "", 1);
-        registry_add(registry, &cards[i], &error);
+        registry_add(registry, &cards[i], 0, 1, &error);
     }
     ck_assert_uint_eq(registry_list(registry, 0, 1, false, views, 2, &more), 2);
     ck_assert(more);

@@ -18,7 +18,7 @@ static struct stream *new_stream(struct plan *plan)
 {
     struct model *model = model_new("", plan);
     ck_assert_ptr_nonnull(model);
-    struct stream *made = stream_new(model, ATTNP_OUTPUT_SCORES, CREDIT);
+    struct stream *made = stream_new(&(struct stream_shape){.model = model, .credit = CREDIT});
     model_release(model);
     return made;
 }
@@ -31,7 +31,7 @@ static void set_up(void)
     ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
     stream = new_stream(plan);
     ck_assert_ptr_nonnull(stream);
-    ck_assert_int_eq(stream_start(stream, 0), 0);
+    ck_assert_int_eq(stream_start(stream), 0);
     scratch = aligned_alloc(PLAN_ALIGN, plan_facts(plan)->scratch_bytes + PLAN_ALIGN);
 }
 
@@ -47,8 +47,8 @@ static void put(uint64_t number, float x)
     const float frame[3 * WIDTH] = {0.1f, 0.2f, 0.3f, 0.4f, x, -x};
     uint8_t unaligned[sizeof(frame) + 1];
     memcpy(unaligned + 1, frame, sizeof(frame));
-    ck_assert_int_eq(attnp_sequence_frame(&stream->sequence, number), ATTNP_TAKE);
-    stream_put(stream, number, unaligned + 1, 1000 + number, (struct attnp_time){.n_bytes = 0});
+    ck_assert_int_eq(stream_take(stream, number, unaligned + 1, 1000 + number, (struct attnp_time){.n_bytes = 0}),
+                     ATTNP_TAKE);
 }
 
 static struct answer *step(void)
@@ -77,7 +77,7 @@ START_TEST(frames_are_answered_in_order_with_their_position)
         ck_assert_int_eq(answer->warming, number < 2);
         ck_assert_float_eq_tol(first_float(answer), 7, 1e-5f);
     }
-    ck_assert_uint_eq(attnp_sequence_waiting(&stream->sequence), 0);
+    ck_assert_uint_eq(stream_waiting(stream), 0);
 }
 END_TEST
 
@@ -148,10 +148,10 @@ START_TEST(a_stream_that_computes_in_much_brings_its_own)
     struct stream *large = new_stream(plan);
     ck_assert_uint_gt(large->card.bytes,
                       facts->state_bytes + facts->own_scratch_bytes + CREDIT * 20000 * sizeof(float));
-    ck_assert_int_eq(stream_start(large, 0), 0);
+    ck_assert_int_eq(stream_start(large), 0);
     for (uint64_t number = 0; number < 3 * CREDIT; number++) {
-        ck_assert_int_eq(attnp_sequence_frame(&large->sequence, number), ATTNP_TAKE);
-        stream_put(large, number, (const uint8_t *)frame, 0, (struct attnp_time){.n_bytes = 0});
+        ck_assert_int_eq(stream_take(large, number, (const uint8_t *)frame, 0, (struct attnp_time){.n_bytes = 0}),
+                         ATTNP_TAKE);
         stream_step(&large, 1, &answer, NULL);
     }
     const float *rows = (const float *)(const void *)stream_output(large, answer);

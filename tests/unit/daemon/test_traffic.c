@@ -57,12 +57,12 @@ START_TEST(adding_up_is_as_if_one_had_counted_all)
     uint64_t expected[ATTNP_HISTOGRAM_BUCKETS] = {0}, lag_sum_us = 0, most_us = 0;
     for (unsigned i = 0; i < 3000; i++) {
         uint64_t lag_us = (uint64_t)i * i % 100003;
-        traffic_output(get("sounds", i % N_SHARDS), lag_us);
+        traffic_output(get("sounds", i % N_SHARDS), lag_us, false);
         expected[attnp_histogram_bucket(lag_us)]++;
         lag_sum_us += lag_us;
         most_us = lag_us > most_us ? lag_us : most_us;
     }
-    traffic_output(get("music", 0), 1 << 20); /* another's */
+    traffic_output(get("music", 0), 1 << 20, false); /* another's */
     struct traffic_sum sum = sum_of("sounds");
     ck_assert_mem_eq(sum.lags, expected, sizeof(expected));
     ck_assert_uint_eq(sum.outputs, 3000);
@@ -95,7 +95,7 @@ START_TEST(a_frame_waits_until_it_is_settled_in_any_way)
     counters_add(&traffic->frames, 10);
     struct traffic_sum sum = sum_of("sounds");
     ck_assert_uint_eq(traffic_waiting(&sum), 10);
-    traffic_output(traffic, 5);
+    traffic_output(traffic, 5, false);
     counters_add(&traffic->refused, 1);
     counters_add(&traffic->dropped, 2);
     counters_add(&traffic->skipped, 3);
@@ -119,7 +119,7 @@ START_TEST(names_are_bounded_and_none_is_forgotten)
         char name[32];
         snprintf(name, sizeof(name), "model-%d", i);
         last = get(name, 0);
-        traffic_output(last, 1);
+        traffic_output(last, 1, false);
     }
     ck_assert_uint_eq(traffic_n_names(book), TRAFFIC_MOST_NAMES);
     ck_assert_ptr_eq(get("model-0", 0), first);

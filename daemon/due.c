@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/due.h"
+
+#include <assert.h>
+
+void due_start(struct shard *shard)
+{
+    TAILQ_INIT(&shard->due.streams);
+}
+
+bool due_is(const struct stream *stream)
+{
+    if (stream->pending.n == 0)
+        return false;
+    assert(stream->pending.due_at >= stream->sequence.settled); /* no frame is settled while a request is due */
+    return stream->pending.due_at == stream->sequence.settled;
+}
+
+bool due_add(struct shard *shard, struct stream *stream)
+{
+    if (!due_is(stream))
+        return false;
+    if (!stream->due.is_listed)
+        TAILQ_INSERT_TAIL(&shard->due.streams, stream, due.link);
+    stream->due.is_listed = true;
+    return true;
+}
+
+void due_remove(struct shard *shard, struct stream *stream)
+{
+    if (stream->due.is_listed)
+        TAILQ_REMOVE(&shard->due.streams, stream, due.link);
+    stream->due.is_listed = false;
+}
+
+struct stream *due_take(struct shard *shard)
+{
+    struct stream *stream = TAILQ_FIRST(&shard->due.streams);
+    if (stream != NULL)
+        due_remove(shard, stream);
+    return stream;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What modules above the shard keep in each shard. Each struct belongs to the module that its comment names: no other
+ * module writes its fields. The header knows none of these modules. The shard's thread, unless a field says otherwise.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+struct connection;
+struct connection_handler;
+struct stream;
+
+TAILQ_HEAD(connections, connection);
+LIST_HEAD(connection_bucket, connection);
+TAILQ_HEAD(streams, stream);
+
+/* Connections are looked up by their id. Ids rise, so that the lowest bits spread them evenly. */
+#define SHARD_BUCKETS 1024
+
+#define SHARD_INPUT_BYTES (64 * 1024)
+
+/* connection.c: the connections of this shard. */
+struct shard_connections {
+    const struct connection_handler *handler; /* what connections call upwards */
+    struct connections all;
+    struct connections dirty;  /* with something to send */
+    struct connections paused; /* with more messages, after the others' turn */
+    struct connection_bucket by_id[SHARD_BUCKETS];
+    uint64_t n_turns; /* of the loop, so far */
+    uint8_t *input;   /* [SHARD_INPUT_BYTES], where bytes arrive */
+};
+
+/* batch.c: the streams with a frame to compute. */
+struct shard_batch {
+    struct streams ready; /* the stream that waits longest is the first */
+    size_t n_ready;
+    atomic_uint_fast64_t oldest_us; /* when the oldest frame of the first stream arrived; 0: none; read by any thread */
+};
+
+/* due.c: the streams whose next pending request is due. */
+struct shard_due {
+    struct streams streams;
+};
+
+/* idle.c: the streams by how long nothing was done with them, the longest first. */
+struct shard_idle {
+    struct streams active, warned, parked;
+};
+
+/* loop.c: the thread and the order of its turn. */
+struct shard_loop {
+    uv_thread_t thread;
+    uv_check_t after_poll; /* runs the batch and what is due, and sends, after each poll */
+    uv_timer_t tick;       /* looks for silent and for slow clients */
+    bool is_draining;
+    uint64_t drain_until_us;
+    atomic_bool drain_asked;                   /* by the main thread */
+    atomic_bool is_running;                    /* until the thread has ended; read by the main thread */
+    atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: the main thread raises the first, the shard's the second */
+};
+
+/* accept.c: connections that the shard was given within the last while. The main thread's. */
+struct shard_accept {
+    uint64_t since_us, n;
+};
