@@ -10,9 +10,9 @@ ORDER = (
     "server accept listener reload status systemd",
     "loop",
     "requests open attach stream_requests pending end expiry inspect*",
-    "stream registry pushes batch answers deadline idle due",
+    "stream stream_parts registry pushes batch answers deadline idle due",
     "connection connection_* outbox reply client_log",
-    "shard mailbox counters traffic admission ledger asker",
+    "shard shard_parts mailbox counters traffic admission ledger asker",
     "plan model models catalogue cost costs costs_file measure  users memory cgroup  config config_* options  log journal",
 )
 
@@ -22,6 +22,7 @@ MOST_ENTERED = 20
 
 # Structs that outlive a call but are filled in by whoever has something to say: no module owns their fields.
 VALUES = {
+    "struct mail": "a mail is filled in by its sender before it is posted, and belongs to its taker afterwards",
     "struct attnp_error": "an error is filled in where it happens, and copied as a whole by those who keep it",
 }
 
