@@ -49,5 +49,12 @@ static inline struct attn_when attn_state_next(const struct attn_state *state)
 int attn_plan_make(struct attn_plan **plan, struct attn_attention *attention, struct attn_encoder *encoder,
                    struct attn_reason *why);
 
+/* What a saved state has before and behind its block: saved.c. */
+#define ATTN_SAVED_HEADER_BYTES   64
+#define ATTN_SAVED_CHECKSUM_BYTES 8
+
 /* Bytes of a saved state with a block of so many. */
-size_t attn_saved_bytes(size_t block_bytes);
+static inline size_t attn_saved_bytes(size_t block_bytes)
+{
+    return ATTN_SAVED_HEADER_BYTES + block_bytes + ATTN_SAVED_CHECKSUM_BYTES;
+}

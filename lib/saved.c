@@ -32,12 +32,7 @@ struct header {
     uint64_t hash, n_bytes, applied, first, multiply_adds, bytes;
 };
 
-_Static_assert(sizeof(struct header) == 64, "no padding, and whole words for the checksum");
-
-size_t attn_saved_bytes(size_t block_bytes)
-{
-    return sizeof(struct header) + block_bytes + sizeof(uint64_t);
-}
+_Static_assert(sizeof(struct header) == ATTN_SAVED_HEADER_BYTES, "no padding, and whole words for the checksum");
 
 /* Of n words, unaligned. Each step maps different sums to different ones, whatever the word, so that no single wrong
  * word is ever overlooked. */
@@ -56,7 +51,7 @@ static uint64_t checksum(const unsigned char *bytes, size_t n_words)
 void attn_save(const struct attn_plan *plan, const struct attn_state *state, void *blob)
 {
     unsigned char *to = blob;
-    size_t n_before = plan->info.saved_bytes - sizeof(uint64_t);
+    size_t n_before = plan->info.saved_bytes - ATTN_SAVED_CHECKSUM_BYTES;
     struct header header = {
         .format = FORMAT,
         .variant = plan->info.variant,
