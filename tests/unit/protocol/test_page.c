@@ -259,7 +259,7 @@ START_TEST(test_examples_are_what_is_written)
 }
 END_TEST
 
-/* The table in the page is the table in the code. */
+/* The list in the page is the table in the code. */
 START_TEST(test_errors_of_the_page)
 {
     char path[4096], line[1024], wanted[1024];
@@ -272,8 +272,11 @@ START_TEST(test_errors_of_the_page)
         if (strncmp(line, ".It ", 4) != 0 || !isdigit((unsigned char)line[4]))
             continue;
         code++;
-        snprintf(wanted, sizeof(wanted), ".It %d Ta %s Ta %s Ta %s\n", code, attnp_error_name((enum attnp_code)code),
-                 ends[attnp_error_ends((enum attnp_code)code)], attnp_error_general_text((enum attnp_code)code));
+        snprintf(wanted, sizeof(wanted), ".It %d Cm %s\n", code, attnp_error_name((enum attnp_code)code));
+        ck_assert_str_eq(line, wanted);
+        snprintf(wanted, sizeof(wanted), "%s: %s\n", ends[attnp_error_ends((enum attnp_code)code)],
+                 attnp_error_general_text((enum attnp_code)code));
+        ck_assert_ptr_nonnull(fgets(line, sizeof(line), page));
         ck_assert_str_eq(line, wanted);
     }
     fclose(page);
