@@ -6,6 +6,7 @@
  *
  *     #include <attnc/client.h>
  *     #include <stdio.h>
+ *     #include <string.h>
  *
  *     static void on_output(void *ctx, const struct attnc_output *output)
  *     {
@@ -15,7 +16,7 @@
  *
  *     int main(void)
  *     {
- *         struct attnc_open_options options = {.size = sizeof(options), .model = "sounds", .on_output = on_output};
+ *         struct attnc_open_options options;
  *         struct attnc_client *client;
  *         struct attnc_stream *stream;
  *         struct attnc_error error;
@@ -25,6 +26,10 @@
  *             return 1;
  *         }
  *         float frame[4096] = {0};
+ *         memset(&options, 0, sizeof(options)); // the default of all that is not set below
+ *         options.size = sizeof(options);
+ *         options.model = "sounds";
+ *         options.on_output = on_output;
  *         int result = attnc_open(client, &stream, &options);
  *         for (int i = 0; i < 100 && result >= 0 && attnc_stream_info(stream)->input_dim <= 4096; i++)
  *             result = attnc_push(stream, frame, 1);
@@ -232,9 +237,15 @@ struct attnc_attach_options {
  *     struct attnc_stream_info was = *attnc_stream_info(stream);    // before attnc_close, which frees it
  *     attnc_close(client);
  *     result = attnc_connect(&client, &connect, &error);
- *     struct attnc_attach_options options = {.size = sizeof(options), .stream = was.stream, .token = was.token,
- *                                            .again = 1, .settled = was.settled, .position = was.position,
- *                                            .on_output = on_output};
+ *     struct attnc_attach_options options;
+ *     memset(&options, 0, sizeof(options));
+ *     options.size = sizeof(options);
+ *     options.stream = was.stream;
+ *     options.token = was.token;
+ *     options.again = 1;
+ *     options.settled = was.settled;
+ *     options.position = was.position;
+ *     options.on_output = on_output;
  *     if (result == 0)
  *         result = attnc_attach(client, &stream, &options);
  *     while (result == 0 && attnc_stream_info(stream)->next_frame < n_frames)

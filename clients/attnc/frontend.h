@@ -5,14 +5,19 @@
  *
  *     #include <attnc/frontend.h>
  *     #include <stdio.h>
+ *     #include <string.h>
  *
  *     int main(void)
  *     {
- *         struct attnc_frontend_options options = {.size = sizeof(options), .hops = 4, .stride = 2};
+ *         struct attnc_frontend_options options;
  *         struct attnc_frontend *frontend;
  *         float samples[160] = {0}, frame[4 * ATTNC_FRONTEND_BANDS];
  *         double time_s;
  *
+ *         memset(&options, 0, sizeof(options));
+ *         options.size = sizeof(options);
+ *         options.hops = 4;
+ *         options.stride = 2;
  *         if (attnc_frontend_new(&frontend, &options) < 0)
  *             return 1;
  *         for (int chunk = 0; chunk < 100; chunk++) {

@@ -6,24 +6,32 @@
  *     #include <attn/attn.h>
  *     #include <stdio.h>
  *     #include <stdlib.h>
+ *     #include <string.h>
  *
  *     int main(void)
  *     {
- *         struct attn_options options = {
- *             .size = sizeof(options), .method = ATTN_NYSTROM, .heads = 2, .head_dim = 4, .window = 12, .landmarks = 3,
- *         };
+ *         struct attn_options options;
+ *         memset(&options, 0, sizeof(options)); // the default of all that is not set below
+ *         options.size = sizeof(options);
+ *         options.method = ATTN_NYSTROM;
+ *         options.heads = 2;
+ *         options.head_dim = 4;
+ *         options.window = 12;
+ *         options.landmarks = 3;
  *         struct attn_plan *plan;
  *         struct attn_reason why;
  *         if (attn_plan_new(&plan, &options, &why) != 0) {
  *             fprintf(stderr, "%s\n", why.text);
  *             return EXIT_FAILURE;
  *         }
- *         struct attn_info info = {.size = sizeof(info)};
+ *         struct attn_info info;
+ *         info.size = sizeof(info);
  *         attn_plan_info(plan, &info);
- *         void *memory = aligned_alloc(ATTN_ALIGN, info.state_bytes);
- *         void *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
- *         if (memory == NULL || scratch == NULL)
+ *         // The state and, behind it, the scratch memory, each at a multiple of ATTN_ALIGN; C11 has aligned_alloc.
+ *         char *block = (char *)malloc(info.state_bytes + info.scratch_bytes + ATTN_ALIGN);
+ *         if (block == NULL)
  *             return EXIT_FAILURE;
+ *         char *memory = block + (ATTN_ALIGN - (uintptr_t)block % ATTN_ALIGN), *scratch = memory + info.state_bytes;
  *         struct attn_state *state = attn_init(plan, memory);
  *         for (int t = 0; t < 100; t++) {
  *             float frame[3 * 2 * 4], output[2 * 4];       // q, k and v of each head in; one vector a head out
@@ -32,8 +40,7 @@
  *             attn_push(plan, state, frame, ATTN_SCORES, output, scratch);
  *             printf("%d %f\n", t, output[0]);
  *         }
- *         free(memory);
- *         free(scratch);
+ *         free(block);
  *         attn_plan_free(plan);
  *         return EXIT_SUCCESS;
  *     }

@@ -16,7 +16,7 @@ result() {
     count=$((count + 1))
     if [ "$1" -eq 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi
 }
-echo "1..6"
+echo "1..5"
 for name in client frontend; do
     sed -n '/^ \*\/$/q; s/^ \*     //p' "$ATTN_SRCDIR/clients/attnc/$name.h" >"$folder/$name.c"
     ${CC:-cc} $flags -o "$folder/$name" "$folder/$name.c" "$library/libattnclient.so" -Wl,-rpath,"$library" 1>&2
@@ -27,13 +27,6 @@ done
 [ "$(grep -c '^[0-9.]* s: first band -4.605170$' "$folder/lines")" -eq 48 ] &&
     [ "$(head -n 1 "$folder/lines")" = "0.0550 s: first band -4.605170" ]
 result $? "the example of frontend.h prints its 48 frames"
-if ! echo | ${CC:-cc} -x c++ -fsyntax-only - 2>/dev/null; then
-    result 0 "the headers can be used from C++ # SKIP there is no C++ compiler"
-else
-    printf '#include <attnc/client.h>\n#include <attnc/frontend.h>\n' |
-        ${CC:-cc} -x c++ -std=c++11 -Wall -Wextra -pedantic -Werror -I"$ATTN_SRCDIR/clients" -fsyntax-only - 1>&2
-    result $? "the headers can be used from C++"
-fi
 if [ -e /run/attnd/attnd.sock ]; then
     result 0 "the example of client.h says why it cannot connect # SKIP a daemon listens on this machine"
 else
