@@ -94,7 +94,7 @@ INLINE void tiles_of_panels(size_t m, size_t panels, struct operands *in, struct
         tile_of[rows - 1][panels](in, to);
         in->left += rows * in->left_stride;
         to->y += rows * to->stride;
-        to->shift += to->shift != NULL ? rows * to->stride : 0;
+        to->shift = to->shift != NULL ? to->shift + rows * to->stride : NULL; /* to which not even 0 may be added */
         m -= rows;
     }
 }

@@ -100,6 +100,57 @@ START_TEST(it_computes_what_the_file_does)
 END_TEST
 #endif
 
+/* The smallest model that has landmarks: every width is 1, and all that may be absent is. A normalised single value is
+ * 0, so the output is the last bias. The kernels see each of their tails, and pointers to nothing. */
+static int build_smallest(struct attn_plan **plan, struct attn_layer_description layer, enum attn_variant variant)
+{
+    static const float values[] = {0.5f, 3.25f};
+    static const uint64_t shape[] = {1, 1};
+    static const char *const names[] = {"blocks.0.ff1.weight", "blocks.0.ff2.weight",   "blocks.0.ff1.bias",
+                                        "blocks.0.ff2.bias",   "norm.weight",           "blocks.0.norm1.weight",
+                                        "blocks.0.norm1.bias", "blocks.0.norm2.weight", "blocks.0.norm2.bias"};
+    struct attn_tensor_data tensors[10];
+    layer.size = sizeof(layer);
+    for (size_t i = 0; i < 9; i++)
+        tensors[i] = (struct attn_tensor_data){names[i], shape, i < 2 ? 2 : 1, values};
+    tensors[9] = (struct attn_tensor_data){"norm.bias", shape, 1, values + 1};
+    const struct attn_model_description description = {.size = sizeof(description),
+                                                       .input_dim = 1,
+                                                       .model_dim = 1,
+                                                       .heads = 1,
+                                                       .window = 3,
+                                                       .head = ATTN_HEAD_IDENTITY,
+                                                       .n_layers = 1,
+                                                       .layers = &layer};
+    const struct attn_model_options options = {.size = sizeof(options), .variant = variant};
+    return attn_plan_build(plan, &description, tensors, 10, &options, NULL);
+}
+
+START_TEST(the_smallest_model_answers_with_its_last_bias)
+{
+    static const struct attn_layer_description layers[] = {
+        {.method = ATTN_EXACT},
+        {.method = ATTN_NYSTROM, .landmarks = 2},
+        {.method = ATTN_NYSTROM, .landmarks = 2, .refresh = ATTN_REFRESH_SPREAD},
+    };
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+        for (int variant = ATTN_VARIANT_BEST; variant <= ATTN_VARIANT_NEON; variant++) {
+            struct stream stream;
+            if (attn_variant_name((enum attn_variant)variant) == NULL)
+                continue;
+            ck_assert_int_eq(build_smallest(&stream.plan, layers[i], (enum attn_variant)variant), 0);
+            stream_start(&stream);
+            for (int t = 0; t < 12; t++) {
+                float frame = (float)t - 2, output = -1;
+                stream_push(&stream, &frame, t % 4 == 3 ? NULL : &output);
+                ck_assert_float_eq(output, t % 4 == 3 ? -1 : 3.25f);
+            }
+            stream_close(&stream);
+        }
+    }
+}
+END_TEST
+
 static uint64_t hash_of(void)
 {
     struct attn_plan *plan;
@@ -182,6 +233,7 @@ static Suite *suite(void)
 #ifdef HAVE_LOADER
         it_computes_what_the_file_does,
 #endif
+        the_smallest_model_answers_with_its_last_bias,
         hashes_tell_models_apart,
         unknown_size,
         unknown_size_of_a_layer,
