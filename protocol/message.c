@@ -239,6 +239,11 @@ const msgpack_object *attnp_map_get(const msgpack_object *map, const char *key)
     return NULL;
 }
 
+const char *attnp_text_of(const msgpack_object *string)
+{
+    return string->via.str.size > 0 ? string->via.str.ptr : "";
+}
+
 static void read_optional(const msgpack_object *map, const char *key, bool *has, uint64_t *value)
 {
     const msgpack_object *object = attnp_map_get(map, key);

@@ -66,6 +66,9 @@ void attnp_message_done(struct attnp_message *message);
  * or no map. */
 const msgpack_object *attnp_map_get(const msgpack_object *map, const char *key);
 
+/* The via.str.size bytes of a string; "" where msgpack-c has NULL, which is how it unpacks an empty one. */
+const char *attnp_text_of(const msgpack_object *string);
+
 /* Reads an `error` map (of a response or of an error notification) into *error; unknown codes are kept as numbers. -1
  * if it is no such map: no `code` from 1 to 2³¹ − 1. An optional key whose value is none of its kind counts as absent;
  * so do left_shard and left_all unless both are finite and 0 or more. */

@@ -41,7 +41,7 @@ static void describe(const msgpack_object *object, char text[64])
         break;
     case MSGPACK_OBJECT_STR:
         snprintf(text, 64, "\"%.*s%s\"", object->via.str.size > 40 ? 40 : (int)object->via.str.size,
-                 object->via.str.ptr, object->via.str.size > 40 ? "…" : "");
+                 attnp_text_of(object), object->via.str.size > 40 ? "…" : "");
         break;
     case MSGPACK_OBJECT_BIN:
         snprintf(text, 64, "a bin of %" PRIu32 " bytes", object->via.bin.size);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/message.h"
+
 static json_t *of_object(const msgpack_object *object);
 
 static json_t *of_bin(const msgpack_object_bin *bin)
@@ -41,7 +43,7 @@ static json_t *of_map(const msgpack_object_map *map)
     json_t *json = json_object();
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object *key = &map->ptr[i].key;
-        char *name = key->type == MSGPACK_OBJECT_STR ? strndup(key->via.str.ptr, key->via.str.size) : NULL;
+        char *name = key->type == MSGPACK_OBJECT_STR ? strndup(attnp_text_of(key), key->via.str.size) : NULL;
         if (name)
             json_object_set_new(json, name, of_object(&map->ptr[i].val));
         free(name);
@@ -62,7 +64,7 @@ static json_t *of_object(const msgpack_object *object)
     case MSGPACK_OBJECT_FLOAT64:
         return isfinite(object->via.f64) ? json_real(object->via.f64) : json_null();
     case MSGPACK_OBJECT_STR:
-        return json_stringn(object->via.str.ptr, object->via.str.size);
+        return json_stringn(attnp_text_of(object), object->via.str.size);
     case MSGPACK_OBJECT_BIN:
         return of_bin(&object->via.bin);
     case MSGPACK_OBJECT_ARRAY:

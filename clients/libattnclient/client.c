@@ -88,8 +88,8 @@ static int greet(struct attnc_client *client, const char *name)
     if (!server)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
                           "the daemon's greeting does not say what it is; is it attnd?");
-    snprintf(client->server, sizeof(client->server), "%.*s%s%.*s", (int)server->via.str.size, server->via.str.ptr,
-             version ? " " : "", version ? (int)version->via.str.size : 0, version ? version->via.str.ptr : "");
+    snprintf(client->server, sizeof(client->server), "%.*s%s%.*s", (int)server->via.str.size, attnp_text_of(server),
+             version ? " " : "", version ? (int)version->via.str.size : 0, version ? attnp_text_of(version) : "");
     const msgpack_object *limits = attnp_map_get(hello, "limits");
     if (limits && limits->type == MSGPACK_OBJECT_MAP)
         keep_limits(client, limits);

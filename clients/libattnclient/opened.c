@@ -62,7 +62,7 @@ static int read_labels(struct attnc_stream *stream, const msgpack_object *map)
     for (uint32_t i = 0; i < labels->via.array.size; i++) {
         const msgpack_object *label = &labels->via.array.ptr[i];
         bool is_string = label->type == MSGPACK_OBJECT_STR;
-        stream->labels[i] = is_string ? strndup(label->via.str.ptr, label->via.str.size) : strdup("");
+        stream->labels[i] = is_string ? strndup(attnp_text_of(label), label->via.str.size) : strdup("");
         if (!stream->labels[i])
             return -1;
         stream->info.n_labels = i + 1;

@@ -189,9 +189,10 @@ void fake_open(struct fake *fake, uint32_t input_dim, uint32_t output_dim, uint3
     attnp_put_uint(&fake->writer, "credit", credit);
     attnp_put_uint(&fake->writer, "next_frame", 0);
     attnp_write_key(&fake->writer, "labels");
-    attnp_write_array(&fake->writer, 2);
+    attnp_write_array(&fake->writer, 3);
     attnp_write_string(&fake->writer, "speech", 6);
     attnp_write_string(&fake->writer, "noise", 5);
+    attnp_write_string(&fake->writer, "", 0);
     fake_send_written(fake);
 }
 

@@ -85,8 +85,9 @@ START_TEST(every_frame_has_its_output_in_order)
     ck_assert_str_eq(attnc_server(client), "fake 1");
     struct attnc_stream *stream = open_on(client, &told);
     const struct attnc_stream_info *info = attnc_stream_info(stream);
-    ck_assert_uint_eq(info->n_labels, 2);
+    ck_assert_uint_eq(info->n_labels, 3);
     ck_assert_str_eq(info->labels[1], "noise");
+    ck_assert_str_eq(info->labels[2], "");
     ck_assert_int_eq(attnc_push(stream, frames, 20), 0);
     ck_assert_int_eq(attnc_finish(stream), 0);
     ck_assert_uint_eq(told.n_outputs, 20);
