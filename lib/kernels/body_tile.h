@@ -12,7 +12,14 @@
 
 /* A loop over registers: its bound is a constant once all is inlined. With checks around each access, what is unrolled
  * takes minutes to compile. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef __has_feature
+#define CHECKS_ACCESSES __has_feature(address_sanitizer)
+#elif defined __SANITIZE_ADDRESS__
+#define CHECKS_ACCESSES 1
+#else
+#define CHECKS_ACCESSES 0
+#endif
+#if CHECKS_ACCESSES
 #define EACH(i, n) for (size_t i = 0; i < (n); i++)
 #elif defined __clang__
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
