@@ -8,9 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/npy.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/terms.h"
 
 #define CHUNK_BYTES (256 * 1024)

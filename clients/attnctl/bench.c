@@ -13,6 +13,8 @@
 #include "attnctl/bench_options.h"
 #include "attnctl/bench_pace.h"
 #include "attnctl/bench_report.h"
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/session.h"
 

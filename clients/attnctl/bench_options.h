@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "attnc/client.h"
-#include "attnctl/command.h"
+#include "attnctl/settings.h"
 
 struct bench_options {
     struct settings *settings;

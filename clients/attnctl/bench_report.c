@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/terminal.h"
 
 #define BAR_COLUMNS 40

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/source.h"
 
 struct features {

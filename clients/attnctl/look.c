@@ -9,8 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/json.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/stats.h"
 #include "attnctl/table.h"
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* attnctl: which command is meant, and the options that all commands share. */
+/* attnctl: which command is meant. */
 #include "config.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "attnctl/command.h"
-#include "attnctl/terminal.h"
+#include "attnctl/complain.h"
+#include "attnctl/settings.h"
 
 /* libc looks for it by name, which -fvisibility=hidden would keep from it. */
 __attribute__((visibility("default"))) const char *argp_program_version = "attnctl " PACKAGE_VERSION;
@@ -32,46 +31,6 @@ static const struct command commands[] = {
     {"kill", "end a stream of anybody's", look_kill},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-int complain(enum exit_code code, const char *format, ...)
-{
-    char *text;
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    if (n >= 0)
-        terminal_make_safe(text);
-    fprintf(stderr, "attnctl: %s\n", n >= 0 ? text : "no memory for the message");
-    if (n >= 0)
-        free(text);
-    return code;
-}
-
-enum { OPTION_SOCKET = 256, OPTION_JSON };
-
-static error_t parse_setting(int key, char *argument, struct argp_state *state)
-{
-    struct settings *settings = state->input;
-    switch (key) {
-    case OPTION_SOCKET:
-        settings->socket = argument;
-        return 0;
-    case OPTION_JSON:
-        settings->json = true;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_option setting_options[] = {
-    {"socket", OPTION_SOCKET, "PATH", 0, "The daemon's socket (default: $ATTND_SOCKET, or /run/attnd/attnd.sock)", 10},
-    {"json", OPTION_JSON, NULL, 0, "JSON, also on a terminal", 10},
-    {0},
-};
-
-const struct argp settings_argp = {.options = setting_options, .parser = parse_setting};
 
 /* Edit distance of two words, for the one that was meant. */
 static size_t distance(const char *a, const char *b)

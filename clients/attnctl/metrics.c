@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/metrics_text.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/stats.h"
 
 static const struct metric metrics[] = {

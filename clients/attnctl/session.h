@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/private.h"
+#include "attnctl/settings.h"
 
 struct session {
     struct attnc_client *client;

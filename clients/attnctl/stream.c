@@ -14,9 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/report.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/source.h"
 #include "attnctl/terms.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attnctl/command.h"
+#include "attnctl/complain.h"
 
 enum { OPTION_PROMISE = 256, OPTION_DEADLINE, OPTION_LATE };
 

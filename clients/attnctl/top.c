@@ -13,9 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/command.h"
+#include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/screen.h"
 #include "attnctl/session.h"
+#include "attnctl/settings.h"
 #include "attnctl/top_sample.h"
 #include "attnctl/top_show.h"
 
