@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "attnctl/bench_capacity.h"
+#include "attnctl/bench_driver.h"
 #include "attnctl/bench_echo.h"
 #include "attnctl/bench_options.h"
-#include "attnctl/bench_pace.h"
 #include "attnctl/bench_report.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
@@ -70,10 +70,10 @@ static enum exit_code make_plan(const struct bench_options *options, struct sess
 static int run_plainly(const struct bench_plan *plan, struct bench_result *result, struct problem *problem)
 {
     struct bench_load load;
-    int status = bench_load_open(&load, plan, result, problem);
+    int status = bench_driver_open(&load, plan, result, problem);
     if (status == 0)
-        bench_pace_run(&load, result);
-    bench_load_close(&load);
+        bench_driver_run(&load, result, NULL);
+    bench_driver_close(&load);
     return status;
 }
 

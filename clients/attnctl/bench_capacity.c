@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "attnctl/bench_pace.h"
+#include "attnctl/bench_driver.h"
 #include "attnctl/interrupt.h"
 
 #define MOST_STREAMS   (1u << 20)
@@ -68,17 +68,18 @@ static int try(const struct bench_plan *plan, struct bench_trial *trial, struct 
     own.streams = trial->streams;
     own.connections = plan->connections < own.streams ? plan->connections : own.streams;
     own.seconds *= trial->confirms ? CONFIRM_LENGTH : 1;
-    int status = bench_load_open(&load, &own, result, problem);
-    bool about_number = load.refusal ? is_about_number(load.refusal) : load.n_live > 0 && load.n_live < own.connections;
+    int status = bench_driver_open(&load, &own, result, problem);
+    bool about_number =
+        load.talk.refusal ? is_about_number(load.talk.refusal) : load.n_live > 0 && load.n_live < own.connections;
     if (status == 0) {
         if (result->refused == 0)
-            bench_pace_run(&load, result);
+            bench_driver_run(&load, result, NULL);
         judge(trial, plan, result);
     } else if (about_number) {
         trial->why = *problem;
         status = 0;
     }
-    bench_load_close(&load);
+    bench_driver_close(&load);
     return status;
 }
 

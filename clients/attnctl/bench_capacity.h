@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "attnctl/bench_load.h"
+#include "attnctl/bench_plan.h"
+#include "attnctl/problem.h"
 
 #define BENCH_MOST_TRIALS 20
 

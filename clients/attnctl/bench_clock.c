@@ -46,7 +46,7 @@ void bench_clock_stop(struct bench_clock *clock)
 
 void bench_clock_close(struct bench_clock *clock)
 {
-    if (clock->fd < 0)
+    if (!clock->wake || clock->fd < 0)
         return;
     uv_close((uv_handle_t *)&clock->poll, NULL);
     close(clock->fd);

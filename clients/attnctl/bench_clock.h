@@ -31,5 +31,5 @@ void bench_clock_wake_at(struct bench_clock *clock, uint64_t time_ns);
 /* No wake any more. */
 void bench_clock_stop(struct bench_clock *clock);
 
-/* Gives the handle back to the loop, which has to run once more; nothing where it is not open. */
+/* Gives the handle back to the loop, which has to run once more; nothing where it is not open, or all zero. */
 void bench_clock_close(struct bench_clock *clock);

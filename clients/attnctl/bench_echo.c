@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "attnctl/bench_pace.h"
+#include "attnctl/bench_driver.h"
 #include "attnctl/interrupt.h"
 #include "protocol/push.h"
 
@@ -108,10 +108,10 @@ struct turn {
 static void send_next(struct turn *turn, struct bench_link *link)
 {
     struct attnp_push push = {
-        .stream = turn->load->streams[0].number,
+        .stream = turn->load->streams[0].talk.number,
         .first = turn->number,
-        .frames = bench_frames_at(&turn->load->frames, 0, turn->number),
-        .n_bytes = turn->load->frames.frame_bytes,
+        .frames = bench_frames_at(&turn->load->pace.frames, 0, turn->number),
+        .n_bytes = turn->load->pace.frames.frame_bytes,
     };
     uint8_t *room = bench_link_room(link, attnp_push_bytes(&push), 0);
     turn->done = !room;
@@ -150,7 +150,7 @@ static const struct bench_link_events events = {on_message, on_drained, on_ended
 
 static double run_echo(struct turn *turn, uv_loop_t *loop, struct bench_link *link, double seconds)
 {
-    turn->samples.n = 0;
+    bench_samples_clear(&turn->samples);
     turn->until_ns = bench_now_ns() + (uint64_t)(seconds * 1e9);
     turn->done = false;
     send_next(turn, link);
@@ -189,11 +189,10 @@ static void run_pairs(struct bench_load *load, struct turn *turn, struct bench_l
     size_t n = 0;
     if (bench_samples_init(&samples, MOST_SAMPLES) < 0)
         return;
-    load->samples = &samples;
     while (n < n_pairs && !whole->broken && !interrupted() && !link->ended) {
         struct bench_result part = {0};
-        samples.n = 0;
-        bench_pace_run(load, &part);
+        bench_samples_clear(&samples);
+        bench_driver_run(load, &part, &samples);
         add(whole, &part);
         ours[n] = bench_samples_median_us(&samples);
         echoes[n] = run_echo(turn, link->poll.loop, link, load->plan->seconds);
@@ -204,8 +203,6 @@ static void run_pairs(struct bench_load *load, struct turn *turn, struct bench_l
             break;
         }
     }
-    load->samples = NULL;
-    load->result = NULL;
     bench_samples_done(&samples);
     figures->pairs = (uint32_t)n;
     if (n == 0)
@@ -224,13 +221,14 @@ int bench_echo_compare(struct bench_echo *echo, const struct bench_plan *plan, s
     struct bench_plan part = *plan;
     struct bench_load load;
     struct turn turn = {.load = &load};
-    struct bench_link link = {.fd = -1, .events = &events, .owner = &turn};
+    struct bench_link link;
     uv_loop_t loop;
     part.seconds = plan->seconds / 2 / (uint32_t)pairs;
     part.tick = NULL;
     *figures = (struct bench_echo_figures){0};
     uv_loop_init(&loop);
-    int status = bench_load_open(&load, &part, result, problem);
+    bench_link_init(&link, &events, &turn, 0);
+    int status = bench_driver_open(&load, &part, result, problem);
     if (status == 0 && bench_samples_init(&turn.samples, MOST_SAMPLES) < 0)
         status = problem_set(problem, "no memory for the times of the echo");
     if (status == 0)
@@ -238,7 +236,7 @@ int bench_echo_compare(struct bench_echo *echo, const struct bench_plan *plan, s
     echo->fd = link.fd >= 0 ? -1 : echo->fd;
     if (status == 0)
         run_pairs(&load, &turn, &link, (uint32_t)pairs, result, figures);
-    bench_load_close(&load);
+    bench_driver_close(&load);
     bench_link_close(&link);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "attnctl/bench_load.h"
+#include "attnctl/bench_plan.h"
+#include "attnctl/problem.h"
 
 /* The process that writes back what it reads. */
 struct bench_echo {

@@ -95,7 +95,8 @@ static void read_some(struct bench_link *link)
     ssize_t n = read(link->fd, link->in + link->in_end, link->in_capacity - link->in_end);
     if (n > 0) {
         link->in_end += (size_t)n;
-        take_messages(link, bench_now_ns());
+        link->heard_ns = bench_now_ns();
+        take_messages(link, link->heard_ns);
     } else if (n == 0 || errno == ECONNRESET) {
         if (!link->why.text[0])
             problem_set(&link->why,
@@ -116,6 +117,11 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         watch(link);
     if (!link->blocked || (events & UV_WRITABLE))
         bench_link_flush(link);
+}
+
+void bench_link_init(struct bench_link *link, const struct bench_link_events *events, void *owner, uint32_t index)
+{
+    *link = (struct bench_link){.fd = -1, .events = events, .owner = owner, .index = index};
 }
 
 int bench_link_adopt(struct bench_link *link, uv_loop_t *loop, int fd, struct problem *problem)
@@ -157,6 +163,11 @@ int bench_link_connect(struct bench_link *link, uv_loop_t *loop, const char *pat
         problem_set(problem, "%s: cannot connect: %s; does attnd still run?", path, strerror(errno));
     close(fd);
     return -1;
+}
+
+void bench_link_allow(struct bench_link *link, size_t max_message)
+{
+    link->max_message = max_message;
 }
 
 uint8_t *bench_link_room(struct bench_link *link, size_t n, size_t most)

@@ -30,6 +30,7 @@ struct bench_link {
     bool ended;         /* nothing comes or goes any more */
     bool blocked;       /* the kernel had no room for all of `out` */
     bool starved;       /* somebody was told that there is no room in `out` */
+    uint64_t heard_ns;  /* when the newest bytes came; 0: none came */
     size_t max_message; /* longest body taken, bytes */
     uint8_t *in;        /* [in_capacity], [in_begin, in_end) is not taken yet */
     size_t in_begin, in_end, in_capacity;
@@ -38,11 +39,17 @@ struct bench_link {
     struct problem why; /* the first reason of its end; "" while it goes on */
 };
 
+/* A link without a socket. */
+void bench_link_init(struct bench_link *link, const struct bench_link_events *events, void *owner, uint32_t index);
+
 /* Connects to a Unix socket; waits up to 5 s for it. 0, or −1 and a problem; bench_link_close is due in either case. */
 int bench_link_connect(struct bench_link *link, uv_loop_t *loop, const char *path, struct problem *problem);
 
 /* The same with a socket that is connected, which the link then owns. */
 int bench_link_adopt(struct bench_link *link, uv_loop_t *loop, int fd, struct problem *problem);
+
+/* Bodies of up to so many bytes are taken from here on. */
+void bench_link_allow(struct bench_link *link, size_t max_message);
 
 /* Room for n bytes behind what waits to be written; bench_link_added then says how many there are. NULL where more than
  * `most` bytes would wait, or without memory, or where the link has ended. */

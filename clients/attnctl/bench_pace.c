@@ -13,9 +13,7 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#include "attnctl/bench_talk.h"
 #include "attnctl/interrupt.h"
 #include "protocol/push.h"
 
@@ -26,43 +24,43 @@
 
 static uint64_t scheduled_ns(const struct bench_load *load, const struct bench_stream *stream, uint64_t frame)
 {
-    uint64_t event = (frame - stream->first) * load->n_streams + (uint64_t)(stream - load->streams);
-    return load->start_ns + (uint64_t)((double)event * load->step_ns);
+    uint64_t event = (frame - stream->pace.first) * load->n_streams + (uint64_t)(stream - load->streams);
+    return load->pace.start_ns + (uint64_t)((double)event * load->pace.step_ns);
 }
 
 static bool push_next(struct bench_load *load, struct bench_stream *stream)
 {
     struct bench_link *link = &load->links[stream->link];
     struct attnp_push push = {
-        .stream = stream->number,
-        .first = stream->next,
-        .frames = bench_frames_at(&load->frames, (uint64_t)(stream - load->streams), stream->next),
-        .n_bytes = load->frames.frame_bytes,
+        .stream = stream->talk.number,
+        .first = stream->pace.next,
+        .frames = bench_frames_at(&load->pace.frames, (uint64_t)(stream - load->streams), stream->pace.next),
+        .n_bytes = load->pace.frames.frame_bytes,
     };
     uint8_t *room = bench_link_room(link, push.n_bytes + ENVELOPE, MOST_UNSENT);
     if (!room)
         return false;
     bench_link_added(link, attnp_push_write(room, &push));
-    if (load->closed_loop)
-        stream->sent_ns = bench_now_ns();
-    stream->next++;
+    if (load->pace.closed_loop)
+        stream->pace.sent_ns = bench_now_ns();
+    stream->pace.next++;
     return true;
 }
 
 void bench_pace_refill(struct bench_load *load, struct bench_stream *stream)
 {
-    while (stream->open && !load->draining && stream->next < stream->due &&
-           stream->next - stream->settled < stream->credit)
+    while (stream->pace.open && !load->pace.draining && stream->pace.next < stream->pace.due &&
+           stream->pace.next - stream->pace.settled < stream->talk.credit)
         if (!push_next(load, stream))
             break;
 }
 
 static void make_due(struct bench_load *load, struct bench_stream *stream)
 {
-    if (!stream->open)
+    if (!stream->pace.open)
         return;
-    stream->due++;
-    load->n_waiting++;
+    stream->pace.due++;
+    load->pace.n_waiting++;
     bench_pace_refill(load, stream);
 }
 
@@ -73,21 +71,56 @@ static void flush_all(struct bench_load *load)
             bench_link_flush(&load->links[i]);
 }
 
-void bench_pace_wake(void *ctx)
+/* The clock's wake: everything whose time has come is sent. `ctx`: the load. */
+static void on_time(void *ctx)
 {
     struct bench_load *load = ctx;
     uint64_t now_ns = bench_now_ns(), next_ns = 0;
-    for (; load->event < load->n_events; load->event++) {
-        next_ns = load->start_ns + (uint64_t)((double)load->event * load->step_ns);
+    for (; load->pace.event < load->pace.n_events; load->pace.event++) {
+        next_ns = load->pace.start_ns + (uint64_t)((double)load->pace.event * load->pace.step_ns);
         if (next_ns > now_ns)
             break;
-        make_due(load, &load->streams[load->event % load->n_streams]);
+        make_due(load, &load->streams[load->pace.event % load->n_streams]);
     }
     flush_all(load);
-    if (load->event < load->n_events)
-        bench_clock_wake_at(&load->clock, next_ns > now_ns + GATHER_NS ? next_ns : now_ns + GATHER_NS);
+    if (load->pace.event < load->pace.n_events)
+        bench_clock_wake_at(&load->pace.clock, next_ns > now_ns + GATHER_NS ? next_ns : now_ns + GATHER_NS);
     else
-        bench_clock_stop(&load->clock);
+        bench_clock_stop(&load->pace.clock);
+}
+
+int bench_pace_init(struct bench_load *load, struct problem *problem)
+{
+    if (bench_frames_init(&load->pace.frames, load->plan->seed, load->talk.input_dim) < 0)
+        return problem_set(problem, "no memory for the frames");
+    if (bench_clock_open(&load->pace.clock, &load->loop, on_time, load) < 0)
+        return problem_set(problem, "no timer can be made");
+    return 0;
+}
+
+void bench_pace_done(struct bench_load *load)
+{
+    bench_clock_close(&load->pace.clock);
+    bench_frames_done(&load->pace.frames);
+}
+
+void bench_pace_open_stream(struct bench_stream *stream, uint64_t next)
+{
+    stream->pace.next = stream->pace.settled = stream->pace.due = next;
+    stream->pace.open = true;
+}
+
+void bench_pace_end_stream(struct bench_load *load, struct bench_stream *stream, const char *why)
+{
+    if (!stream->pace.open)
+        return;
+    stream->pace.open = false;
+    load->pace.n_waiting -= stream->pace.due - stream->pace.settled;
+    if (load->pace.draining)
+        stream->pace.next = stream->pace.settled;
+    if (load->result)
+        load->result->broken = true;
+    problem_set(bench_load_reason(load), "the daemon ended a stream: %s", why);
 }
 
 static void count_latency(struct bench_load *load, uint64_t latency_ns)
@@ -104,19 +137,19 @@ static void count_latency(struct bench_load *load, uint64_t latency_ns)
 /* Frames settle in the order of their numbers; what is left out stays unanswered, and is lost. */
 static bool settle(struct bench_load *load, struct bench_stream *stream, uint64_t first, uint64_t count)
 {
-    if (first < stream->settled || first >= stream->next || count > stream->next - first)
+    if (first < stream->pace.settled || first >= stream->pace.next || count > stream->pace.next - first)
         return false;
-    load->n_waiting -= first + count - stream->settled;
-    stream->settled = first + count;
+    load->pace.n_waiting -= first + count - stream->pace.settled;
+    stream->pace.settled = first + count;
     return true;
 }
 
 static void go_on(struct bench_load *load, struct bench_stream *stream, uint64_t now_ns)
 {
-    if (!load->closed_loop)
+    if (!load->pace.closed_loop)
         bench_pace_refill(load, stream);
-    else if (load->running && !load->draining && stream->settled == stream->due &&
-             now_ns < load->start_ns + (uint64_t)(load->plan->seconds * 1e9))
+    else if (load->pace.running && !load->pace.draining && stream->pace.settled == stream->pace.due &&
+             now_ns < load->pace.start_ns + (uint64_t)(load->plan->seconds * 1e9))
         make_due(load, stream);
 }
 
@@ -128,22 +161,22 @@ bool bench_pace_take(struct bench_load *load, struct bench_link *link, const uin
     if (attnp_output_read(&output, body, n_body, &error) < 0)
         return problem_set(&link->why, "the daemon sent an output that cannot be read: %s", error.text) == 0;
     struct bench_stream *stream = bench_load_find(load, output.stream);
-    if (!stream || !stream->open || !load->result)
+    if (!stream || !stream->pace.open || !load->result)
         return true;
-    uint64_t count = output.n_bytes / stream->output_bytes;
-    if (count == 0 || output.n_bytes % stream->output_bytes != 0 || !settle(load, stream, output.first, count))
+    uint64_t count = output.n_bytes / stream->talk.output_bytes;
+    if (count == 0 || output.n_bytes % stream->talk.output_bytes != 0 || !settle(load, stream, output.first, count))
         return problem_set(&link->why, "the daemon sent %zu bytes of output from frame %ju on, where %ju to %ju wait",
-                           output.n_bytes, (uintmax_t)output.first, (uintmax_t)stream->settled,
-                           (uintmax_t)stream->next) == 0;
+                           output.n_bytes, (uintmax_t)output.first, (uintmax_t)stream->pace.settled,
+                           (uintmax_t)stream->pace.next) == 0;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t from_ns = load->closed_loop ? stream->sent_ns : scheduled_ns(load, stream, output.first + i);
+        uint64_t from_ns = load->pace.closed_loop ? stream->pace.sent_ns : scheduled_ns(load, stream, output.first + i);
         count_latency(load, now_ns - from_ns);
-        stream->sum = bench_frames_sum(stream->sum, output.first + i, output.outputs + i * stream->output_bytes,
-                                       stream->output_bytes);
+        stream->pace.sum = bench_frames_sum(stream->pace.sum, output.first + i,
+                                            output.outputs + i * stream->talk.output_bytes, stream->talk.output_bytes);
     }
     load->result->answered += count;
     load->result->lag[attnp_histogram_bucket(output.lag_us)] += count;
-    load->end_ns = now_ns;
+    load->pace.end_ns = now_ns;
     go_on(load, stream, now_ns);
     return true;
 }
@@ -161,106 +194,90 @@ bool bench_pace_drop(struct bench_load *load, struct bench_stream *stream, uint6
 
 void bench_pace_rewind(struct bench_load *load, struct bench_stream *stream, uint64_t expected)
 {
-    if (expected < stream->settled || expected >= stream->next)
+    if (expected < stream->pace.settled || expected >= stream->pace.next)
         return;
-    stream->next = expected;
+    stream->pace.next = expected;
     bench_pace_refill(load, stream);
 }
 
-/* More frames are too late than the share that may be. */
-static bool is_over(const struct bench_load *load)
+void bench_pace_drain(struct bench_load *load)
 {
-    return load->plan->limit_us > 0 && (double)load->result->n_over > 0.01 * (double)load->n_events;
+    load->pace.draining = true;
+    load->pace.event = load->pace.n_events;
+}
+
+bool bench_pace_is_over(const struct bench_load *load)
+{
+    return load->plan->limit_us > 0 && (double)load->result->n_over > 0.01 * (double)load->pace.n_events;
 }
 
 static bool is_left(const struct bench_load *load)
 {
-    return (load->event < load->n_events || load->n_waiting > 0) && !is_over(load);
+    return (load->pace.event < load->pace.n_events || load->pace.n_waiting > 0) && !bench_pace_is_over(load);
 }
 
 /* What never had credit has waited from its time until now, and counts with that: else the worst would be left out. */
 static void give_up_unsent(struct bench_load *load)
 {
     uint64_t now_ns = bench_now_ns();
-    load->event = load->n_events;
-    bench_clock_stop(&load->clock);
+    load->pace.event = load->pace.n_events;
+    bench_clock_stop(&load->pace.clock);
     for (struct bench_stream *stream = load->streams; stream < load->streams + load->n_streams; stream++) {
-        if (!stream->open)
+        if (!stream->pace.open)
             continue;
-        for (uint64_t frame = stream->next; frame < stream->due && !load->closed_loop; frame++)
+        for (uint64_t frame = stream->pace.next; frame < stream->pace.due && !load->pace.closed_loop; frame++)
             count_latency(load, now_ns - scheduled_ns(load, stream, frame));
-        load->result->unsent += stream->due - stream->next;
-        load->n_waiting -= stream->due - stream->next;
-        stream->due = stream->next;
+        load->result->unsent += stream->pace.due - stream->pace.next;
+        load->pace.n_waiting -= stream->pace.due - stream->pace.next;
+        stream->pace.due = stream->pace.next;
     }
 }
 
 static void start(struct bench_load *load)
 {
     double seconds = load->plan->seconds, rate = load->plan->rate;
-    load->closed_loop = rate == 0;
-    load->n_waiting = 0;
-    load->event = 0;
+    load->pace.closed_loop = rate == 0;
+    load->pace.n_waiting = 0;
+    load->pace.event = 0;
     for (uint32_t i = 0; i < load->n_streams; i++) {
         struct bench_stream *stream = &load->streams[i];
-        stream->first = stream->due = stream->settled = stream->next;
+        stream->pace.first = stream->pace.due = stream->pace.settled = stream->pace.next;
     }
-    load->start_ns = load->end_ns = bench_now_ns();
-    load->running = true;
-    if (load->closed_loop) {
-        load->n_events = 0;
+    load->pace.start_ns = load->pace.end_ns = bench_now_ns();
+    load->pace.running = true;
+    if (load->pace.closed_loop) {
+        load->pace.n_events = 0;
         for (uint32_t i = 0; i < load->n_streams; i++)
             make_due(load, &load->streams[i]);
         flush_all(load);
         return;
     }
-    load->n_events = (uint64_t)fmax(1, round(rate * seconds)) * load->n_streams;
-    load->step_ns = 1e9 / rate / load->n_streams;
-    bench_clock_wake_at(&load->clock, load->start_ns);
+    load->pace.n_events = (uint64_t)fmax(1, round(rate * seconds)) * load->n_streams;
+    load->pace.step_ns = 1e9 / rate / load->n_streams;
+    bench_clock_wake_at(&load->pace.clock, load->pace.start_ns);
 }
 
-static void conclude(const struct bench_load *load, struct bench_result *result)
+void bench_pace_run(struct bench_load *load)
 {
+    start(load);
+    uint64_t until_ns = load->pace.start_ns + (uint64_t)((2 * load->plan->seconds + GRACE_S) * 1e9);
+    bench_load_wait(load, is_left, until_ns, true);
+    load->pace.running = false;
+    give_up_unsent(load);
+}
+
+void bench_pace_conclude(struct bench_load *load)
+{
+    struct bench_result *result = load->result;
     for (uint32_t i = 0; i < load->n_streams; i++) {
         const struct bench_stream *stream = &load->streams[i];
-        result->sent += stream->next - stream->first;
-        result->checksum += bench_frames_part(i, stream->sum);
+        result->sent += stream->pace.next - stream->pace.first;
+        result->checksum += bench_frames_part(i, stream->pace.sum);
     }
-    result->over = is_over(load);
+    result->over = bench_pace_is_over(load);
     result->lost = result->over ? 0 : result->sent - result->answered - result->dropped;
     result->interrupted = interrupted();
-    double seconds = (double)(load->end_ns - load->start_ns) / 1e9;
-    bool whole = !load->closed_loop && !result->interrupted && !result->over && !result->broken;
+    double seconds = (double)(load->pace.end_ns - load->pace.start_ns) / 1e9;
+    bool whole = !load->pace.closed_loop && !result->interrupted && !result->over && !result->broken;
     result->seconds = whole && seconds < load->plan->seconds ? load->plan->seconds : seconds;
-}
-
-static double cpu_us(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
-void bench_pace_run(struct bench_load *load, struct bench_result *result)
-{
-    struct problem problem;
-    uint32_t refused = result->refused;
-    struct problem why = result->problem;
-    *result = (struct bench_result){.streams = load->n_streams, .refused = refused, .problem = why};
-    load->result = result;
-    double cpu_before_us = cpu_us();
-    start(load);
-    uint64_t until_ns = load->start_ns + (uint64_t)((2 * load->plan->seconds + GRACE_S) * 1e9);
-    bench_load_wait(load, is_left, until_ns);
-    load->running = false;
-    give_up_unsent(load);
-    /* `finish` is answered when every frame that was accepted has been: what is unanswered then is lost. */
-    bool heeds_interrupt = load->heeds_interrupt;
-    load->heeds_interrupt = false;
-    if (!is_over(load) && load->n_live > 0)
-        bench_talk_ask(load, BENCH_FINISH, GRACE_S, &problem);
-    load->heeds_interrupt = heeds_interrupt;
-    result->cpu_us = cpu_us() - cpu_before_us;
-    conclude(load, result);
 }

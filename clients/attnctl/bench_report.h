@@ -4,7 +4,7 @@
 
 #include "attnctl/bench_capacity.h"
 #include "attnctl/bench_echo.h"
-#include "attnctl/bench_load.h"
+#include "attnctl/bench_plan.h"
 #include "attnctl/bench_result.h"
 
 /* All of it; `echo` and `capacity` are NULL where they were not asked for. */

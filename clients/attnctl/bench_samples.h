@@ -21,6 +21,12 @@ static inline void bench_samples_add(struct bench_samples *samples, uint64_t ns)
         samples->ns[samples->n++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
 }
 
+/* Forgets all latencies. */
+static inline void bench_samples_clear(struct bench_samples *samples)
+{
+    samples->n = 0;
+}
+
 /* The median in microseconds, 0 of none; puts them in order. */
 double bench_samples_median_us(struct bench_samples *samples);
 

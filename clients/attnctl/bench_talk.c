@@ -3,6 +3,7 @@
 
 #include "attnctl/bench_talk.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "attnctl/bench_pace.h"
@@ -12,6 +13,17 @@
 
 #define INDEX_BITS  28 /* of a request's id; above them stands what was asked, so that a late answer is told apart */
 #define MOST_FLOATS (64u * 1024 * 1024) /* of one frame or output that a daemon may claim */
+
+int bench_talk_init(struct bench_load *load)
+{
+    load->talk.n_asked = calloc(load->n_links, sizeof(*load->talk.n_asked));
+    return load->talk.n_asked ? 0 : -1;
+}
+
+void bench_talk_done(struct bench_load *load)
+{
+    free(load->talk.n_asked);
+}
 
 static void put_attention(struct attnp_writer *writer, const struct attnc_attention *attention)
 {
@@ -64,13 +76,13 @@ static bool ask(struct bench_load *load, struct attnp_writer *writer, uint32_t l
     struct bench_link *link = &load->links[link_index];
     const uint8_t *bytes;
     size_t n_bytes;
-    attnp_write_request(writer, (uint32_t)load->asking << INDEX_BITS | index, methods[load->asking]);
-    if (load->asking == BENCH_HELLO)
+    attnp_write_request(writer, (uint32_t)load->talk.asking << INDEX_BITS | index, methods[load->talk.asking]);
+    if (load->talk.asking == BENCH_HELLO)
         put_hello(writer);
-    else if (load->asking == BENCH_OPEN)
+    else if (load->talk.asking == BENCH_OPEN)
         put_open(writer, load->plan);
     else
-        put_target(writer, load->streams[index].number);
+        put_target(writer, load->streams[index].talk.number);
     if (attnp_write_end(writer, link->max_message, &bytes, &n_bytes) < 0)
         return false;
     uint8_t *room = bench_link_room(link, n_bytes, 0);
@@ -78,8 +90,8 @@ static bool ask(struct bench_load *load, struct attnp_writer *writer, uint32_t l
         return false;
     memcpy(room, bytes, n_bytes);
     bench_link_added(link, n_bytes);
-    load->n_asked[link_index]++;
-    load->n_asked_all++;
+    load->talk.n_asked[link_index]++;
+    load->talk.n_asked_all++;
     return true;
 }
 
@@ -94,37 +106,54 @@ static void ask_all(struct bench_load *load)
 {
     struct attnp_writer writer;
     attnp_writer_init(&writer);
-    for (uint32_t i = 0; load->asking == BENCH_HELLO && i < load->n_links; i++) {
+    for (uint32_t i = 0; load->talk.asking == BENCH_HELLO && i < load->n_links; i++) {
         greet(&load->links[i]);
         ask(load, &writer, i, i);
     }
-    for (uint32_t i = 0; load->asking != BENCH_HELLO && i < load->n_streams; i++)
-        if (load->streams[i].open || load->asking == BENCH_OPEN)
+    for (uint32_t i = 0; load->talk.asking != BENCH_HELLO && i < load->n_streams; i++)
+        if (load->streams[i].pace.open || load->talk.asking == BENCH_OPEN)
             ask(load, &writer, load->streams[i].link, i);
     attnp_writer_done(&writer);
 }
 
 static bool is_asked(const struct bench_load *load)
 {
-    return load->n_asked_all > 0;
+    return load->talk.n_asked_all > 0;
+}
+
+/* When the newest bytes came, on any connection. */
+static uint64_t last_heard_ns(const struct bench_load *load)
+{
+    uint64_t newest_ns = 0;
+    for (uint32_t i = 0; i < load->n_links; i++)
+        newest_ns = load->links[i].heard_ns > newest_ns ? load->links[i].heard_ns : newest_ns;
+    return newest_ns;
 }
 
 int bench_talk_ask(struct bench_load *load, enum bench_question question, double patience_s, struct problem *problem)
 {
     static const char *const names[] = {"hello", "open", "finish", "close"};
-    memset(load->n_asked, 0, load->n_links * sizeof(*load->n_asked));
-    load->n_asked_all = 0;
-    load->asking = question;
+    memset(load->talk.n_asked, 0, load->n_links * sizeof(*load->talk.n_asked));
+    load->talk.n_asked_all = 0;
+    load->talk.asking = question;
     ask_all(load);
     for (uint32_t i = 0; i < load->n_links; i++)
         bench_link_flush(&load->links[i]);
+    /* An interruption ends hello and open; the answers to finish and close are waited for nevertheless. */
+    bool heeds_interrupt = question == BENCH_HELLO || question == BENCH_OPEN;
     uint64_t patience_ns = (uint64_t)(patience_s * 1e9), heard_ns = bench_now_ns();
-    while (!bench_load_wait(load, is_asked, heard_ns + patience_ns) && load->heard_ns > heard_ns)
-        heard_ns = load->heard_ns;
-    if (load->n_asked_all == 0)
+    while (!bench_load_wait(load, is_asked, heard_ns + patience_ns, heeds_interrupt) && last_heard_ns(load) > heard_ns)
+        heard_ns = last_heard_ns(load);
+    if (load->talk.n_asked_all == 0)
         return 0;
     return problem_set(problem, "%u requests (%s) were not answered, and nothing else came for %.0f s",
-                       load->n_asked_all, names[question], patience_s);
+                       load->talk.n_asked_all, names[question], patience_s);
+}
+
+void bench_talk_forget(struct bench_load *load, const struct bench_link *link)
+{
+    load->talk.n_asked_all -= load->talk.n_asked[link->index];
+    load->talk.n_asked[link->index] = 0;
 }
 
 static uint64_t get_number(const msgpack_object *map, const char *key)
@@ -150,24 +179,16 @@ static bool take_opened(struct bench_load *load, struct bench_link *link, uint32
     uint64_t input_dim = get_number(result, "input_dim"), output_dim = get_number(result, "output_dim"),
              credit = get_number(result, "credit");
     if (input_dim == 0 || input_dim > MOST_FLOATS || output_dim == 0 || output_dim > MOST_FLOATS || credit == 0 ||
-        credit > UINT32_MAX || (load->input_dim && load->input_dim != input_dim)) {
+        credit > UINT32_MAX || (load->talk.input_dim && load->talk.input_dim != input_dim)) {
         problem_set(&link->why, "the daemon's answer to open lacks a number or has a wrong one");
         return false;
     }
-    load->input_dim = (uint32_t)input_dim;
-    stream->number = get_number(result, "stream");
-    stream->credit = (uint32_t)credit;
-    stream->output_bytes = (uint32_t)output_dim * sizeof(float);
-    stream->next = stream->settled = stream->due = get_number(result, "next_frame");
-    stream->open = true;
+    load->talk.input_dim = (uint32_t)input_dim;
+    stream->talk.number = get_number(result, "stream");
+    stream->talk.credit = (uint32_t)credit;
+    stream->talk.output_bytes = (uint32_t)output_dim * sizeof(float);
+    bench_pace_open_stream(stream, get_number(result, "next_frame"));
     return true;
-}
-
-static void keep_reason(struct bench_load *load, const struct attnp_error *error)
-{
-    struct problem *problem = load->result ? &load->result->problem : NULL;
-    if (problem && !problem->text[0])
-        problem_set(problem, "%s (%s)", error->text, attnp_error_name(error->code));
 }
 
 /* An answer to a request of ours; one that came after all patience is let by. */
@@ -175,25 +196,24 @@ static bool take_response(struct bench_load *load, struct bench_link *link, cons
 {
     struct attnp_error error;
     uint32_t index = message->id & ((1u << INDEX_BITS) - 1);
-    if (message->id >> INDEX_BITS != load->asking || load->n_asked[link->index] == 0 ||
-        index >= (load->asking == BENCH_HELLO ? load->n_links : load->n_streams))
+    if (message->id >> INDEX_BITS != load->talk.asking || load->talk.n_asked[link->index] == 0 ||
+        index >= (load->talk.asking == BENCH_HELLO ? load->n_links : load->n_streams))
         return true;
-    load->n_asked[link->index]--;
-    load->n_asked_all--;
+    load->talk.n_asked[link->index]--;
+    load->talk.n_asked_all--;
     if (attnp_error_read(message->error, &error) == 0) {
-        keep_reason(load, &error);
-        if (load->asking == BENCH_OPEN) {
-            load->streams[index].refused = true;
+        problem_set(bench_load_reason(load), "%s (%s)", error.text, attnp_error_name(error.code));
+        if (load->talk.asking == BENCH_OPEN) {
             load->result->refused++;
-            load->refusal = load->refusal ? load->refusal : error.code;
+            load->talk.refusal = load->talk.refusal ? load->talk.refusal : error.code;
         }
         return true;
     }
-    if (load->asking == BENCH_HELLO) {
+    if (load->talk.asking == BENCH_HELLO) {
         uint64_t most = get_number(attnp_map_get(message->result, "limits"), "max_message");
-        link->max_message = most > ATTNP_MAX_MESSAGE && most <= UINT32_MAX ? most : ATTNP_MAX_MESSAGE;
+        bench_link_allow(link, most > ATTNP_MAX_MESSAGE && most <= UINT32_MAX ? most : ATTNP_MAX_MESSAGE);
     }
-    return load->asking == BENCH_OPEN ? take_opened(load, link, index, message->result) : true;
+    return load->talk.asking == BENCH_OPEN ? take_opened(load, link, index, message->result) : true;
 }
 
 /* An error that answers no request: it refuses a frame, turns frames away, or announces an end. */
@@ -204,14 +224,14 @@ static bool take_error(struct bench_load *load, struct bench_link *link, const m
         return true;
     struct bench_stream *stream = error.has_stream ? bench_load_find(load, error.stream) : NULL;
     enum attnp_ends ends = attnp_error_ends(error.code);
-    keep_reason(load, &error);
+    problem_set(bench_load_reason(load), "%s (%s)", error.text, attnp_error_name(error.code));
     if (ends == ATTNP_ENDS_CONNECTION || error.code == ATTNP_DRAINING)
         problem_set(&link->why, "the daemon ended the connection: %s (%s)", error.text, attnp_error_name(error.code));
     else if (stream && ends == ATTNP_ENDS_STREAM)
-        bench_load_end_stream(load, stream, error.text);
+        bench_pace_end_stream(load, stream, error.text);
     else if (stream && error.has_expected)
         bench_pace_rewind(load, stream, error.expected);
-    else if (stream && stream->open && error.has_frame)
+    else if (stream && stream->pace.open && error.has_frame)
         bench_pace_drop(load, stream, error.frame, 1);
     return true;
 }
@@ -223,13 +243,12 @@ static bool take_event(struct bench_load *load, struct bench_link *link, const m
     get_string(reason, params, "reason");
     struct bench_stream *stream = bench_load_find(load, get_number(params, "stream"));
     if (strcmp(what, "drain") == 0) {
-        load->draining = true;
-        load->event = load->n_events;
+        bench_pace_drain(load);
     }
-    if (!stream || !stream->open)
+    if (!stream || !stream->pace.open)
         return true;
     if (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0) {
-        bench_load_end_stream(load, stream, reason[0] ? reason : what);
+        bench_pace_end_stream(load, stream, reason[0] ? reason : what);
     } else if (strcmp(what, "dropped") == 0 || strcmp(what, "skipped") == 0) {
         if (bench_pace_drop(load, stream, get_number(params, "first"), get_number(params, "count")))
             return true;
