@@ -18,38 +18,6 @@
 #define DEFAULT_SILENCE_MS 30000
 #define LARGEST_MESSAGE    (256u * 1024 * 1024) /* that a daemon may claim to take or send */
 
-struct attnp_writer *attnc_request_begin(struct attnc_client *client, enum attnp_method method)
-{
-    attnp_write_request(&client->writer, ++client->id, method);
-    if (client->has_response)
-        attnp_message_done(&client->response);
-    client->has_response = false;
-    return &client->writer;
-}
-
-int attnc_request_end(struct attnc_client *client)
-{
-    const uint8_t *bytes;
-    size_t n_bytes;
-    if (attnp_write_end(&client->writer, client->max_message, &bytes, &n_bytes) < 0)
-        return attnc_fail(&client->error, ATTNC_E_OPTIONS,
-                          "the request does not fit into memory or into a message, which has at most %zu bytes",
-                          client->max_message);
-    int result = attnc_connection_send(&client->connection, bytes, n_bytes);
-    while (result >= 0 && !client->has_response)
-        result = attnc_connection_receive(&client->connection, -1);
-    if (result < 0)
-        return result;
-    const msgpack_object *refusal = client->response.error;
-    if (refusal->type == MSGPACK_OBJECT_NIL)
-        return 0;
-    struct attnp_error wire;
-    if (attnp_error_read(refusal, &wire) < 0)
-        return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon refused the request with an error that cannot be read");
-    return attnc_fail_wire(&client->error, ATTNC_E_REFUSED, &wire);
-}
-
 static void keep_limits(struct attnc_client *client, const msgpack_object *limits)
 {
     const msgpack_object *most = attnp_map_get(limits, "max_message");
@@ -83,7 +51,7 @@ static int greet(struct attnc_client *client, const char *name)
     result = attnc_request_end(client);
     if (result < 0)
         return result;
-    const msgpack_object *hello = client->response.result;
+    const msgpack_object *hello = client->request.response.result;
     const msgpack_object *server = get_string(hello, "server"), *version = get_string(hello, "version");
     if (!server)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
@@ -102,7 +70,7 @@ static struct attnc_client *new_client(const struct attnc_connect_options *optio
     if (!client)
         return NULL;
     attnc_connection_init(&client->connection, &client->error, attnc_dispatch, client);
-    attnp_writer_init(&client->writer);
+    attnc_request_init(&client->request);
     msgpack_sbuffer_init(&client->result);
     client->max_message = ATTNP_MAX_MESSAGE;
     client->on_notice = options->on_notice;
@@ -152,15 +120,12 @@ void attnc_close(struct attnc_client *client)
 {
     if (!client)
         return;
-    for (size_t i = 0; i < client->n_streams; i++)
-        attnc_stream_free(client->streams[i]);
-    free(client->streams);
-    if (client->has_response)
-        attnp_message_done(&client->response);
-    free(client->response_bytes);
+    for (size_t i = 0; i < client->streams.n; i++)
+        attnc_stream_free(client->streams.all[i]);
+    attnc_streams_done(&client->streams);
+    attnc_request_done(&client->request);
     free(client->push_bytes);
     msgpack_sbuffer_destroy(&client->result);
-    attnp_writer_done(&client->writer);
     attnc_connection_done(&client->connection);
     free(client);
 }
@@ -213,7 +178,7 @@ int attnc_call(struct attnc_client *client, const char *method, const void *para
     msgpack_packer packer;
     msgpack_sbuffer_clear(&client->result);
     msgpack_packer_init(&packer, &client->result, msgpack_sbuffer_write);
-    if (msgpack_pack_object(&packer, *client->response.result) < 0)
+    if (msgpack_pack_object(&packer, *client->request.response.result) < 0)
         return attnc_fail(&client->error, ATTNC_E_MEMORY, "no memory for the result of %s", method);
     *result = client->result.data;
     *n_result = client->result.size;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A client from the inside: the connection, its streams, and the one request that may be on its way. */
+/* A client from the inside: the connection, its streams, and what they do for each other. */
 #pragma once
 
 #include <stdbool.h>
 
 #include "attnc/client.h"
 #include "libattnclient/connection.h"
-#include "protocol/message.h"
-#include "protocol/writer.h"
+#include "libattnclient/request.h"
+#include "libattnclient/streams.h"
 
 /* Whom a stream tells; the functions may be NULL. */
 struct attnc_listener {
@@ -30,27 +30,17 @@ struct attnc_stream {
 
 struct attnc_client {
     struct attnc_connection connection;
-    struct attnc_error error;      /* of the last failure */
-    size_t max_message;            /* longest body that the daemon takes, bytes */
-    struct attnc_stream **streams; /* [n_streams], by rising number */
-    size_t n_streams;
-    struct attnp_writer writer;
+    struct attnc_error error; /* of the last failure */
+    size_t max_message;       /* longest body that the daemon takes, bytes */
+    struct attnc_streams streams;
+    struct attnc_request request;
     uint8_t *push_bytes; /* [push_capacity] the message being pushed */
     size_t push_capacity;
-    uint32_t id;             /* of the newest request */
-    uint8_t *response_bytes; /* what `response` points into */
-    bool has_response;       /* `response` is that to the newest request */
-    struct attnp_message response;
     msgpack_sbuffer result; /* what attnc_call returned last */
     char server[64];
     void (*on_notice)(void *ctx, const struct attnc_notice *notice);
     void *ctx;
 };
-
-/* A request: begin, the writer's functions for exactly one map of params, then end, which sends it and waits for the
- * response. On success client->response.result lives until the next begin. */
-struct attnp_writer *attnc_request_begin(struct attnc_client *client, enum attnp_method method);
-int attnc_request_end(struct attnc_client *client);
 
 /* Takes one message of the daemon's: outputs and notices go to their callbacks, the response is kept (an
  * attnc_take_fn). */
@@ -64,9 +54,6 @@ int attnc_stream_opened(struct attnc_client *client, struct attnc_stream **strea
 /* From here on the stream takes no frames; `reason` and `message` ("" for none) are those of the event `ended`, or the
  * reason is "superseded". */
 void attnc_stream_end(struct attnc_stream *stream, const char *reason, const char *message);
-
-/* The stream of that number; NULL where none is open here. Of two with the same number, the newer one. */
-struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number);
 
 /* Takes a stream out of the client's table and frees it. */
 void attnc_stream_leave(struct attnc_stream *stream);

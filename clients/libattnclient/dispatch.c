@@ -3,7 +3,6 @@
  * callbacks. */
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "libattnclient/client.h"
@@ -12,21 +11,6 @@
 #include "protocol/utf8.h"
 
 #define TEXT_BYTES 256 /* of an event's name or reason; what an operator says has at most 120 */
-
-struct attnc_stream *attnc_stream_find(const struct attnc_client *client, uint64_t number)
-{
-    size_t low = 0, high = client->n_streams;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (client->streams[middle]->info.stream <= number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low > 0 && client->streams[low - 1]->info.stream == number)
-        return client->streams[low - 1];
-    return NULL;
-}
 
 /* Frames settle in the order of their numbers, so one number says it all. Answers that come again change nothing. */
 static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, bool applied)
@@ -59,7 +43,7 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
     struct attnp_error error;
     if (attnp_output_read(&wire, body, n_body, &error) < 0)
         return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &error);
-    struct attnc_stream *stream = attnc_stream_find(client, wire.stream);
+    struct attnc_stream *stream = attnc_streams_find(&client->streams, wire.stream);
     if (!stream)
         return 0; /* closed here while it was on its way */
     size_t output_bytes = stream->info.output_dim * sizeof(float);
@@ -103,7 +87,7 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     struct attnp_error wire;
     if (attnp_error_read(params, &wire) < 0)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an error that cannot be read");
-    struct attnc_stream *stream = wire.has_stream ? attnc_stream_find(client, wire.stream) : NULL;
+    struct attnc_stream *stream = wire.has_stream ? attnc_streams_find(&client->streams, wire.stream) : NULL;
     struct attnc_notice notice = {
         .what = "error", .stream = stream, .name = attnp_error_name(wire.code), .text = wire.text};
     enum attnp_ends ends = attnp_error_ends(wire.code);
@@ -153,7 +137,7 @@ static int take_event(struct attnc_client *client, const msgpack_object *params)
     get_string(what, params, "event");
     get_string(reason, params, "reason");
     get_string(message, params, "message");
-    struct attnc_stream *stream = attnc_stream_find(client, get_number(params, "stream"));
+    struct attnc_stream *stream = attnc_streams_find(&client->streams, get_number(params, "stream"));
     struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = message};
     bool dropped = strcmp(what, "dropped") == 0;
     if (dropped || strcmp(what, "skipped") == 0) {
@@ -178,22 +162,6 @@ static int take_event(struct attnc_client *client, const msgpack_object *params)
     return 0;
 }
 
-/* Keeps the bytes too: the response lives longer than the read buffer that it came in. */
-static int keep_response(struct attnc_client *client, const uint8_t *body, size_t n_body)
-{
-    struct attnp_error wire;
-    bool id_known;
-    uint8_t *bytes = realloc(client->response_bytes, n_body);
-    if (!bytes)
-        return attnc_fail(&client->error, ATTNC_E_MEMORY, "no memory for a response of %zu bytes", n_body);
-    memcpy(bytes, body, n_body);
-    client->response_bytes = bytes;
-    if (attnp_message_read(&client->response, bytes, n_body, &id_known, &wire) < 0)
-        return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &wire);
-    client->has_response = true;
-    return 1; /* what stands behind it may concern the stream that it opens */
-}
-
 int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body)
 {
     struct attnc_client *client = ctx;
@@ -205,8 +173,8 @@ int attnc_dispatch(void *ctx, const uint8_t *body, size_t n_body)
         return take_output(client, body, n_body);
     if (attnp_message_read(&message, body, n_body, &id_known, &wire) < 0)
         return attnc_fail_wire(&client->error, ATTNC_E_PROTOCOL, &wire);
-    if (message.kind == ATTNP_RESPONSE && message.id == client->id && !client->has_response)
-        result = keep_response(client, body, n_body);
+    if (message.kind == ATTNP_RESPONSE)
+        result = attnc_request_answer(client, &message, body, n_body);
     else if (message.kind == ATTNP_NOTIFICATION && message.method == ATTNP_M_ERROR)
         result = take_error(client, message.params);
     else if (message.kind == ATTNP_NOTIFICATION && message.method == ATTNP_M_EVENT)

@@ -70,27 +70,20 @@ static int read_labels(struct attnc_stream *stream, const msgpack_object *map)
     return 0;
 }
 
-/* Puts the stream at its place in the client's table: by number, and behind one of the same number, which was taken
- * over by this one and is over. */
+/* Enters the stream into the client's table. A stream of the same number was taken over by this one, and is over. */
 static int enter(struct attnc_client *client, struct attnc_stream *stream)
 {
-    struct attnc_stream *before = attnc_stream_find(client, stream->info.stream);
-    struct attnc_stream **streams = realloc(client->streams, (client->n_streams + 1) * sizeof(*streams));
-    if (!streams)
+    struct attnc_stream *before = attnc_streams_find(&client->streams, stream->info.stream);
+    if (attnc_streams_add(&client->streams, stream) < 0)
         return -1;
     if (before && !before->info.ended)
         attnc_stream_end(before, "superseded", "");
-    client->streams = streams;
-    size_t i = client->n_streams++;
-    for (; i > 0 && streams[i - 1]->info.stream > stream->info.stream; i--)
-        streams[i] = streams[i - 1];
-    streams[i] = stream;
     return 0;
 }
 
 int attnc_stream_opened(struct attnc_client *client, struct attnc_stream **out, const struct attnc_listener *listener)
 {
-    const msgpack_object *answer = client->response.result;
+    const msgpack_object *answer = client->request.response.result;
     struct attnc_stream *stream = calloc(1, sizeof(*stream));
     if (!stream)
         goto no_memory;

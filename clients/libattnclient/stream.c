@@ -31,12 +31,7 @@ void attnc_stream_free(struct attnc_stream *stream)
 
 void attnc_stream_leave(struct attnc_stream *stream)
 {
-    struct attnc_client *client = stream->client;
-    size_t i = 0;
-    while (client->streams[i] != stream)
-        i++;
-    client->n_streams--;
-    memmove(&client->streams[i], &client->streams[i + 1], (client->n_streams - i) * sizeof(*client->streams));
+    attnc_streams_remove(&stream->client->streams, stream);
     attnc_stream_free(stream);
 }
 
