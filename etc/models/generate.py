@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Generate labelled sound: OUT/{music,noise,silence,speech}/*.wav, 16 kHz mono, 8 seconds each.
 
@@ -24,7 +24,11 @@ import sys
 import tempfile
 import wave
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:  # etc/python finds a Python that has it, or says which have not
+    finder = os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, "python")
+    os.execv(finder, [finder, "--with", "numpy", *sys.argv])
 
 RATE = 16000
 CLIP_S = 8

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Train a continual Nyström model on a folder of labelled recordings: DIR/<label>/*.wav, 16 kHz mono.
 
@@ -32,8 +32,12 @@ import threading
 import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before it loads; threads do not help products as small as these
-import numpy as np
-import torch
+try:
+    import numpy as np
+    import torch
+except ImportError:  # etc/python finds a Python that has both, or says which have not
+    finder = os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, "python")
+    os.execv(finder, [finder, "--with", "numpy torch", *sys.argv])
 from torch import nn
 from torch.nn import functional as F
 

@@ -4,7 +4,7 @@
 cd "$ATTN_SRCDIR" || exit 99
 count=0
 flags="-std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I. -Ilib -Iclients -I$ATTN_BUILDDIR"
-flags="$flags $(pkg-config --cflags libuv msgpack sndfile samplerate kissfft-float jansson inih 2>/dev/null)"
+flags="$flags $(${PKG_CONFIG:-pkg-config} --cflags libuv msgpack sndfile samplerate kissfft-float jansson inih 2>/dev/null)"
 result() {
     count=$((count + 1))
     if [ "$1" -eq 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; fi

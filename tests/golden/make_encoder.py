@@ -11,9 +11,14 @@ with nothing carried from one frame to the next and nothing shared with the libr
 
 import math
 import os
+import sys
 
-import numpy
-import torch
+try:
+    import numpy
+    import torch
+except ImportError:  # etc/python finds a Python that has both, or says which have not
+    finder = os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, os.pardir, "etc", "python")
+    os.execv(finder, [finder, "--with", "numpy torch", *sys.argv])
 from torch import nn
 
 import safetensors

@@ -57,9 +57,10 @@ static void run_one_frame(const struct attn_plan *plan)
 
 START_TEST(the_example_of_the_manual_makes_a_model)
 {
-    char folder[] = "/tmp/attnd-manual-XXXXXX", manual_path[512], program_path[64], model_path[64], command[512];
+    const char *source = environment("ATTN_SRCDIR", ".");
+    char folder[] = "/tmp/attnd-manual-XXXXXX", manual_path[512], program_path[64], model_path[64], command[1024];
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(manual_path, sizeof(manual_path), "%s/man/attnd-model.7", environment("ATTN_SRCDIR", "."));
+    snprintf(manual_path, sizeof(manual_path), "%s/man/attnd-model.7", source);
     snprintf(program_path, sizeof(program_path), "%s/example.py", folder);
     snprintf(model_path, sizeof(model_path), "%s/model.safetensors", folder);
     FILE *manual = fopen(manual_path, "r"), *program = fopen(program_path, "w");
@@ -67,7 +68,7 @@ START_TEST(the_example_of_the_manual_makes_a_model)
     ck_assert_uint_gt(extract(manual, program), 0);
     fclose(manual);
     fclose(program);
-    snprintf(command, sizeof(command), "'%s' %s %s", environment("PYTHON", "python3"), program_path, model_path);
+    snprintf(command, sizeof(command), "'%s/etc/python' %s %s", source, program_path, model_path);
     ck_assert_msg(system(command) == 0, "this failed: %s", command);
     struct attn_plan *plan;
     struct attn_reason why = {""};
