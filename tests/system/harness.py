@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A daemon on a socket of its own, and a client that speaks the raw protocol: what the system tests are written in."""
+import contextlib
 import os
 import shutil
 import signal
@@ -21,12 +22,26 @@ ATTND = os.path.join(BUILDDIR, "attnd")
 ATTNCTL = os.path.join(BUILDDIR, "attnctl")
 SANITIZERS = os.environ.get("ATTN_SANITIZERS") == "yes"
 PREFACE = b"ATTN\x01\x00"
-PATIENCE_S = 30     # how long anything may take before a test gives up; no test asserts a time
+PATIENCE_S = 180    # after so long a test takes something for hung; no test relies on a time that is shorter
+
+# An attention with outputs of 64 KiB and small frames, and a daemon that lets few of its outputs wait. A client that reads
+# nothing then holds the frames of its stream back: they wait for as long as a test wants.
+WIDE = {"method": "exact", "window": 512, "heads": 1, "head_dim": 32, "retroactive": True}
+HOLDING_BACK = "[limits]\nunsent_bytes = 4096\n[timeouts]\nsend_ms = 86400000\n"
 
 # What is started under nohup, or in the background of a script, begins with these ignored, and so would all that it starts.
 for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(ignored) == signal.SIG_IGN:
         signal.signal(ignored, signal.SIG_DFL)
+
+
+def until(condition, what="it did not come to that"):
+    """Waits until the condition holds, and returns what it gave; `what` may be a function that makes the words."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        time.sleep(0.01)
+    return found
 
 
 class RpcError(Exception):
@@ -55,16 +70,10 @@ class Daemon:
         self.pid = self.process.pid
 
     def __enter__(self):
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"attnd ended with {self.process.returncode} at its start:\n{self.log()}")
-            try:
-                socket_connect(self.socket).close()
-                return self
-            except OSError:
-                time.sleep(0.01)
-        raise AssertionError(f"attnd did not listen:\n{self.log()}")
+        until(lambda: self.process.poll() is not None or listens(self.socket), lambda: f"attnd does not listen:\n{self.log()}")
+        if self.process.poll() is not None:
+            raise AssertionError(f"attnd ended with {self.process.returncode} at its start:\n{self.log()}")
+        return self
 
     def __exit__(self, *_):
         try:
@@ -89,6 +98,48 @@ class Daemon:
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
+    def threads(self):
+        """{thread: (its state, how often it was switched)}, in which no thread that has run meanwhile looks the same."""
+        found = {}
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open(f"/proc/{self.pid}/task/{thread}/status", encoding="utf-8") as file:
+                fields = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+                found[thread] = (fields["State"].split()[0], fields["voluntary_ctxt_switches"],
+                                 fields["nonvoluntary_ctxt_switches"])
+        return found
+
+    def rests(self):
+        before = self.threads()
+        return all(state == "S" for state, *_ in before.values()) and self.threads() == before
+
+    def settle(self):
+        """Waits until it has done all that it can with what was sent to it: no thread has anything left to do. Data that is
+        sent wakes the thread that waits for it before the call that sends it returns."""
+        until(self.rests, "the daemon never rests")
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Meanwhile it stands still: what several clients send is all there when it goes on."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: all(state == "T" for state, *_ in self.threads().values()), "the daemon does not stop")
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def reload(self, config=None):
+        """Gives it another configuration, or none, and waits until that is in force."""
+        done = "the configuration was read again"
+        until(lambda: "shards\n" in self.log(), "the daemon does not serve")
+        before = self.log().count(done)
+        if config is not None:
+            with open(f"{self.config}.new", "w", encoding="utf-8") as file:
+                file.write(config)
+            os.rename(f"{self.config}.new", self.config)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.log().count(done) > before, lambda: f"no end of a reload:\n{self.log()}")
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
@@ -101,6 +152,14 @@ def socket_connect(path):
     connection.settimeout(PATIENCE_S)
     connection.connect(path)
     return connection
+
+
+def listens(path):
+    try:
+        socket_connect(path).close()
+        return True
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
 
 
 def pack(message):
@@ -120,6 +179,8 @@ class Client:
         self.received = b""
         self.notifications = []
         self.last_id = 0
+        self.asked = set()          # the requests of `ask` that have no answer yet
+        self.answers = {}           # {request: (error, result)} of those that came while another was waited for
         self.output_widths = {}     # {stream: floats in an output}
         if hello:
             self.send(PREFACE)
@@ -153,21 +214,31 @@ class Client:
     def ask(self, method, **params):
         """Sends a request without waiting; returns its id."""
         self.last_id += 1
+        self.asked.add(self.last_id)
         self.send(pack([0, self.last_id, method, params]))
         return self.last_id
 
+    def keep(self, message):
+        """What another one than its reader waits for: an answer may come before or after those to other requests."""
+        if message[0] == 2:
+            self.notifications.append(message)
+        else:
+            assert message[1] in self.asked, f"an answer that nobody asked for: {message}"
+            self.asked.remove(message[1])
+            self.answers[message[1]] = message[2:]
+
     def answer(self, number):
         """The result of request `number`; raises RpcError. What comes before it is kept."""
-        while True:
+        self.asked.add(number)
+        while number not in self.answers:
             message = self.read()
             if message is None:
                 raise EOFError("the daemon closed the connection")
-            if message[0] == 1 and message[1] == number:
-                if message[2] is not None:
-                    raise RpcError(message[2])
-                return message[3]
-            assert message[0] == 2, f"an answer that nobody asked for: {message}"
-            self.notifications.append(message)
+            self.keep(message)
+        error, result = self.answers.pop(number)
+        if error is not None:
+            raise RpcError(error)
+        return result
 
     def request(self, method, **params):
         return self.answer(self.ask(method, **params))
@@ -194,14 +265,13 @@ class Client:
 
     def notification(self):
         """The next notification (method, params); None at the end of the connection."""
-        if self.notifications:
-            message = self.notifications.pop(0)
-        else:
+        while not self.notifications:
             message = self.read()
             if message is None:
                 return None
-            assert message[0] == 2, f"an answer that nobody asked for: {message}"
-        return message[1], message[2]
+            self.keep(message)
+        _, method, params = self.notifications.pop(0)
+        return method, params
 
     def outputs(self, count):
         """The next `count` outputs as {frame number: array}; anything else in between fails the test."""
