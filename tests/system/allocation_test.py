@@ -69,13 +69,13 @@ class Allocation(unittest.TestCase):
             data = numpy.random.default_rng(4).normal(size=(5 * credit, opened["input_dim"])).astype("<f4")
             ping = harness.pack([0, 1, "ping", {}])     # in pieces: what keeps the first of them is made now
             client.send(ping[:9])
-            time.sleep(0.2)
+            daemon.settle()
             client.send(ping[9:])
             client.answer(1)
             before = self.count()
             for first in range(0, len(data), credit):
                 client.push(opened["stream"], first, data[first:first + credit])
-                time.sleep(0.3)
+                daemon.settle()
                 client.outputs(credit)
             self.assertEqual(self.count() - before, 0)
 

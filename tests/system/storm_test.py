@@ -3,13 +3,12 @@
 import os
 import random
 import sys
-import time
 import unittest
 
 import numpy
 
 import harness
-from harness import PREFACE, Daemon, RpcError, SRCDIR, frames_bytes, pack
+from harness import PREFACE, Daemon, RpcError, SRCDIR, frames_bytes, pack, until
 
 sys.path.insert(0, os.path.join(SRCDIR, "tests", "golden"))
 import library  # noqa: E402
@@ -47,13 +46,6 @@ class OfDaemon:
 
     def close(self):
         self.client.request("close", stream=self.opened["stream"])
-
-
-def until(condition, what):
-    deadline = time.monotonic() + harness.PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not come to that: {what}"
-        time.sleep(0.01)
 
 
 class Bystanders:
@@ -108,7 +100,7 @@ class Storm(unittest.TestCase):
             cls.reference = staticmethod(lambda kind: of_library(loaded, kind))
 
     def setUp(self):
-        self.daemon = Daemon("--shards", "2", config="[timeouts]\npark_ms = 400\n")
+        self.daemon = Daemon("--shards", "2", config="[timeouts]\npark_ms = 86400000\n")
         self.daemon.__enter__()
         self.bystanders = Bystanders(self.daemon, self.reference)
         self.bystanders.step()
@@ -117,6 +109,7 @@ class Storm(unittest.TestCase):
 
     def tearDown(self):
         self.bystanders.step()
+        self.daemon.reload("[timeouts]\npark_ms = 1\n")
         until(lambda: self.looker.request("stats")["streams"] == 8, "only the bystanders' streams are left")
         until(lambda: self.daemon.descriptors() <= self.descriptors, "no descriptor is left behind")
         stats = self.looker.request("stats")
