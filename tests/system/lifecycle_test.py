@@ -16,7 +16,7 @@ import unittest
 import numpy
 
 import harness
-from harness import ATTND, PATIENCE_S, SRCDIR, Daemon, pack
+from harness import ATTND, HOLDING_BACK, PATIENCE_S, SRCDIR, WIDE, Daemon, listens, until
 
 
 def run(*arguments, **options):
@@ -166,12 +166,8 @@ class Start(Folder):
             with socket.socket(socket.AF_UNIX) as stale:
                 stale.bind(self.path("a.sock"))
             again = subprocess.Popen([ATTND, "--socket", self.path("a.sock")], stderr=subprocess.DEVNULL)
-            for _ in range(1000):
-                try:
-                    harness.Client(self.path("a.sock")).socket.close()
-                    break
-                except OSError:
-                    time.sleep(0.01)
+            until(lambda: listens(self.path("a.sock")))
+            harness.Client(self.path("a.sock")).socket.close()
             again.terminate()
             self.assertEqual(again.wait(PATIENCE_S), 0)
             self.assertFalse(os.path.exists(self.path("a.sock")))
@@ -245,10 +241,7 @@ class Start(Folder):
         process = subprocess.Popen([ATTND, "--socket", self.path("a.sock"), "--shards", "1"],
                                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            for _ in range(1000):
-                if os.path.exists(self.path("a.sock")):
-                    break
-                time.sleep(0.01)
+            until(lambda: listens(self.path("a.sock")))
             harness.Client(self.path("a.sock")).socket.close()
             names = [open(path, encoding="ascii").read() for path in glob.glob(f"/proc/{process.pid}/task/*/comm")]
             self.assertLessEqual(len(names), 3 if harness.SANITIZERS else 2)
@@ -261,7 +254,7 @@ class Start(Folder):
 
 class Stop(Folder):
     def test_sigterm_settles_what_was_accepted_and_says_why_it_ends(self):
-        with Daemon() as daemon, daemon.client() as client:
+        with Daemon(config="[timeouts]\ndrain_ms = 86400000\n") as daemon, daemon.client() as client:
             opened = client.open_attention(window=1024, head_dim=64)
             credit = opened["credit"]
             client.push(opened["stream"], 0, numpy.ones((credit, 192)))
@@ -297,21 +290,14 @@ class Stop(Folder):
             self.assertEqual(daemon.process.wait(PATIENCE_S), 0)
 
     def test_a_second_signal_ends_at_once(self):
-        daemon = Daemon(config="[timeouts]\ndrain_ms = 86400000\n[limits]\nunsent_bytes = 4096\n")
+        daemon = Daemon(config=HOLDING_BACK + "drain_ms = 86400000\n")
         with self.assertRaises(AssertionError), daemon:
             client = daemon.client()
-            stream = client.open_attention(head_dim=256)["stream"]
-            for first in range(0, 1 << 20, 16):     # nobody reads: the daemon can never settle this
-                try:
-                    client.socket.settimeout(0.2)
-                    client.push(stream, first, numpy.zeros((16, 768)))
-                except OSError:
-                    break
+            opened = client.open(attention=WIDE)        # nobody reads: the daemon can never settle this
+            client.push(opened["stream"], 0, numpy.zeros((opened["credit"], opened["input_dim"])))
+            client.request("ping")
             daemon.process.terminate()
-            for _ in range(1000):
-                if "once more ends at once" in daemon.log():
-                    break
-                time.sleep(0.01)
+            until(lambda: "once more ends at once" in daemon.log())
             self.assertIsNone(daemon.process.poll())
             self.assertEqual(daemon.stop(), 1)
             client.socket.close()
@@ -349,10 +335,7 @@ class Stop(Folder):
         process = subprocess.Popen([ATTND, "--socket", self.path("a.sock"), "--until-eof", str(reading)],
                                    pass_fds=[reading], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(reading)
-        for _ in range(1000):
-            if os.path.exists(self.path("a.sock")):
-                break
-            time.sleep(0.01)
+        until(lambda: listens(self.path("a.sock")))
         client = harness.Client(self.path("a.sock"))
         self.assertEqual(client.request("ping")["server"], "attnd")
         os.close(writing)

@@ -7,10 +7,9 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
 
-from harness import ATTND, PATIENCE_S, SRCDIR
+from harness import ATTND, PATIENCE_S, SRCDIR, until
 
 GOLDEN = os.path.join(SRCDIR, "tests", "golden", "encoder")
 DONE = re.compile("the configuration was read again[;,]? ?(.*)")
@@ -67,24 +66,12 @@ class ReloadCase(unittest.TestCase):
 
     def log_of_start(self, daemon):
         """What it has logged; it listens a little before it has loaded its models and serves."""
-        deadline = time.monotonic() + PATIENCE_S
-        while "shards\n" not in daemon.log() and time.monotonic() < deadline:
-            time.sleep(0.002)
-        return daemon.log()
-
-    def until(self, condition):
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.002)
+        return until(lambda: (log := daemon.log()) and "shards\n" in log and log)
 
     def wait(self, daemon, before, expected=READ):
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
+        def done():
             log = daemon.log()[len(before):]
-            done = DONE.search(log)
-            if done and log.endswith("\n"):
-                self.assertTrue(done.group(1).startswith(expected), log)
-                return log
-            time.sleep(0.002)
-        self.fail(f"no end of a reload:\n{daemon.log()}")
+            return DONE.search(log) if log.endswith("\n") else None
+        end = until(done, lambda: f"no end of a reload:\n{daemon.log()}")
+        self.assertTrue(end.group(1).startswith(expected), end.string)
+        return end.string
