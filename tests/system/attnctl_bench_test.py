@@ -178,10 +178,7 @@ class Bench(Case):
         """A run of minutes, once its streams are open."""
         process = self.start("bench", "--socket", daemon.socket, "--streams", "4", "--rate", "50", "--seconds", "300")
         with daemon.client() as client:
-            deadline = time.monotonic() + harness.PATIENCE_S
-            while client.request("stats")["frames"] < 8:
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.01)
+            harness.until(lambda: client.request("stats")["outputs"] >= 8)
         return process
 
     def test_a_daemon_that_is_killed_ends_the_run(self):
@@ -201,7 +198,7 @@ class Bench(Case):
             output, errors = process.communicate(timeout=harness.PATIENCE_S)
         self.assertEqual(process.returncode, 1)
         self.assertIn(b"drain", errors)
-        self.assertEqual(json.loads(output)["lost"], 0)
+        self.assertGreater(json.loads(output)["answered"], 0)
 
     def test_an_interruption_prints_what_was_measured(self):
         with harness.Daemon("--models", self.path("models")) as daemon:

@@ -140,15 +140,14 @@ class Real(attnctl_case.Case):
         self.environment["ATTND_SOCKET"] = self.daemon.socket
 
     def start_idle_stream(self):
-        """A stream that has had one answer and waits for more, and its number."""
+        """A stream that has had one answer and waits for more."""
         process = self.start("stream", "-f", "s16le", "-r", "16000", "-", stdin=subprocess.PIPE)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
         process.stdin.write(sound(0.1).tobytes())
         process.stdin.flush()
         self.assertEqual(json.loads(process.stdout.readline())["frame"], 0)
-        with self.daemon.client() as client:
-            return process, client.request("streams")["streams"][0]["stream"]
+        return process
 
     def test_what_is_missing_in_the_array_is_what_was_told(self):
         self.start_daemon()
@@ -172,7 +171,9 @@ class Real(attnctl_case.Case):
 
     def test_kill_ends_the_stream_of_a_client_that_waits_and_tells_it_why(self):
         self.start_daemon()
-        process, stream = self.start_idle_stream()
+        process = self.start_idle_stream()
+        with self.daemon.client() as client:
+            stream = client.request("streams")["streams"][0]["stream"]
         out, _ = self.run_attnctl("kill", str(stream), "--reason", "noise at night")
         self.assertGreaterEqual(json.loads(out)["outputs"], 1)
         errors = process.stderr.read().decode()
@@ -187,8 +188,9 @@ class Real(attnctl_case.Case):
         self.assertIn("120 bytes", errors)
 
     def test_a_stream_that_idles_is_warned_and_then_ended(self):
-        self.start_daemon("[timeouts]\nidle_ms = 2000\n")
-        process, _ = self.start_idle_stream()
+        self.start_daemon()
+        process = self.start_idle_stream()
+        self.daemon.reload("[timeouts]\nidle_ms = 2000\n")
         errors = process.stderr.read().decode()
         self.assertEqual(process.wait(harness.PATIENCE_S), 1)
         warning, end = errors.splitlines()

@@ -11,14 +11,12 @@ import signal
 import struct
 import subprocess
 import termios
-import threading
-import time
 
 import numpy
 
 import attnctl_case
 import harness
-from harness import Daemon
+from harness import Daemon, until
 
 ENTER, LEAVE = "\033[?1049h", "\033[?25h\033[?1049l"
 
@@ -45,17 +43,15 @@ class Terminal:
     def resize(self, rows, columns):
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def read(self, timeout_s=0.05):
-        if select.select([self.ours], [], [], timeout_s)[0]:
+    def read(self):
+        while select.select([self.ours], [], [], 0)[0]:
             self.shown += os.read(self.ours, 1 << 16).decode(errors="replace")
-            return True
-        return False
 
     def until(self, condition):
-        deadline = time.monotonic() + harness.PATIENCE_S
-        while not condition(self):
-            assert time.monotonic() < deadline, f"it did not come to that:\n{self.shown[-3000:]}"
+        def holds():
             self.read()
+            return condition(self)
+        return until(holds, lambda: f"it did not come to that:\n{self.shown[-3000:]}")
 
     def frames(self):
         """Each whole picture as a list of lines without colours."""
@@ -70,13 +66,10 @@ class Terminal:
         os.write(self.ours, keys)
 
     def end(self):
-        """Its exit status, after all that it wrote was read."""
-        deadline = time.monotonic() + harness.PATIENCE_S
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, "it does not end"
-            self.read()
-        while self.read(0.2):
-            pass
+        """Its exit status, after all that it wrote was read: what is written behind it comes after it."""
+        self.until(lambda _: self.process.poll() is not None)
+        os.write(self.theirs, b"[the end]")
+        self.until(lambda terminal: "[the end]" in terminal.shown)
         return self.process.returncode
 
     def is_as_before(self):
@@ -175,13 +168,12 @@ class Top(attnctl_case.Case):
                 client.open_attention(name=f"stream-{i:02}-with-a-long-name")
             terminal = self.top(daemon, rows=12, columns=60)
             for rows, columns in ((40, 150), (6, 20), (1, 1), (24, 80)):
-                terminal.resize(rows, columns)
-                n_before = len(terminal.frames())
-                terminal.until(lambda t: len(t.frames()) > n_before + 2)
-                lines = terminal.last()
-                self.assertLessEqual(len(lines), rows)
-                self.assertLessEqual(max(len(line) for line in lines), columns)
-                self.assertEqual(sum("stream-" in line for line in lines) > 0, rows > 1)
+                terminal.resize(rows, columns)      # pictures for the old window may still be on their way
+
+                def fits(shown):
+                    lines, wide = shown.last(), max(len(line) for line in shown.last())
+                    return len(lines) == rows and wide <= columns and (sum("stream-" in line for line in lines) > 0) == (rows > 1)
+                terminal.until(fits)
             terminal.press(b"q")
             self.assertEqual(terminal.end(), 0)
 
@@ -222,35 +214,34 @@ class Top(attnctl_case.Case):
     def test_without_a_terminal_there_is_an_object_a_look(self):
         daemon = self.serve()
         with daemon.client() as client:
-            stream = client.open(model="tiny", name="kitchen")["stream"]
-            process = self.start("--socket", daemon.socket, "top", "-i", "0.2", "-c", "3")
-            ended = threading.Event()
+            client.open(model="tiny", name="kitchen")
+            looks = self.lines("--socket", daemon.socket, "top", "-i", "0.05", "-c", "3")
+            self.assertEqual([(look["frames"], look["streams"]) for look in looks], [(0, 1)] * 3)
 
-            def push():
-                number = 0
-                while not ended.is_set():
-                    client.push(stream, number, numpy.zeros((1, attnctl_case.INPUT_DIM)))
-                    client.outputs(1)
-                    number += 1
-            pushing = threading.Thread(target=push)
-            pushing.start()
-            try:
-                out, errors = process.communicate(timeout=harness.PATIENCE_S)
-            finally:
-                ended.set()
-                pushing.join()
-            self.assertEqual((process.returncode, errors), (0, b""))
-            looks = [json.loads(line) for line in out.splitlines()]
-            self.assertEqual(len(looks), 3)
+    def test_a_look_tells_what_was_done_since_the_one_before(self):
+        daemon = self.serve()
+        with daemon.client() as client:
+            stream = client.open(model="tiny", name="kitchen")["stream"]
+            process = self.start("--socket", daemon.socket, "top", "-i", "0.1")
+            self.addCleanup(process.communicate)
+            self.addCleanup(process.kill)
+            json.loads(process.stdout.readline())       # from here on it looks
+            frames = numpy.zeros((8, attnctl_case.INPUT_DIM))
+            client.push(stream, 0, frames)
+            client.outputs(len(frames))
+            looks = []
+            while sum(look["frames"] for look in looks) < len(frames):
+                looks.append(json.loads(process.stdout.readline()))
+            self.assertEqual(sum(look["frames"] for look in looks), len(frames))
             for look in looks:
-                self.assertGreater(look["frames"], 0)
                 self.assertAlmostEqual(look["frames_per_s"], look["frames"] / look["interval_s"], 3)
-                self.assertGreater(look["lag_us"]["p50"], 0)
-                self.assertLessEqual(look["lag_us"]["p50"], look["lag_us"]["p99"])
                 self.assertEqual(len(look["shards"]), 2)
                 self.assertTrue(all(0 <= shard["utilisation"] for shard in look["shards"]))
                 self.assertEqual([(entry["stream"], entry["name"]) for entry in look["top"]], [(stream, "kitchen")])
-                self.assertGreater(look["top"][0]["cpu"], 0)
+            last = looks[-1]
+            self.assertGreater(last["lag_us"]["p50"], 0)
+            self.assertLessEqual(last["lag_us"]["p50"], last["lag_us"]["p99"])
+            self.assertGreater(last["top"][0]["cpu"], 0)
 
     def test_the_most_streams_of_a_line_and_their_order(self):
         daemon = self.serve()
