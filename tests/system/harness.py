@@ -176,7 +176,7 @@ class Client:
 
     def __init__(self, path, hello=True):
         self.socket = socket_connect(path)
-        self.received = b""
+        self.received, self.at = b"", 0     # what came, and where in it the next message begins
         self.notifications = []
         self.last_id = 0
         self.asked = set()          # the requests of `ask` that have no answer yet
@@ -198,18 +198,19 @@ class Client:
     def read(self):
         """The next message, or None at the end of the connection."""
         while True:
-            if len(self.received) >= 4:
-                length = struct.unpack(">I", self.received[:4])[0]
-                if len(self.received) >= 4 + length:
-                    body, self.received = self.received[4:4 + length], self.received[4 + length:]
-                    return msgpack.unpackb(body, strict_map_key=False)
+            begin = self.at + 4
+            if len(self.received) >= begin:
+                end = begin + int.from_bytes(self.received[self.at:begin], "big")
+                if len(self.received) >= end:
+                    self.at = end
+                    return msgpack.unpackb(self.received[begin:end], strict_map_key=False)
             try:
                 data = self.socket.recv(1 << 16)
             except ConnectionResetError:
                 return None
             if not data:
                 return None
-            self.received += data
+            self.received, self.at = self.received[self.at:] + data, 0
 
     def ask(self, method, **params):
         """Sends a request without waiting; returns its id."""

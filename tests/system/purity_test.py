@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""An output depends on its stream's own frames and on nothing else: not on shards, neighbours, chunks or arrival."""
+"""An output depends on its stream's own frames and on nothing else: not on shards, neighbours, chunks or arrival.
+
+What the library does with each option is for tests/unit/lib/test_purity.c to show, on every variant of its kernels. Here is what
+the daemon adds: batches of whatever arrives, outputs that wait, memory that was another stream's."""
 import os
 import random
+import tempfile
 import unittest
 
 import numpy
 
 import harness
-from harness import Daemon, pack
+from harness import Daemon, pack, until
 
 GOLDEN = os.path.join(harness.SRCDIR, "tests", "golden", "encoder")
 BUNDLED = os.path.join(harness.SRCDIR, "etc", "models")
@@ -25,106 +29,141 @@ KINDS = [{"attention": attention} for attention in (
     {"method": "exact", "window": 24, "heads": 2, "head_dim": 8, "retroactive": True},
 )] + [{"model": "nystrom-2"}, {"model": "spread-3", "output": "logits"}, {"model": "retro-spread", "output": "embedding"},
       {"model": "sounds"}]
+MODELS = [f"{GOLDEN}/{name}.safetensors" for name in ("nystrom-2", "spread-3", "retro-spread")] + [f"{BUNDLED}/sounds.safetensors"]
 N_KINDS = len(KINDS)
-N_FRAMES = 200
+N_STREAMS = 64
+N_FRAMES = 200      # twice all that any of these streams remembers, and more
+N_SERIES = 2        # of frames for each kind
+N_BEGINNING = 60
 
 
-def kind_of(stream):
-    """One of each first, then they take turns with the last, of which there are so enough to wait for each other."""
-    return KINDS[stream % N_KINDS if stream < N_KINDS or stream % 2 else N_KINDS - 1]
+class Series:
+    """Frames of one kind, and the bits of their outputs: those of a stream that is alone in its daemon, and has each frame
+    answered before the next is sent."""
+
+    def __init__(self, daemon, kind, seed):
+        self.kind, self.outputs = kind, []
+        with daemon.client() as client:
+            opened = client.open(**kind)
+            frames = numpy.random.default_rng(100 + seed).normal(size=(N_FRAMES, opened["input_dim"]))
+            self.frames, self.frame_bytes = harness.frames_bytes(frames), 4 * opened["input_dim"]
+            for number in range(N_FRAMES):
+                client.send(self.push(opened["stream"], number, 1))
+                method, params = client.notification()
+                assert (method, params[1]) == ("output", number), (method, params)
+                self.outputs.append(params[2])
+            client.request("close", stream=opened["stream"])
+
+    def push(self, stream, first, count):
+        """The message that pushes so many of them."""
+        return pack([2, "push", [stream, first, self.frames[self.frame_bytes * first:self.frame_bytes * (first + count)]]])
 
 
-def start(shards):
-    return Daemon("--shards", str(shards), "--models", GOLDEN, "--models", BUNDLED)
+class Stream:
+    """An open stream that is given a series."""
+
+    def __init__(self, client, series):
+        self.client, self.series, self.opened = client, series, client.open(**series.kind)
+        self.number, self.pushed, self.settled = self.opened["stream"], 0, 0
+
+    def push(self, count):
+        count = min(count, self.opened["credit"] - (self.pushed - self.settled), N_FRAMES - self.pushed)
+        if count > 0:
+            self.client.send(self.series.push(self.number, self.pushed, count))
+            self.pushed += count
+
+    def is_behind(self):
+        waiting = self.pushed - self.settled
+        return waiting > self.opened["credit"] // 2 or (self.pushed == N_FRAMES and waiting > 0)
+
+    def take(self, first, outputs):
+        """Compares outputs from `first` on, as a message has them."""
+        width = 4 * self.opened["output_dim"]
+        for at in range(0, len(outputs), width):
+            assert (first, self.settled) == (self.settled, first), f"frame {first} in place of {self.settled}"
+            assert outputs[at:at + width] == self.series.outputs[first], f"frame {first} has other bits: {self.series.kind}"
+            first += 1
+            self.settled += 1
 
 
-def frames_of(stream, opened):
-    return numpy.random.default_rng(100 + stream).normal(size=(N_FRAMES, opened["input_dim"])).astype("<f4")
-
-
-def alone(stream, shards, chunk):
-    with start(shards) as daemon, daemon.client() as client:
-        opened = client.open(**kind_of(stream))
-        chunk, answers = min(chunk, opened["credit"]), {}
-        for first in range(0, N_FRAMES, chunk):
-            client.push(opened["stream"], first, frames_of(stream, opened)[first:first + chunk])
-            answers.update(client.outputs(min(chunk, N_FRAMES - first)))
-        return [answers[i].tobytes() for i in range(N_FRAMES)]
-
-
-class Others:
-    """All streams at once over a few connections, in chunks of random sizes that arrive shuffled."""
-
-    def __init__(self, daemon, n_streams, n_clients, seed):
-        self.order, self.n_streams = random.Random(seed), n_streams
-        self.clients = [daemon.client() for _ in range(n_clients)]
-        self.holders = [self.clients[i % n_clients] for i in range(n_streams)]
-        self.opened = [self.holders[i].open(**kind_of(i)) for i in range(n_streams)]
-        self.frames = [frames_of(i, opened) for i, opened in enumerate(self.opened)]
-        self.index = {opened["stream"]: i for i, opened in enumerate(self.opened)}
-        self.pushed, self.settled = [0] * n_streams, [0] * n_streams
-        self.answers = [{} for _ in range(n_streams)]
-
-    def push(self, i):
-        room = self.opened[i]["credit"] - (self.pushed[i] - self.settled[i])
-        size = min(self.order.randint(0, 20), room, N_FRAMES - self.pushed[i])
-        if size > 0:
-            data = self.frames[i][self.pushed[i]:self.pushed[i] + size].tobytes()
-            self.holders[i].send(pack([2, "push", [self.opened[i]["stream"], self.pushed[i], data]]))
-            self.pushed[i] += size
-
-    def is_behind(self, i):
-        waiting = self.pushed[i] - self.settled[i]
-        return waiting > self.opened[i]["credit"] // 2 or (self.pushed[i] == N_FRAMES and waiting > 0)
-
-    def take(self, client):
-        method, params = client.notification()
-        assert method == "output", params
-        i, width = self.index[params[0]], 4 * self.opened[self.index[params[0]]]["output_dim"]
-        for k in range(len(params[2]) // width):
-            self.answers[i][params[1] + k] = params[2][width * k:width * (k + 1)]
-        self.settled[i] += len(params[2]) // width
-
-    def run(self):
-        """The bits of the first stream of each kind."""
-        while min(self.settled) < N_FRAMES:
-            for i in self.order.sample(range(self.n_streams), self.n_streams):
-                self.push(i)
-            for client in self.clients:
-                while any(self.is_behind(i) for i in range(self.n_streams) if self.holders[i] is client):
-                    self.take(client)
-        for client in self.clients:
-            client.socket.close()
-        return [[self.answers[i][t] for t in range(N_FRAMES)] for i in range(N_KINDS)]
+def take(client, streams):
+    """Compares what the next message has; `streams` are {number: stream}."""
+    method, params = client.notification()
+    assert method == "output", params
+    streams[params[0]].take(params[1], params[2])
 
 
 class Purity(unittest.TestCase):
-    def test_alone_and_among_63_others_on_one_shard_and_on_two(self):
-        expected = [alone(i, 1, 1) for i in range(N_KINDS)]
-        for i, bits in enumerate(expected):
-            self.assertEqual(len(set(bits)), N_FRAMES)
-            self.assertTrue(alone(i, 1, 64) == bits, f"in large chunks: {KINDS[i]}")
-            self.assertTrue(alone(i, 2, 7) == bits, f"on two shards: {KINDS[i]}")
-        for shards in (1, 2):
-            for seed in (1, 2):
-                with start(shards) as daemon:
-                    among = Others(daemon, 64, 4, seed).run()
-                for i, bits in enumerate(expected):
-                    self.assertTrue(among[i] == bits, f"{shards} shards, seed {seed}: {KINDS[i]}")
+    @classmethod
+    def setUpClass(cls):
+        models = cls.enterClassContext(tempfile.TemporaryDirectory())
+        for path in MODELS:
+            os.symlink(path, os.path.join(models, os.path.basename(path)))
+        # A stream ends with its connection, so that its memory is the next one's.
+        cls.one, cls.two = (cls.enterClassContext(Daemon("--shards", shards, "--models", models, config="[timeouts]\npark_ms = 0\n"))
+                            for shards in ("1", "2"))
+        cls.series = [Series(cls.one, KINDS[i % N_KINDS], i) for i in range(N_SERIES * N_KINDS)]
+
+    def alone(self, daemon, series, chunk, n_frames=N_FRAMES):
+        with daemon.client() as client:
+            stream = Stream(client, series)
+            while stream.settled < n_frames:
+                stream.push(min(chunk, n_frames - stream.pushed))
+                take(client, {stream.number: stream})
+            client.request("close", stream=stream.number)
+
+    def test_no_two_outputs_are_the_same(self):
+        """Else all that is compared here would say little."""
+        for series in self.series:
+            self.assertEqual(len(set(series.outputs)), N_FRAMES, series.kind)
+
+    def test_alone_in_other_chunks_and_beside_an_idle_shard(self):
+        for series in reversed(self.series[:N_KINDS]):
+            self.alone(self.one, series, 64)
+            self.alone(self.two, series, 7)
+
+    def among_others(self, daemon, seed):
+        """All streams at once over a few connections, in chunks of random sizes that arrive shuffled: of each kind the same
+        frames now and then, but not at the same time."""
+        order = random.Random(seed)
+        clients = [daemon.client() for _ in range(4)]
+        # One of each kind, then they take turns with the last, of which there are so enough to wait for each other.
+        series = [i if i < N_KINDS or i % 2 else N_KINDS * (i // 2 % N_SERIES + 1) - 1 for i in range(N_STREAMS)]
+        streams = [Stream(clients[i % len(clients)], self.series[k % len(self.series)]) for i, k in enumerate(series)]
+        by_number = {stream.number: stream for stream in streams}
+        before = clients[0].request("stats")
+        with daemon.stopped():      # so that at first they do wait for each other
+            for stream in order.sample(streams, N_STREAMS):
+                stream.push(1)
+        while any(stream.settled < N_FRAMES for stream in streams):
+            for stream in order.sample(streams, N_STREAMS):
+                stream.push(order.randint(0, 20))
+            for client in clients:
+                while any(stream.is_behind() for stream in streams if stream.client is client):
+                    take(client, by_number)
+        after = clients[0].request("stats")
+        self.assertLess(after["batches"] - before["batches"], after["outputs"] - before["outputs"], "none were computed together")
+        for client in clients:
+            client.socket.close()
+
+    def test_among_many_others_on_one_shard(self):
+        for seed in (1, 2):
+            self.among_others(self.one, seed)
+
+    def test_among_many_others_on_two_shards(self):
+        for seed in (3, 4):
+            self.among_others(self.two, seed)
 
     def test_nothing_of_a_stream_that_ended_is_left_for_the_next(self):
-        for i, kind in enumerate(KINDS):
-            expected = alone(i, 1, 10)
-            with start(1) as daemon:
-                for seed in range(5):
-                    with daemon.client() as client:
-                        opened = client.open(**kind)
-                        client.push(opened["stream"], 0, frames_of(seed + 20, opened)[:60])
-                with daemon.client() as client:
-                    opened = client.open(**kind)
-                    client.push(opened["stream"], 0, frames_of(i, opened)[:60])
-                    answers = client.outputs(60)
-            self.assertEqual([answers[t].tobytes() for t in range(60)], expected[:60])
+        with self.one.client() as looking:
+            for series, other in zip(self.series, self.series[N_KINDS:]):
+                with self.one.client() as client:
+                    for _ in range(5):
+                        stream = Stream(client, other)
+                        stream.push(N_BEGINNING)
+                        client.request("finish", stream=stream.number)
+                until(lambda: looking.request("stats")["streams"] == 0)
+                self.alone(self.one, series, 10, N_BEGINNING)
 
 
 if __name__ == "__main__":
