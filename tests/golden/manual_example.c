@@ -86,7 +86,6 @@ static Suite *manual_example(void)
 {
     Suite *suite = suite_create("golden manual");
     TCase *tcase = tcase_create("manual");
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_example_of_the_manual_makes_a_model);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -13,6 +13,9 @@
 #define FAKE_STREAM 7
 #define FAKE_TOKEN  "0123456789abcdef" /* 16 bytes */
 
+/* For a client to wait for a fake daemon, whose thread may be held up. */
+#define FAKE_PATIENCE_MS 600000
+
 struct fake {
     char folder[64], path[96];
     int listener, socket; /* −1: none */

@@ -257,7 +257,6 @@ static Suite *attach_suite(void)
     tcase_add_test(tests, the_position_is_right_again_where_nothing_is_missing_any_more);
     tcase_add_test(tests, a_stream_that_has_less_than_it_answered_is_another_one);
     tcase_add_test(tests, a_stream_that_was_taken_over_is_over_here_and_can_be_taken_back);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

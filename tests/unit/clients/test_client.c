@@ -41,7 +41,8 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
 
 static struct attnc_client *connect_to(const struct fake *fake)
 {
-    struct attnc_connect_options options = {.size = sizeof(options), .socket = fake->path};
+    struct attnc_connect_options options = {
+        .size = sizeof(options), .socket = fake->path, .connect_ms = FAKE_PATIENCE_MS};
     struct attnc_client *client;
     struct attnc_error error;
     ck_assert_msg(attnc_connect(&client, &options, &error) == 0, "%s", error.text);
@@ -443,7 +444,6 @@ static Suite *client_suite(void)
     tcase_add_test(tests, a_stream_that_the_daemon_ends_takes_no_more_frames);
     tcase_add_loop_test(tests, the_end_of_a_connection_is_told_with_the_reason_that_the_daemon_gave, 0, 2);
     tcase_add_loop_test(tests, answers_that_cannot_be_are_the_end_of_the_connection_and_are_not_told, 0, 4);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -12,7 +12,8 @@
 
 static struct attnc_client *connect_to(const struct fake *fake)
 {
-    struct attnc_connect_options options = {.size = sizeof(options), .socket = fake->path};
+    struct attnc_connect_options options = {
+        .size = sizeof(options), .socket = fake->path, .connect_ms = FAKE_PATIENCE_MS};
     struct attnc_client *client;
     struct attnc_error error;
     ck_assert_msg(attnc_connect(&client, &options, &error) == 0, "%s", error.text);
@@ -83,8 +84,9 @@ START_TEST(who_does_not_greet_as_a_daemon_is_no_daemon)
     struct attnc_client *client;
     struct attnc_error error;
     fake_start(&fake, scripts[_i]);
-    struct attnc_connect_options options = {
-        .size = sizeof(options), .socket = fake.path, .connect_ms = results[_i] == ATTNC_E_TIMEOUT ? 50 : 0};
+    struct attnc_connect_options options = {.size = sizeof(options),
+                                            .socket = fake.path,
+                                            .connect_ms = results[_i] == ATTNC_E_TIMEOUT ? 50 : FAKE_PATIENCE_MS};
     ck_assert_int_eq(attnc_connect(&client, &options, &error), results[_i]);
     ck_assert_ptr_null(client);
     ck_assert_int_ne(error.text[0], 0);
@@ -185,7 +187,6 @@ static Suite *connect_suite(void)
     tcase_add_test(tests, where_nobody_listens_the_error_says_so);
     tcase_add_test(tests, any_request_can_be_called);
     tcase_add_test(tests, contradictory_options_are_refused_before_anything_is_sent);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

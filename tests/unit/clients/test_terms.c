@@ -286,7 +286,6 @@ static Suite *terms_suite(void)
     tcase_add_loop_test(tests, the_reason_for_its_end_is_told_rather_than_that_it_is_unknown, 0, 3);
     tcase_add_test(tests, closing_what_others_closed_meanwhile_is_no_failure);
     tcase_add_test(tests, a_refusal_for_want_of_room_says_what_is_left_and_when_to_ask_again);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -26,7 +26,8 @@ void told_notice(void *ctx, const struct attnc_notice *notice)
 
 struct attnc_client *told_connect(const struct fake *fake)
 {
-    struct attnc_connect_options options = {.size = sizeof(options), .socket = fake->path};
+    struct attnc_connect_options options = {
+        .size = sizeof(options), .socket = fake->path, .connect_ms = FAKE_PATIENCE_MS};
     struct attnc_client *client;
     struct attnc_error error;
     ck_assert_msg(attnc_connect(&client, &options, &error) == 0, "%s", error.text);

@@ -182,7 +182,6 @@ static Suite *suite(void)
     Suite *made = suite_create("attention");
     TCase *cases = tcase_create("attention");
     int n_cuts = sizeof(cuts) / sizeof(cuts[0]);
-    tcase_set_timeout(cases, 60);
     tcase_add_test(cases, exact_attention_is_right);
     tcase_add_loop_test(cases, landmarks_from_segments_are_right, 0, n_cuts);
     tcase_add_loop_test(cases, fixed_landmarks_are_right, 0, n_cuts);

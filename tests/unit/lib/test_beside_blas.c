@@ -105,7 +105,6 @@ static Suite *suite(void)
 {
     Suite *made = suite_create("beside_blas");
     TCase *cases = tcase_create("beside_blas");
-    tcase_set_timeout(cases, 120);
     tcase_add_loop_test(cases, bits_stay_the_same, 0, N_KINDS);
     suite_add_tcase(made, cases);
     return made;

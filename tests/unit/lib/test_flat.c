@@ -237,7 +237,6 @@ static Suite *suite(void)
 {
     Suite *made = suite_create("flat");
     TCase *cases = tcase_create("flat");
-    tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, spread_refresh_is_flat, 0, N_SHAPES);
     tcase_add_loop_test(cases, spread_flips_of_fixed_landmarks_are_flat, 0, N_SHAPES);
     tcase_add_loop_test(cases, retroactive_layers_are_flat, 0, N_SHAPES);

@@ -452,7 +452,6 @@ static Suite *suite(void)
     Suite *made = suite_create("functions");
     TCase *cases = tcase_create("functions");
     find_variants();
-    tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, powers_of_two_are_accurate, 0, n_variants);
     tcase_add_loop_test(cases, powers_of_integers_are_exact_and_small_ones_are_0, 0, n_variants);
     tcase_add_loop_test(cases, softmax_is_accurate, 0, n_variants);

@@ -437,7 +437,6 @@ static Suite *kernels(void)
     Suite *suite = suite_create("kernels");
     TCase *tcase = tcase_create("kernels");
     find_variants();
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, tables_are_what_they_are_called);
     tcase_add_loop_test(tcase, single_vectors_at_every_length, 0, n_variants);
     tcase_add_loop_test(tcase, single_vectors_in_place, 0, n_variants);

@@ -490,7 +490,6 @@ static Suite *model(void)
 {
     Suite *suite = suite_create("model");
     TCase *tcase = tcase_create("models");
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, judges_a_configuration, 0, sizeof(changes) / sizeof(changes[0]));
     tcase_add_loop_test(tcase, judges_how_layers_stand_on_each_other, 0, sizeof(stacks) / sizeof(stacks[0]));
     tcase_add_test(tcase, names_each_tensor_that_is_missing);

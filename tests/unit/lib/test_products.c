@@ -139,7 +139,6 @@ static Suite *products(void)
     Suite *suite = suite_create("products");
     TCase *tcase = tcase_create("products");
     find_variants();
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, products_are_right_at_every_size, 0, n_variants);
     tcase_add_loop_test(tcase, packed_products_are_right_at_every_size, 0, n_variants);
     tcase_add_loop_test(tcase, rows_have_the_same_bits_alone, 0, n_variants);

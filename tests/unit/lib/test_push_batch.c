@@ -157,7 +157,6 @@ static Suite *suite(void)
 {
     Suite *made = suite_create("push_batch");
     TCase *cases = tcase_create("push_batch");
-    tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, batches_have_the_bits_of_single_pushes, 0, N_OPENERS);
     tcase_add_loop_test(cases, an_empty_batch_applies_nothing, 0, N_OPENERS);
     tcase_add_loop_test(cases, scratch_memory_is_bounded, 0, N_OPENERS);

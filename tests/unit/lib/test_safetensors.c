@@ -263,7 +263,6 @@ static Suite *safetensors(void)
 {
     Suite *suite = suite_create("safetensors");
     TCase *tcase = tcase_create("files");
-    tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, refuses_a_header, 0, sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(tcase, reads_tensors_in_any_order_and_alignment);
     tcase_add_test(tcase, refuses_a_header_that_is_too_long_or_longer_than_the_file);

@@ -312,7 +312,6 @@ static Suite *suite(void)
 {
     Suite *made = suite_create("saved");
     TCase *cases = tcase_create("saved");
-    tcase_set_timeout(cases, 120);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, loaded_states_go_on_with_the_same_bits, 0, N_KINDS);
     tcase_add_loop_test(cases, every_truncation_is_refused, 0, N_KINDS);

@@ -462,7 +462,6 @@ static Suite *suite(void)
 {
     Suite *made = suite_create("state");
     TCase *cases = tcase_create("state");
-    tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, history_does_not_show, 0, N_VARIANTS);
     tcase_add_loop_test(cases, replay_length_is_tight, 0, N_VARIANTS);

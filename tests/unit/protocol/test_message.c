@@ -431,7 +431,6 @@ static Suite *message_suite(void)
     tcase_add_test(tests, test_length_header);
     tcase_add_test(tests, test_session_cut_anywhere);
     tcase_add_test(tests, test_session_byte_by_byte);
-    tcase_set_timeout(tests, 120);
     suite_add_tcase(suite, tests);
     return suite;
 }

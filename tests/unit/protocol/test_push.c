@@ -286,7 +286,6 @@ static Suite *push_suite(void)
     tcase_add_loop_test(tests, test_push_round_trip, 0, 7);
     tcase_add_test(tests, test_output_round_trip);
     tcase_add_test(tests, test_output_options);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

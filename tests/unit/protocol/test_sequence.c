@@ -236,7 +236,6 @@ static Suite *sequence_suite(void)
     tcase_add_test(tests, test_bad_bin);
     tcase_add_loop_test(tests, test_random_walk, 0, 10);
     tcase_add_test(tests, test_credit_rule);
-    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }
