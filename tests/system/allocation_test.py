@@ -5,13 +5,12 @@ import mmap
 import os
 import struct
 import tempfile
-import time
 import unittest
 
 import numpy
 
 import harness
-from harness import BUILDDIR, Daemon
+from harness import BUILDDIR, Daemon, until
 
 LIBRARY = os.path.join(BUILDDIR, "tests", "system", ".libs", "libcountalloc.so")
 
@@ -80,12 +79,13 @@ class Allocation(unittest.TestCase):
             self.assertEqual(self.count() - before, 0)
 
     def test_an_idle_daemon_allocates_nothing(self):
-        """For long enough that its timers have their turn: the slowest is the status, every 5 s."""
+        """Until the timers of each thread have had their turn: the slowest is the main thread's status, every 5 s."""
         with self.daemon as daemon, daemon.client() as client:
             client.request("ping")
-            time.sleep(0.5)
-            before = self.count()
-            time.sleep(6)
+            daemon.settle()
+            before, asleep = self.count(), daemon.threads()
+            until(lambda: all(thread != asleep[number] for number, thread in daemon.threads().items()))
+            daemon.settle()
             self.assertEqual(self.count() - before, 0)
 
 

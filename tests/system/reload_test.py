@@ -2,8 +2,6 @@
 """SIGHUP: the configuration is read again, and running streams notice nothing. --check and --reload."""
 import os
 import signal
-import subprocess
-import time
 
 import numpy
 
