@@ -120,7 +120,7 @@ class Daemon:
 
     @contextlib.contextmanager
     def stopped(self):
-        """Meanwhile it stands still: what several clients send is all there when it goes on."""
+        """Meanwhile it stands still: what several clients send, no more than their sockets hold, is all there when it goes on."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             until(lambda: all(state == "T" for state, *_ in self.threads().values()), "the daemon does not stop")
