@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The main function of a Check program: `RUN_SUITES(a(), b())` runs the suites that the functions make. */
+/* A Check program is made of run.c, which has main(), and of any number of test files. Each file names once the suites
+ * that its functions make: `RUN_SUITES(a(), b());`. CK_RUN_SUITE=NAME in the environment runs one suite alone. */
 #pragma once
 
 #include <check.h>
@@ -12,17 +13,15 @@ static inline void run_patiently(void)
     setenv("CK_DEFAULT_TIMEOUT", "600", 0);
 }
 
+/* The program runs this suite. Before main. */
+void run_add(Suite *suite);
+
 #define RUN_SUITES(...)                                                                                                \
-    int main(void)                                                                                                     \
+    __attribute__((constructor)) static void add_suites(void)                                                          \
     {                                                                                                                  \
         run_patiently();                                                                                               \
         Suite *suites[] = {__VA_ARGS__};                                                                               \
-        SRunner *runner = srunner_create(suites[0]);                                                                   \
-        for (size_t i = 1; i < sizeof(suites) / sizeof(suites[0]); i++)                                                \
-            srunner_add_suite(runner, suites[i]);                                                                      \
-        srunner_run_all(runner, CK_ENV);                                                                               \
-        int failed = srunner_ntests_failed(runner);                                                                    \
-        srunner_free(runner);                                                                                          \
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;                                                              \
+        for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)                                                \
+            run_add(suites[i]);                                                                                        \
     }                                                                                                                  \
     typedef int run_suites_needs_a_semicolon
