@@ -238,10 +238,36 @@ void holder_age(struct stream *stream, uint64_t us)
         stream->waiting[number % stream->card.credit].arrived_us -= us;
 }
 
+void holder_arrive(struct stream *stream, uint64_t number, uint64_t us)
+{
+    ck_assert(number >= stream->sequence.settled && number < stream->sequence.next);
+    stream->waiting[number % stream->card.credit].arrived_us = us;
+}
+
 void holder_turn(unsigned shard)
 {
     batch_run(&holder_shards[shard]);
     pending_run_due(&holder_shards[shard]);
+}
+
+void holder_run_dry(unsigned shard)
+{
+    while (holder_is_busy(shard))
+        holder_turn(shard);
+}
+
+bool holder_is_busy(unsigned shard)
+{
+    return uv_is_active((uv_handle_t *)&holder_shards[shard].busy);
+}
+
+struct traffic_sum holder_traffic(const char *model)
+{
+    struct traffic_sum sum = {.frames = 0};
+    int index = traffic_find(holder_shared.traffic, model);
+    for (unsigned i = 0; index >= 0 && i < HOLDER_SHARDS; i++)
+        traffic_add(holder_shared.traffic, (size_t)index, i, &sum);
+    return sum;
 }
 
 void holder_open_mail(unsigned shard)

@@ -66,11 +66,21 @@ void holder_asked(struct connection *holder);
 /* A whole request that takes nothing but the number of a stream: reset, finish, close, info. */
 void holder_ask_about(struct connection *holder, uint32_t id, enum attnp_method method, const struct stream *stream);
 
-/* All frames that wait in the stream came so much earlier. */
+/* All frames that wait in the stream came so much earlier; or one came at this time. */
 void holder_age(struct stream *stream, uint64_t us);
+void holder_arrive(struct stream *stream, uint64_t number, uint64_t us);
 
 /* One turn of the shard's loop: a batch, then the requests that are due. */
 void holder_turn(unsigned shard);
+
+/* Turns until no frame waits that can be computed. What one batch holds may depend on the clock; the order does not. */
+void holder_run_dry(unsigned shard);
+
+/* Whether the loop would go on at once, for there is something to do. */
+bool holder_is_busy(unsigned shard);
+
+/* What was counted of a model's frames on all shards; "": of raw attentions. */
+struct traffic_sum holder_traffic(const char *model);
 
 /* The mail that was posted to the shard is opened, and connections that are over are freed. */
 void holder_open_mail(unsigned shard);
