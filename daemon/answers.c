@@ -41,6 +41,7 @@ static void tell_bad_frame(struct stream *stream, const struct answer *answer)
 static void tell(struct stream *stream, const struct answer *answer)
 {
     const struct unanswered one = {answer->kind == ANSWER_SKIPPED, answer->reason, answer->number, 1};
+    assert(stream->unanswered.unnamed.count == 0); /* what was gathered is named first */
     if (stream->held.by == NULL)
         return;
     if (answer->kind == ANSWER_OUTPUT)
@@ -68,6 +69,7 @@ static void gather(struct stream *stream, const struct answer *answer)
 {
     struct unanswered *unnamed = &stream->unanswered.unnamed;
     bool was_applied = answer->kind == ANSWER_SKIPPED;
+    assert(answer->reason != NULL);
     if (unnamed->count > 0 && (unnamed->was_applied != was_applied || unnamed->reason != answer->reason))
         answers_name_unanswered(stream);
     if (unnamed->count == 0)
@@ -99,6 +101,7 @@ static void count_output(struct stream *stream, uint64_t lag_us)
 
 static void count(struct stream *stream, const struct answer *answer)
 {
+    assert(answer->number + 1 == stream->sequence.settled); /* once, as soon as its frame is settled */
     switch (answer->kind) {
     case ANSWER_OUTPUT:
         count_output(stream, answer->lag_us);
@@ -120,6 +123,7 @@ static void count(struct stream *stream, const struct answer *answer)
 
 void answers_computed(struct stream *stream, const struct answer *answer, uint64_t took_ns)
 {
+    assert(answer->kind != ANSWER_DROPPED);
     count(stream, answer);
     counters_add(&stream->card.computing_ns, took_ns);
     counters_set(&stream->card.lag_us, answer->lag_us);

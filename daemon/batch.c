@@ -33,7 +33,9 @@ void batch_start(struct shard *shard)
 
 void batch_add(struct shard *shard, struct stream *stream)
 {
+    assert(shard_is_own_thread(shard));
     assert(stream->batch.answer == NULL); /* a batch ends before anything else happens to its streams */
+    assert(!due_is(stream));              /* the request comes first */
     if (stream->batch.is_ready || stream_waiting(stream) == 0)
         return;
     TAILQ_INSERT_TAIL(&shard->batch.ready, stream, batch.link);
@@ -44,6 +46,7 @@ void batch_add(struct shard *shard, struct stream *stream)
 
 static void dequeue(struct shard *shard, struct stream *stream)
 {
+    assert(stream->batch.is_ready && shard->batch.n_ready > 0);
     TAILQ_REMOVE(&shard->batch.ready, stream, batch.link);
     shard->batch.n_ready--;
     stream->batch.is_ready = false;
@@ -51,7 +54,8 @@ static void dequeue(struct shard *shard, struct stream *stream)
 
 void batch_remove(struct shard *shard, struct stream *stream)
 {
-    assert(stream->batch.answer == NULL);
+    assert(shard_is_own_thread(shard));
+    assert(stream->batch.answer == NULL); /* no stream ends or moves while a batch has its frame */
     if (!stream->batch.is_ready)
         return;
     dequeue(shard, stream);
@@ -109,6 +113,7 @@ static size_t room(const struct batch *batch, const struct stream *stream)
 static void take(struct shard *shard, const struct batch *batch, struct group *group, struct stream *stream)
 {
     struct connection *holder = stream->held.by;
+    assert(stream_waiting(stream) > 0); /* nothing settles the frames of a stream that stands in the queue */
     dequeue(shard, stream);
     if (holder != NULL && connection_is_full(holder))
         connection_hold_back(holder);
@@ -154,7 +159,8 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
     struct answer *answers[PLAN_MOST_AT_ONCE];
     uint64_t arrived_us[PLAN_MOST_AT_ONCE], begun_ns = uv_hrtime();
     for (size_t i = 0; i < group->n; i++) {
-        assert(!due_is(group->streams[i])); /* the request comes before this frame */
+        assert(group->streams[i]->batch.answer == NULL); /* each stream stands in a batch once */
+        assert(!due_is(group->streams[i]));              /* the request comes before this frame */
         arrived_us[i] = stream_arrived_us(group->streams[i]);
     }
     stream_step(group->streams, group->n, answers, shard->scratch);
@@ -218,6 +224,7 @@ static void note_oldest(struct shard *shard)
 
 void batch_run(struct shard *shard)
 {
+    assert(shard_is_own_thread(shard));
     note_oldest(shard);
     if (TAILQ_EMPTY(&shard->batch.ready))
         return;

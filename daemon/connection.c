@@ -68,6 +68,7 @@ uint8_t *connection_add(struct connection *connection, size_t n_bytes)
     struct attnp_error error;
     size_t unsent = outbox_bytes(&connection->outbox);
     uint8_t *place = NULL;
+    assert(shard_is_own_thread(connection->shard));
     if (connection->has_failed || connection->phase != CONNECTION_OPEN)
         return NULL;
     if (unsent + n_bytes > most_unsent(connection) && !connection->is_ending)
@@ -139,6 +140,7 @@ static void close_now(struct connection *connection)
     if (connection->is_paused)
         TAILQ_REMOVE(&connection->shard->connections.paused, connection, paused);
     connection->is_dirty = connection->is_paused = false;
+    assert(connection->n_streams == 0); /* the handler has given them up */
     connection->phase = CONNECTION_CLOSED;
     TAILQ_REMOVE(&connection->shard->connections.all, connection, all);
     LIST_REMOVE(connection, by_id);
@@ -164,6 +166,7 @@ static void end(struct connection *connection, const struct attnp_error *why, bo
     connection->has_failed = false;
     connection->is_ending = true;
     connection->shard->connections.handler->ended(connection, why, is_told);
+    assert(connection->n_streams == 0);
     attnp_session_end(&connection->session);
     connection->phase = CONNECTION_ENDING;
     connection->since_us = shard_now_us();
@@ -317,6 +320,7 @@ static void start_reading(struct connection *connection)
 
 void connection_hold_back(struct connection *connection)
 {
+    assert(connection_is_full(connection)); /* else nothing would tell that it has read */
     connection->is_held = true;
     stop_reading(connection);
 }

@@ -8,6 +8,7 @@
  * Rooms stay for as long as they may be needed again soon: a connection that streams allocates nothing. One that did
  * not use them for IDLE_US gives them back, so that idle connections cost little.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,7 @@ int connection_reserve_outbox(struct connection *connection, const struct held *
 
 void connection_free_outbox(struct connection *connection)
 {
+    assert(!connection->outbox.is_flying);
     discharge(connection, outbox_room(&connection->outbox));
     outbox_done(&connection->outbox);
 }

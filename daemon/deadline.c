@@ -8,11 +8,14 @@
  */
 #include "daemon/deadline.h"
 
+#include <assert.h>
+
 #include "daemon/answers.h"
 #include "daemon/due.h"
 
 void deadline_start(struct stream *stream, uint32_t deadline_ms, enum attnp_late late, uint64_t answer_from)
 {
+    assert(stream->sequence.next == stream->sequence.first); /* no frame was judged yet */
     stream->deadline =
         (struct stream_deadline){.after_us = (uint64_t)deadline_ms * 1000, .late = late, .answer_from = answer_from};
 }
@@ -34,6 +37,7 @@ bool deadline_settle(struct stream *stream, uint64_t now_us, uint64_t ahead_ns)
 {
     uint64_t answered_us = now_us + ahead_ns / 1000;
     struct stream_deadline *deadline = &stream->deadline;
+    assert(stream_waiting(stream) > 0 && !due_is(stream)); /* else there is no frame whose turn it is */
     deadline->skip = NULL;
     if (stream->sequence.settled < deadline->answer_from)
         deadline->skip = stream_replay;

@@ -18,8 +18,10 @@ bool due_is(const struct stream *stream)
 
 bool due_add(struct shard *shard, struct stream *stream)
 {
+    assert(shard_is_own_thread(shard));
     if (!due_is(stream))
         return false;
+    assert(!stream->batch.is_ready); /* its next frame waits for the request */
     if (!stream->due.is_listed)
         TAILQ_INSERT_TAIL(&shard->due.streams, stream, due.link);
     stream->due.is_listed = true;
@@ -36,6 +38,7 @@ void due_remove(struct shard *shard, struct stream *stream)
 struct stream *due_take(struct shard *shard)
 {
     struct stream *stream = TAILQ_FIRST(&shard->due.streams);
+    assert(stream == NULL || due_is(stream)); /* nothing was carried out or settled since it was listed */
     if (stream != NULL)
         due_remove(shard, stream);
     return stream;

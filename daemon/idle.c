@@ -18,6 +18,7 @@ static struct streams *list_of(struct shard *shard, enum idle_list list)
 
 void idle_leave(struct shard *shard, struct stream *stream)
 {
+    assert(shard_is_own_thread(shard));
     if (stream->idle.list == IDLE_NOWHERE)
         return;
     if (stream->idle.list == IDLE_PARKED)

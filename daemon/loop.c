@@ -140,7 +140,9 @@ static void on_tick(uv_timer_t *timer)
 static void run(void *argument)
 {
     struct shard *shard = argument;
+    shard->turn.self = uv_thread_self();
     uv_run(&shard->loop, UV_RUN_DEFAULT);
+    assert(TAILQ_EMPTY(&shard->batch.ready) && TAILQ_EMPTY(&shard->due.streams)); /* all was settled */
     atomic_store(&shard->turn.is_running, false);
     uv_async_send(shard->shared->shard_ended);
 }

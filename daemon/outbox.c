@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/outbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ uint8_t *outbox_add(struct outbox *outbox, size_t n_bytes)
 
 void outbox_added(struct outbox *outbox, size_t n_bytes)
 {
+    assert(n_bytes <= outbox->room_filling - outbox->n_filling); /* that outbox_add made */
     outbox->n_filling += n_bytes;
     outbox->n_added += n_bytes;
 }

@@ -73,6 +73,7 @@ struct pending *pending_new(struct shard *shard, const struct stream *stream, co
 
 void pending_queue(struct shard *shard, struct stream *stream, struct pending *pending)
 {
+    assert(shard_is_own_thread(shard));
     pending->at = stream->sequence.next;
     STAILQ_INSERT_TAIL(&stream->pending.requests, pending, link);
     stream->pending.n++;
@@ -93,6 +94,7 @@ bool pending_run(struct shard *shard, struct stream *stream)
     uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
     while (is_here && due_is(stream)) {
         struct pending *pending = take(stream);
+        assert(pending->at == stream->sequence.settled); /* its place in the sequence */
         answers_name_unanswered(stream);
         is_here = pending->kind->carry_out(shard, stream, &pending->asker);
         free_pending(shard, uid, pending);

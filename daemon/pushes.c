@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/pushes.h"
 
+#include <assert.h>
+
 #include "daemon/answers.h"
 #include "daemon/batch.h"
 #include "daemon/idle.h"
@@ -118,6 +120,7 @@ int pushes_take(struct connection *connection, const uint8_t *body, size_t n_bod
         return 0;
     }
     struct stream *stream = stream_of_held(held);
+    assert(shard_is_own_thread(connection->shard) && held->by == connection);
     uint64_t now_us = shard_now_us();
     idle_active(connection->shard, stream, now_us);
     if (!attnp_sequence_begin(&stream->sequence, push.first))

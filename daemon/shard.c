@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/shard.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "daemon/costs.h"
@@ -59,8 +60,16 @@ void shard_connection_gone(struct shard *shard, uid_t uid)
     users_discharge(shard->shared->users, uid, USERS_CONNECTIONS, 1);
 }
 
+bool shard_is_own_thread(const struct shard *shard)
+{
+    uv_thread_t self = uv_thread_self();
+    return !atomic_load_explicit(&shard->turn.is_running, memory_order_relaxed) ||
+           uv_thread_equal(&self, &shard->turn.self);
+}
+
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes)
 {
+    assert(shard_is_own_thread(shard));
     if (n_bytes <= shard->scratch_bytes)
         return 0;
     void *larger = aligned_alloc(PLAN_ALIGN, n_bytes);
@@ -79,6 +88,7 @@ static void no_work(uv_idle_t *idle)
 
 void shard_stay_busy(struct shard *shard)
 {
+    assert(shard_is_own_thread(shard));
     if (TAILQ_EMPTY(&shard->batch.ready) && TAILQ_EMPTY(&shard->connections.paused))
         uv_idle_stop(&shard->busy);
     else if (!uv_is_closing((uv_handle_t *)&shard->busy))

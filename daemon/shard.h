@@ -93,6 +93,9 @@ int shard_reserve_scratch(struct shard *shard, size_t n_bytes);
 /* Lets the next poll return at once where frames or paused connections wait, and block where none does. */
 void shard_stay_busy(struct shard *shard);
 
+/* For asserts: the caller is the shard's thread, or there is none yet or any more. */
+bool shard_is_own_thread(const struct shard *shard);
+
 static inline uint64_t shard_now_us(void)
 {
     return uv_hrtime() / 1000;

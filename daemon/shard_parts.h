@@ -54,6 +54,7 @@ struct shard_idle {
 /* loop.c: the thread and the order of its turn. */
 struct shard_loop {
     uv_thread_t thread;
+    uv_thread_t self;      /* the same, written by the thread itself before anything else; for shard_is_own_thread */
     uv_check_t after_poll; /* runs the batch and what is due, and sends, after each poll */
     uv_timer_t tick;       /* looks for silent and for slow clients */
     bool is_draining;

@@ -11,6 +11,7 @@
  */
 #include "daemon/stream.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,9 @@ void stream_free(struct stream *stream)
 {
     if (stream == NULL)
         return;
+    assert(stream->pending.n == 0 && stream->held.by == NULL && stream->claim.load == NULL);
+    assert(!stream->batch.is_ready && stream->batch.answer == NULL && !stream->due.is_listed);
+    assert(stream->idle.list == IDLE_NOWHERE);
     if (stream->block != NULL)
         poison(stream->block, block_bytes(stream));
     free(stream->block);
@@ -135,6 +139,7 @@ enum attnp_verdict stream_take(struct stream *stream, uint64_t number, const uin
     }
     memcpy(place_of_frame(stream, number), frame, stream->frame_bytes);
     stream->waiting[slot_of(stream, number)] = (struct waiting){arrived_us, time};
+    assert(stream_waiting(stream) <= stream->sequence.credit); /* each in a slot of its own */
     counters_set(&stream->card.next_frame, stream->sequence.next);
     counters_add(&stream->card.frames, 1);
     return ATTNP_TAKE;
@@ -190,7 +195,9 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
 {
     struct plan_frame frames[PLAN_MOST_AT_ONCE];
     uint64_t positions[PLAN_MOST_AT_ONCE];
+    assert(n >= 1 && n <= PLAN_MOST_AT_ONCE);
     for (size_t i = 0; i < n; i++) {
+        assert(streams[i]->plan == streams[0]->plan && stream_waiting(streams[i]) > 0);
         frames[i] = next_frame(streams[i]);
         positions[i] = plan_position(streams[i]->state);
     }
@@ -213,11 +220,14 @@ void stream_note_lag(struct answer *answer, uint64_t lag_us)
 
 struct answer *stream_answer(struct stream *stream, uint64_t number)
 {
-    return &stream->answers[slot_of(stream, number)];
+    struct answer *answer = &stream->answers[slot_of(stream, number)];
+    assert(number < stream->sequence.settled && answer->number == number); /* it is kept */
+    return answer;
 }
 
 const uint8_t *stream_output(const struct stream *stream, const struct answer *answer)
 {
+    assert(answer->kind == ANSWER_OUTPUT); /* the slot of any other has an older output */
     return stream->outputs + slot_of(stream, answer->number) * stream->output_stride;
 }
 
