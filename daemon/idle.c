@@ -28,12 +28,21 @@ void idle_leave(struct shard *shard, struct stream *stream)
     counters_set(&stream->card.parked_us, 0);
 }
 
+/* Behind those that are idle for as long or longer. That is nearly always the end of the list: only under another
+ * idle_ms than before may a stream be warned of that is idle for longer than those that were. */
 static void join(struct shard *shard, struct stream *stream, enum idle_list list, uint64_t since_us)
 {
     idle_leave(shard, stream);
+    struct streams *streams = list_of(shard, list);
+    struct stream *before = TAILQ_LAST(streams, streams);
+    while (before != NULL && before->idle.since_us > since_us)
+        before = TAILQ_PREV(before, streams, idle.link);
+    if (before != NULL)
+        TAILQ_INSERT_AFTER(streams, before, stream, idle.link);
+    else
+        TAILQ_INSERT_HEAD(streams, stream, idle.link);
     stream->idle.list = list;
     stream->idle.since_us = since_us;
-    TAILQ_INSERT_TAIL(list_of(shard, list), stream, idle.link);
 }
 
 void idle_active(struct shard *shard, struct stream *stream, uint64_t now_us)

@@ -121,6 +121,20 @@ START_TEST(a_warning_does_not_count_as_use)
 }
 END_TEST
 
+/* As where idle_ms became longer between two warnings. */
+START_TEST(a_stream_joins_those_that_are_idle_for_as_long)
+{
+    idle_warned(shard, streams[0], 5000);
+    idle_warned(shard, streams[1], 1000);
+    idle_warned(shard, streams[2], 3000);
+    ck_assert_ptr_eq(idle_overdue(shard, IDLE_WARNED, 1000000, 1), streams[1]);
+    idle_leave(shard, streams[1]);
+    ck_assert_ptr_eq(idle_overdue(shard, IDLE_WARNED, 1000000, 1), streams[2]);
+    idle_leave(shard, streams[2]);
+    ck_assert_ptr_eq(idle_overdue(shard, IDLE_WARNED, 1000000, 1), streams[0]);
+}
+END_TEST
+
 static Suite *idle_suite(void)
 {
     Suite *suite = suite_create("idle");
@@ -132,6 +146,7 @@ static Suite *idle_suite(void)
     tcase_add_test(tests, parked_streams_are_counted);
     tcase_add_test(tests, streams_that_end_leave_their_list);
     tcase_add_test(tests, a_warning_does_not_count_as_use);
+    tcase_add_test(tests, a_stream_joins_those_that_are_idle_for_as_long);
     suite_add_tcase(suite, tests);
     return suite;
 }
