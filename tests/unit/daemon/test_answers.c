@@ -217,6 +217,19 @@ START_TEST(what_is_not_named_yet_is_named_before_a_repeat)
 }
 END_TEST
 
+START_TEST(what_is_not_named_yet_is_named_before_the_response_behind_it)
+{
+    stream->deadline.answer_from = 100;
+    holder_push(holder, stream, 0, 1);
+    holder_ask_about(holder, 7, ATTNP_M_FINISH, stream);
+    holder_push(holder, stream, 1, 1);
+    holder_run_dry(0);
+    ck_assert_str_eq(holder_heard(holder), "skipped 1:0+1 replay; response 7");
+    answers_name_unanswered(stream);
+    ck_assert_str_eq(holder_heard(holder), "skipped 1:1+1 replay");
+}
+END_TEST
+
 START_TEST(each_answer_is_counted_once)
 {
     const float values[] = {1, NAN, 3, 4};
@@ -342,6 +355,7 @@ static Suite *answers_suite(void)
     tcase_add_test(tests, a_repeat_has_the_same_bits_and_counts_as_no_output);
     tcase_add_test(tests, every_kind_of_answer_is_repeated_as_it_was);
     tcase_add_test(tests, what_is_not_named_yet_is_named_before_a_repeat);
+    tcase_add_test(tests, what_is_not_named_yet_is_named_before_the_response_behind_it);
     tcase_add_test(tests, each_answer_is_counted_once);
     tcase_add_test(tests, the_bytes_of_outputs_are_counted);
     tcase_add_test(tests, a_stream_that_ends_names_what_waits_behind_what_was_dropped);
