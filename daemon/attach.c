@@ -10,6 +10,7 @@
  */
 #include "daemon/attach.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -52,6 +53,7 @@ static void park(struct shard *shard, struct stream *stream)
 
 void attach_park(struct shard *shard, struct stream *stream, const struct attnp_error *why)
 {
+    assert(stream->card.shard == shard->index && stream->held.by != NULL);
     if (why != NULL)
         answers_name_unanswered(stream);
     answers_forget_unanswered(stream);
@@ -76,6 +78,7 @@ void attach_ask(struct shard *shard, struct stream *stream, const struct asker *
                 const uint8_t token[ATTNP_TOKEN_BYTES])
 {
     struct attnp_error error;
+    assert(shard_is_own_thread(shard) && stream->card.shard == shard->index);
     if (!is_token(stream, token)) {
         attnp_fail(&error, ATTNP_DENIED, "this is not the token of stream %ju; the answer to its open has it",
                    (uintmax_t)stream->card.number);
@@ -111,6 +114,7 @@ static struct connection *heir_with_room(struct shard *shard, struct stream *str
 
 static void give_to_heir(struct shard *shard, struct stream *stream)
 {
+    assert(stream->attach.has_heir && stream->attach.heir.shard == shard->index);
     struct connection *connection = heir_with_room(shard, stream);
     stream->attach.has_heir = false;
     if (connection == NULL) {
@@ -146,6 +150,7 @@ static struct mail *new_mail(const struct shard *shard, const struct stream *str
 /* The stream is another thread's when this returns. */
 static void move(struct shard *shard, struct stream *stream, struct traffic *traffic, struct mail *mail)
 {
+    assert(mail->to != shard && stream->held.by == NULL && stream_waiting(stream) == 0 && !stream->due.is_listed);
     batch_remove(shard, stream);
     idle_leave(shard, stream);
     admission_leave(shard, &stream->claim);
@@ -179,6 +184,7 @@ static bool hand_over(struct shard *shard, struct stream *stream, const struct a
 void attach_arrive(struct shard *shard, const struct mail *mail)
 {
     struct card *card = registry_find(shard->shared->registry, mail->stream, shard->index, NULL);
+    assert(mail->kind == MAIL_STREAM && mail->to == shard);
     if (card == NULL)
         return; /* the stream ended or moved on before this mail was opened, and the heir was told */
     struct stream *stream = stream_of_card(card);

@@ -69,6 +69,7 @@ void connection_hold(struct connection *connection, struct held *held)
 void connection_release(struct held *held)
 {
     struct connection *connection = held->by;
+    assert(connection != NULL);
     size_t place = place_of(connection, held->number);
     assert(place < connection->n_streams && connection->streams[place] == held);
     connection->n_streams--;
@@ -85,6 +86,7 @@ bool connection_is_holder(const struct held *held, const struct shard *shard, co
 void connection_lose(struct held *held)
 {
     struct connection *connection = held->by;
+    assert(connection != NULL);
     connection->lost[connection->n_lost++ % CONNECTION_MOST_LOST] = held->number;
     connection_release(held);
 }

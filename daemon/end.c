@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/end.h"
 
+#include <assert.h>
+
 #include "daemon/admission.h"
 #include "daemon/answers.h"
 #include "daemon/attach.h"
@@ -36,6 +38,7 @@ void end_log(struct shard *shard, const struct stream *stream, const char *event
 static void settle(struct shard *shard, struct stream *stream, const char *reason)
 {
     struct attnp_error error;
+    assert(shard_is_own_thread(shard) && stream->card.shard == shard->index && stream->batch.answer == NULL);
     attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju ended before its turn came: %s",
                (uintmax_t)stream->card.number, reason);
     answers_drop_all(stream, reason);
@@ -45,6 +48,7 @@ static void settle(struct shard *shard, struct stream *stream, const char *reaso
 
 static void remove_stream(struct shard *shard, struct stream *stream)
 {
+    assert(stream->pending.n == 0 && !stream->attach.has_heir); /* whoever asked was told */
     batch_remove(shard, stream);
     due_remove(shard, stream);
     idle_leave(shard, stream);
@@ -99,12 +103,14 @@ void end_expire(struct shard *shard, struct stream *stream, const char *reason)
 
 void end_with_connection(struct shard *shard, struct stream *stream, const struct attnp_error *why)
 {
+    assert(stream->held.by != NULL);
     settle(shard, stream, why != NULL ? attnp_error_name(why->code) : "disconnected");
     remove_stream(shard, stream);
 }
 
 void end_discard(struct shard *shard, struct stream *stream)
 {
+    assert(stream->claim.load == NULL && stream_waiting(stream) == 0); /* they were left behind by the move */
     pending_forget_all(shard, stream);
     registry_remove(shard->shared->registry, &stream->card);
     stream_free(stream);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/expiry.h"
 
+#include <assert.h>
+
 #include "daemon/end.h"
 #include "daemon/idle.h"
 
@@ -25,6 +27,7 @@ static void expire_parked(struct shard *shard, uint64_t now_us, uint64_t park_ms
 {
     struct stream *stream;
     while ((stream = idle_overdue(shard, IDLE_PARKED, now_us, park_ms)) != NULL) {
+        assert(stream->held.by == NULL);
         if (is_busy(stream))
             idle_park(shard, stream, now_us);
         else
@@ -36,6 +39,7 @@ static void expire_warned(struct shard *shard, uint64_t now_us, uint64_t idle_ms
 {
     struct stream *stream;
     while ((stream = idle_overdue(shard, IDLE_WARNED, now_us, idle_ms)) != NULL) {
+        assert(stream->held.by != NULL);
         if (is_busy(stream))
             idle_active(shard, stream, now_us);
         else
@@ -57,6 +61,7 @@ static void warn_active(struct shard *shard, uint64_t now_us, uint64_t idle_ms)
 void expiry_look(struct shard *shard, uint64_t now_us)
 {
     const struct config *config = shard->shared->config;
+    assert(shard_is_own_thread(shard));
     uint64_t idle_ms = config_number(config, CONFIG_timeouts_idle_ms);
     expire_parked(shard, now_us, config_number(config, CONFIG_timeouts_park_ms));
     if (idle_ms == 0)

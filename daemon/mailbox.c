@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/mailbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void mailbox_init(struct mailbox *mailbox)
@@ -11,6 +12,7 @@ void mailbox_init(struct mailbox *mailbox)
 
 void mailbox_done(struct mailbox *mailbox)
 {
+    assert(STAILQ_EMPTY(&mailbox->mails));
     pthread_mutex_destroy(&mailbox->mutex);
 }
 

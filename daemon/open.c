@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/open.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -194,6 +195,7 @@ static void put_labels(struct attnp_writer *writer, const struct plan_facts *fac
 void open_answer(struct connection *connection, const struct asker *asker, const struct stream *stream)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
+    assert(stream->held.by == connection && connection_is_holder(&stream->held, connection->shard, asker));
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
     attnp_put_uint(writer, "stream", stream->card.number);

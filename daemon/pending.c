@@ -18,6 +18,7 @@ void pending_init(struct stream *stream)
 static void note_due(struct stream *stream)
 {
     const struct pending *first = STAILQ_FIRST(&stream->pending.requests);
+    assert((first == NULL) == (stream->pending.n == 0));
     stream->pending.due_at = first != NULL ? first->at : 0;
 }
 
@@ -73,7 +74,8 @@ struct pending *pending_new(struct shard *shard, const struct stream *stream, co
 
 void pending_queue(struct shard *shard, struct stream *stream, struct pending *pending)
 {
-    assert(shard_is_own_thread(shard));
+    assert(shard_is_own_thread(shard) && stream->card.shard == shard->index);
+    assert(stream->pending.n < PENDING_MOST && stream->pending.due_at <= stream->sequence.next);
     pending->at = stream->sequence.next;
     STAILQ_INSERT_TAIL(&stream->pending.requests, pending, link);
     stream->pending.n++;
@@ -91,6 +93,7 @@ void pending_add(struct shard *shard, struct stream *stream, const struct pendin
 bool pending_run(struct shard *shard, struct stream *stream)
 {
     bool is_here = true;
+    assert(stream->card.shard == shard->index && stream->batch.answer == NULL); /* the batch is answered */
     uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
     while (is_here && due_is(stream)) {
         struct pending *pending = take(stream);

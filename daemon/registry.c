@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/registry.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,7 @@ void registry_free(struct registry *registry)
 {
     if (registry == NULL)
         return;
+    assert(TAILQ_EMPTY(&registry->order));
     pthread_mutex_destroy(&registry->mutex);
     free(registry->numbers);
     free(registry->names);
@@ -117,6 +119,7 @@ int registry_add(struct registry *registry, struct card *card, unsigned shard, u
 void registry_remove(struct registry *registry, struct card *card)
 {
     pthread_mutex_lock(&registry->mutex);
+    assert(by_number(registry, card->number) == card);
     users_discharge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes);
     users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
     TAILQ_REMOVE(&registry->order, card, in_order);
@@ -141,6 +144,7 @@ void registry_move(struct registry *registry, struct card *card, unsigned shard,
                    const struct registry_moved *moved)
 {
     pthread_mutex_lock(&registry->mutex);
+    assert(by_number(registry, card->number) == card);
     card->shard = shard;
     card->connection = connection;
     if (moved != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/reply.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/client_log.h"
@@ -8,6 +9,7 @@
 
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
 {
+    assert(shard_is_own_thread(shard)); /* as its writer is */
     attnp_write_response(&shard->writer, asker->id);
     return &shard->writer;
 }
@@ -78,6 +80,7 @@ void reply_notify_error(struct connection *connection, const struct attnp_error 
 static struct attnp_writer *begin_event(struct connection *connection, uint32_t n_fields, const char *event)
 {
     struct attnp_writer *writer = &connection->shard->writer;
+    assert(shard_is_own_thread(connection->shard));
     attnp_write_notification(writer, ATTNP_M_EVENT);
     attnp_write_map(writer, n_fields);
     attnp_put_string(writer, "event", event);

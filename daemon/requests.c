@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/requests.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +180,7 @@ static void deliver(struct shard *shard, struct mail *mail)
 
 void requests_mail(struct shard *shard, struct mail *mail)
 {
+    assert(mail->kind != MAIL_CONNECTION); /* loop.c takes these */
     if (mail->kind == MAIL_RESPONSE) {
         deliver(shard, mail);
     } else if (mail->kind == MAIL_STREAM) {

@@ -7,6 +7,7 @@
  */
 #include "daemon/stream_requests.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ static void kill_stream(struct shard *shard, struct stream *stream, const struct
 
 static void act(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
+    assert(stream->card.shard == shard->index && mail->kind >= MAIL_RESET && mail->kind <= MAIL_ATTACH);
     if (connection_is_holder(&stream->held, shard, &mail->asker))
         idle_active(shard, stream, shard_now_us());
     switch (mail->kind) {
@@ -90,7 +92,9 @@ void stream_requests_mail(struct shard *shard, struct mail *mail)
 {
     struct attnp_error error;
     int elsewhere;
+    assert(shard_is_own_thread(shard));
     struct card *card = registry_find(shard->shared->registry, mail->stream, shard->index, &elsewhere);
+    assert(card != NULL || mail->is_charged); /* what is of one shard is opened at once */
     if (card == NULL && elsewhere >= 0) {
         shard_post(&shard->shared->shards[elsewhere], mail);
         return;
@@ -200,6 +204,7 @@ int stream_requests_finish(struct connection *connection, const struct asker *as
             error, ATTNP_DENIED,
             "this connection does not hold stream %ju, and only its holder may finish it; attach to it first",
             (uintmax_t)view.number);
+    assert(view.shard == connection->shard->index);
     idle_active(connection->shard, stream_of_held(held), shard_now_us());
     pending_add(connection->shard, stream_of_held(held), &finish_kind, asker);
     return 0;
