@@ -296,3 +296,28 @@ void holder_relieve(struct connection *holder)
         holder->shard->connections.handler->relieved(holder);
     holder->is_held = false;
 }
+
+static void expect_empty(const struct shard *shard)
+{
+    ck_assert(TAILQ_EMPTY(&shard->batch.ready) && TAILQ_EMPTY(&shard->due.streams));
+    ck_assert(TAILQ_EMPTY(&shard->idle.active) && TAILQ_EMPTY(&shard->idle.warned) && TAILQ_EMPTY(&shard->idle.parked));
+    ck_assert(LIST_EMPTY(&shard->ledger.loads));
+    ck_assert_uint_eq(shard->batch.n_ready, 0);
+    ck_assert_uint_eq(counters_get(&shard->ledger.claimed_ns), 0);
+    ck_assert_uint_eq(counters_get(&shard->counters.parked), 0);
+    ck_assert_uint_eq(traffic_streams(holder_shared.traffic, shard->index), 0);
+}
+
+void holder_expect_no_stream(void)
+{
+    static const enum users_what of_streams[] = {USERS_STREAMS, USERS_STATE_BYTES, USERS_WAITING_REQUESTS};
+    struct card_view view;
+    bool more;
+    ck_assert_uint_eq(registry_list(holder_shared.registry, 0, 0, true, &view, 1, &more), 0);
+    for (size_t i = 0; i < sizeof(of_streams) / sizeof(of_streams[0]); i++)
+        ck_assert_uint_eq(users_total(holder_shared.users, of_streams[i]), 0);
+    for (unsigned i = 0; i < HOLDER_SHARDS; i++)
+        expect_empty(&holder_shards[i]);
+    for (size_t i = 0; i < models.catalogue.n; i++)
+        ck_assert_uint_eq(atomic_load(&models.catalogue.entries[i].model->n_users), 1);
+}

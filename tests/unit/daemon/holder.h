@@ -93,3 +93,7 @@ const struct heard *holder_messages(void);
 
 /* The holder, of whom all was heard, has read: what was held back goes on. */
 void holder_relieve(struct connection *holder);
+
+/* The test fails where anything of a stream is left: in the registry, in a list of a shard, in what users, ledgers and
+ * models count. */
+void holder_expect_no_stream(void);
