@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/models.h"
+#include "daemon/users.h"
+#include "tests/unit/daemon/wish.h"
+#include "tests/unit/run.h"
+
+#define USER 1000
+
+static struct connection *client;
+static struct model *model;
+
+static void set_up(void)
+{
+    holder_set_up();
+    client = holder_new(0, USER);
+    model = holder_model("shared");
+    cost_set(model->cost, 0, 1e5);
+}
+
+/* The response is the only message that was heard. */
+static const struct heard_message *response(void)
+{
+    holder_heard(client);
+    ck_assert_uint_eq(holder_messages()->n, 1);
+    return &holder_messages()->messages[0];
+}
+
+static struct stream *stream_held(uint64_t number)
+{
+    struct held *held = connection_held(client, number);
+    ck_assert_ptr_nonnull(held);
+    return stream_of_held(held);
+}
+
+static const msgpack_object *field(const struct heard_message *message, const char *key)
+{
+    const msgpack_object *value = attnp_map_get(message->content, key);
+    ck_assert_msg(value != NULL, "no '%s'", key);
+    return value;
+}
+
+START_TEST(the_answer_says_what_the_stream_is)
+{
+    wish_open(client, 5, (struct wish){.window = 4, .head_dim = 2});
+    const struct heard_message *answer = response();
+    ck_assert_uint_eq(answer->id, 5);
+    ck_assert_uint_eq(answer->content->via.map.size, 12);
+    ck_assert_uint_eq(heard_uint(answer, "stream"), 1);
+    ck_assert_uint_eq(field(answer, "token")->via.bin.size, ATTNP_TOKEN_BYTES);
+    ck_assert_uint_eq(heard_uint(answer, "input_dim"), 6);
+    ck_assert_uint_eq(heard_uint(answer, "output_dim"), 2);
+    ck_assert_uint_eq(heard_uint(answer, "credit"), 64);
+    ck_assert_uint_eq(heard_uint(answer, "next_frame"), 0);
+    ck_assert_uint_eq(heard_uint(answer, "position"), 0);
+    ck_assert_uint_eq(heard_uint(answer, "window"), 4);
+    ck_assert_uint_eq(heard_uint(answer, "warming_frames"), 3);
+    ck_assert_uint_eq(heard_uint(answer, "replay_frames"), 4);
+    ck_assert_uint_eq(field(answer, "labels")->via.array.size, 0);
+    ck_assert_uint_eq(heard_uint(answer, "state_bytes"), users_count(holder_shared.users, USER, USERS_STATE_BYTES));
+    ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_STREAMS), 1);
+    ck_assert_uint_eq(counters_get(&holder_shards[0].counters.opened), 1);
+}
+END_TEST
+
+/* Of the tree, as a served model. */
+static struct model *bundled(void)
+{
+    char path[4096], why[256];
+    struct plan *plan;
+    snprintf(path, sizeof(path), "%s/etc/models/sounds.safetensors",
+             getenv("ATTN_SRCDIR") != NULL ? getenv("ATTN_SRCDIR") : ".");
+    ck_assert_msg(plan_load(&plan, path, why, sizeof(why)) == 0, "%s", why);
+    struct model *sounds = model_new("sounds", plan);
+    struct catalogue *catalogue = &holder_shared.models->catalogue;
+    catalogue->entries[catalogue->n++] = (struct catalogue_entry){.model = sounds, .path = strdup(path)};
+    return sounds;
+}
+
+START_TEST(the_answer_for_a_model_names_its_labels_and_its_frontend)
+{
+    struct model *sounds = bundled();
+    const struct plan_facts *facts = plan_facts(sounds->plan);
+    wish_open(client, 5, (struct wish){.model = "sounds"});
+    const struct heard_message *answer = response();
+    ck_assert_uint_eq(answer->content->via.map.size, 13);
+    ck_assert_uint_eq(heard_uint(answer, "input_dim"), facts->input_dim);
+    ck_assert_uint_eq(field(answer, "labels")->via.array.size, facts->n_labels);
+    const msgpack_object *label = &field(answer, "labels")->via.array.ptr[0], *frontend = field(answer, "frontend");
+    ck_assert_uint_eq(label->via.str.size, strlen(facts->labels[0]));
+    ck_assert_mem_eq(label->via.str.ptr, facts->labels[0], label->via.str.size);
+    ck_assert_uint_eq(frontend->via.str.size, strlen(facts->frontend));
+    ck_assert_mem_eq(frontend->via.str.ptr, facts->frontend, frontend->via.str.size);
+    wish_open(client, 6, (struct wish){.model = "sounds", .output = "embedding"});
+    ck_assert_uint_eq(field(response(), "labels")->via.array.size, 0); /* an embedding is not one score a label */
+}
+END_TEST
+
+START_TEST(an_opened_stream_answers_frames)
+{
+    wish_open(client, 5, (struct wish){.model = "shared", .first_frame = 7});
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    struct stream *stream = stream_held(1);
+    ck_assert_uint_eq(atomic_load(&model->n_users), 2);
+    ck_assert_uint_eq(traffic_streams(holder_shared.traffic, 0), 1);
+    holder_push(client, stream, 7, 2);
+    holder_turn(0);
+    holder_turn(0);
+    ck_assert_str_eq(holder_heard(client), "output 1:7=7 warming; output 1:8=7.5 warming");
+    holder_ask_about(client, 6, ATTNP_M_CLOSE, stream);
+    holder_expect_no_stream();
+}
+END_TEST
+
+START_TEST(a_replay_begins_where_it_was_asked_to)
+{
+    wish_open(client, 5, (struct wish){.first_frame = 10, .position = 3, .answer_from = 12});
+    const struct heard_message *answer = response();
+    ck_assert_uint_eq(heard_uint(answer, "next_frame"), 10);
+    ck_assert_uint_eq(heard_uint(answer, "position"), 3);
+    holder_push(client, stream_held(1), 10, 3);
+    for (size_t i = 0; i < 3; i++)
+        holder_turn(0);
+    ck_assert_str_eq(holder_heard(client), "skipped 1:10+2 replay; output 1:12=11");
+    ck_assert_uint_eq(holder_messages()->messages[1].output.position, 5);
+}
+END_TEST
+
+START_TEST(what_is_late_becomes_of_frames_what_was_asked_for)
+{
+    static const struct {
+        const char *late, *heard;
+    } cases[] = {{"drop-oldest", "dropped 1:0+1 late"}, {"skip-output", "skipped 1:0+1 late"}};
+    wish_open(client, 5, (struct wish){.deadline_ms = 1000, .late = cases[_i].late});
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    holder_push(client, stream_held(1), 0, 1);
+    holder_age(stream_held(1), 2000000);
+    holder_turn(0);
+    ck_assert_str_eq(holder_heard(client), cases[_i].heard);
+}
+END_TEST
+
+START_TEST(a_rate_claims_its_share_of_the_shard_until_the_end)
+{
+    wish_open(client, 5, (struct wish){.model = "shared", .rate = 100});
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    uint64_t claimed_ns = counters_get(&holder_shards[0].ledger.claimed_ns);
+    ck_assert_uint_ge(claimed_ns, 100 * UINT64_C(100000)); /* of computing; overhead comes to it */
+    ck_assert_uint_eq(counters_get(&holder_shards[1].ledger.claimed_ns), 0);
+    holder_ask_about(client, 6, ATTNP_M_CLOSE, stream_held(1));
+    holder_expect_no_stream();
+}
+END_TEST
+
+START_TEST(numbers_rise_and_every_stream_has_a_token_of_its_own)
+{
+    uint8_t tokens[3][ATTNP_TOKEN_BYTES];
+    for (uint32_t i = 0; i < 3; i++) {
+        wish_open(client, i, (struct wish){.model = NULL});
+        const struct heard_message *answer = response();
+        ck_assert_uint_eq(heard_uint(answer, "stream"), i + 1);
+        memcpy(tokens[i], field(answer, "token")->via.bin.ptr, ATTNP_TOKEN_BYTES);
+        ck_assert_mem_eq(tokens[i], stream_held(i + 1)->token, ATTNP_TOKEN_BYTES);
+    }
+    ck_assert_mem_ne(tokens[0], tokens[1], ATTNP_TOKEN_BYTES);
+    ck_assert_mem_ne(tokens[1], tokens[2], ATTNP_TOKEN_BYTES);
+}
+END_TEST
+
+START_TEST(a_name_is_the_users_own_and_free_again_after_the_end)
+{
+    struct connection *other = holder_new(0, USER + 1);
+    wish_open(client, 1, (struct wish){.name = "mine"});
+    wish_open(other, 2, (struct wish){.name = "mine"});
+    wish_open(client, 3, (struct wish){.name = "mine"});
+    ck_assert_str_eq(holder_heard(client), "response 1; response 3 stream_exists");
+    ck_assert_str_eq(holder_heard(other), "response 2");
+    holder_ask_about(client, 4, ATTNP_M_CLOSE, stream_held(1));
+    wish_open(client, 5, (struct wish){.name = "mine"});
+    ck_assert_str_eq(holder_heard(client), "response 4; response 5");
+}
+END_TEST
+
+static const struct refusal {
+    enum config_key key; /* CONFIG_N_KEYS: none */
+    const char *value;
+    struct wish wish;
+    enum attnp_code code;
+    const char *text; /* a part of what the client is told */
+} refusals[] = {
+    {CONFIG_N_KEYS, NULL, {.model = "none"}, ATTNP_UNKNOWN_MODEL, "'none'; `models` lists the 1"},
+    {CONFIG_N_KEYS, NULL, {.output = "logits"}, ATTNP_BAD_PARAMS, "'scores' only"},
+    {CONFIG_N_KEYS, NULL, {.late = "drop-oldest"}, ATTNP_BAD_PARAMS, "deadline_ms"},
+    {CONFIG_N_KEYS, NULL, {.model = "shared", .name = "taken"}, ATTNP_STREAM_EXISTS, "'taken'"},
+    {CONFIG_N_KEYS, NULL, {.model = "shared", .rate = 1e6}, ATTNP_OVER_CAPACITY, "1e+06 frames/s"},
+    {CONFIG_N_KEYS, NULL, {.model = "shared", .rate = 1, .deadline_ms = 1}, ATTNP_OVER_CAPACITY, "deadline of 1 ms"},
+    {CONFIG_limits_message_bytes, "4096", {.head_dim = 1000}, ATTNP_LIMIT_EXCEEDED, "a frame of 3000 floats"},
+    {CONFIG_limits_message_bytes,
+     "4096",
+     {.window = 2000, .retroactive = true},
+     ATTNP_LIMIT_EXCEEDED,
+     "an output of 2000 floats, since it has a row"},
+    {CONFIG_limits_streams, "1", {.model = "shared"}, ATTNP_OVER_CAPACITY, "raise streams in [limits]"},
+    {CONFIG_limits_streams_per_user, "1", {.model = "shared"}, ATTNP_OVER_CAPACITY, "raise streams_per_user in"},
+    {CONFIG_limits_streams_per_connection, "1", {.model = "shared"}, ATTNP_OVER_CAPACITY, "this connection holds 1"},
+    {CONFIG_limits_state_bytes, "4096", {.head_dim = 64}, ATTNP_OVER_CAPACITY, "raise state_bytes in [limits]"},
+    {CONFIG_limits_state_bytes_per_user, "4096", {.head_dim = 64}, ATTNP_OVER_CAPACITY, "raise state_bytes_per_user"},
+    {CONFIG_limits_buffer_bytes, "4096", {.model = "shared", .rate = 1}, ATTNP_OVER_CAPACITY, "raise buffer_bytes in"},
+    {CONFIG_limits_buffer_bytes_per_user,
+     "4096",
+     {.model = "shared", .rate = 1, .name = "another"},
+     ATTNP_OVER_CAPACITY,
+     "raise buffer_bytes_per_user"},
+};
+
+/* What an open changes. */
+struct tally {
+    uint64_t users[N_USERS_WHAT], opened, claimed_ns, traffic;
+    uint64_t n_held, n_listed, model_users; /* no holes: it is compared whole */
+};
+
+static struct tally taken(void)
+{
+    struct card_view views[4];
+    bool more;
+    struct tally tally = {
+        .opened = counters_get(&holder_shards[0].counters.opened),
+        .claimed_ns = counters_get(&holder_shards[0].ledger.claimed_ns),
+        .traffic = traffic_streams(holder_shared.traffic, 0),
+        .n_held = client->n_streams,
+        .n_listed = registry_list(holder_shared.registry, 0, USER, true, views, 4, &more),
+        .model_users = atomic_load(&model->n_users),
+    };
+    for (int what = 0; what < N_USERS_WHAT; what++)
+        tally.users[what] = users_count(holder_shared.users, USER, what);
+    return tally;
+}
+
+START_TEST(a_refused_open_says_why_and_leaves_nothing_behind)
+{
+    const struct refusal *refusal = &refusals[_i];
+    char before[32];
+    struct stream *first = holder_open(client, (struct holder_terms){.model = model, .rate = 10, .name = "taken"});
+    struct tally tally = taken();
+    if (refusal->key != CONFIG_N_KEYS) {
+        snprintf(before, sizeof(before), "%ju", (uintmax_t)config_number(&holder_config, refusal->key));
+        holder_configure(refusal->key, refusal->value);
+    }
+    wish_open(client, 5, refusal->wish);
+    const struct heard_message *told = response();
+    ck_assert_int_eq(told->error.code, refusal->code);
+    ck_assert_msg(strstr(told->error.text, refusal->text) != NULL, "'%s' in: %s", refusal->text, told->error.text);
+    const struct tally now = taken();
+    ck_assert_mem_eq(&now, &tally, sizeof(now));
+    ck_assert(TAILQ_FIRST(&holder_shards[0].idle.active) == first && TAILQ_NEXT(first, idle.link) == NULL);
+    if (refusal->key != CONFIG_N_KEYS)
+        holder_configure(refusal->key, before);
+    wish_open(client, 6, (struct wish){.model = "shared", .name = "next", .rate = 1});
+    ck_assert_str_eq(holder_heard(client), "response 6");
+}
+END_TEST
+
+static Suite *open_suite(void)
+{
+    Suite *suite = suite_create("open");
+    TCase *tests = tcase_create("open");
+    tcase_add_checked_fixture(tests, set_up, holder_tear_down);
+    tcase_add_test(tests, the_answer_says_what_the_stream_is);
+    tcase_add_test(tests, the_answer_for_a_model_names_its_labels_and_its_frontend);
+    tcase_add_test(tests, an_opened_stream_answers_frames);
+    tcase_add_test(tests, a_replay_begins_where_it_was_asked_to);
+    tcase_add_loop_test(tests, what_is_late_becomes_of_frames_what_was_asked_for, 0, 2);
+    tcase_add_test(tests, a_rate_claims_its_share_of_the_shard_until_the_end);
+    tcase_add_test(tests, numbers_rise_and_every_stream_has_a_token_of_its_own);
+    tcase_add_test(tests, a_name_is_the_users_own_and_free_again_after_the_end);
+    tcase_add_loop_test(tests, a_refused_open_says_why_and_leaves_nothing_behind, 0,
+                        sizeof(refusals) / sizeof(refusals[0]));
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+RUN_SUITES(open_suite());
