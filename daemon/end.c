@@ -113,5 +113,6 @@ void end_discard(struct shard *shard, struct stream *stream)
     assert(stream->claim.load == NULL && stream_waiting(stream) == 0); /* they were left behind by the move */
     pending_forget_all(shard, stream);
     registry_remove(shard->shared->registry, &stream->card);
+    stream_count_in(stream, NULL);
     stream_free(stream);
 }

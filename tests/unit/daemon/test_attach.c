@@ -482,6 +482,20 @@ START_TEST(a_stream_that_is_claimed_back_while_it_is_in_the_mail_comes_back)
 }
 END_TEST
 
+START_TEST(the_daemon_ends_while_a_stream_is_in_the_mail)
+{
+    struct connection *heir = holder_new(1, USER), *behind = holder_new(0, USER);
+    holder_push(client, stream, 0, 1);
+    attach(heir, 5);
+    holder_open_mail(0);
+    holder_ask_about(behind, 6, ATTNP_M_RESET, stream);
+    turns(0, 1);
+    ck_assert_uint_eq(seen().shard, 1);
+    ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_WAITING_REQUESTS), 1);
+    /* The fixture ends the shards, and finds whatever is left. */
+}
+END_TEST
+
 static Suite *attach_suite(void)
 {
     Suite *suite = suite_create("attach");
@@ -510,6 +524,7 @@ static Suite *attach_suite(void)
     tcase_add_test(tests, a_stream_that_ends_in_the_mail_is_told_to_its_heir_once);
     tcase_add_test(tests, a_client_of_the_new_shard_may_come_before_the_mail);
     tcase_add_test(tests, a_stream_that_is_claimed_back_while_it_is_in_the_mail_comes_back);
+    tcase_add_test(tests, the_daemon_ends_while_a_stream_is_in_the_mail);
     suite_add_tcase(suite, tests);
     return suite;
 }
