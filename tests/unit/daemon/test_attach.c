@@ -195,6 +195,18 @@ START_TEST(a_client_that_asks_twice_is_answered_twice)
 }
 END_TEST
 
+START_TEST(of_two_attaches_of_one_client_the_second_has_its_own_place)
+{
+    holder_push(client, stream, 0, 1);
+    attach(client, 5);
+    holder_push(client, stream, 1, 1);
+    attach(client, 6);
+    turns(0, 2);
+    ck_assert_str_eq(holder_heard(client),
+                     "response 5 superseded; output 1:0=0 warming; output 1:1=0.5 warming; response 6");
+}
+END_TEST
+
 START_TEST(the_holder_attaches_again_and_nobody_is_superseded)
 {
     holder_push(client, stream, 0, 1);
@@ -314,8 +326,12 @@ START_TEST(a_client_that_is_ended_is_told_of_the_frames_that_have_no_output)
     holder_push(client, replay, 0, 3);
     turns(0, 2);
     attnp_fail(&why, ATTNP_BAD_MESSAGE, "nonsense");
-    connection_end(client, &why);
-    ck_assert_str_eq(holder_heard(client), "skipped 2:0+2 replay; error bad_message");
+    if (_i == 0) {
+        connection_end(client, &why);
+        ck_assert_str_eq(holder_heard(client), "skipped 2:0+2 replay; error bad_message");
+    } else {
+        connection_break(client);
+    }
     wish_attach(heir, 5, 2, replay->token);
     turns(0, 1);
     holder_push(heir, replay, 3, 1);
@@ -509,6 +525,7 @@ static Suite *attach_suite(void)
     tcase_add_test(tests, whatever_the_holder_was_told_to_send_again_the_heir_begins_with_the_next_frame);
     tcase_add_loop_test(tests, of_two_heirs_the_first_is_told_that_it_is_superseded, 0, 2);
     tcase_add_test(tests, a_client_that_asks_twice_is_answered_twice);
+    tcase_add_test(tests, of_two_attaches_of_one_client_the_second_has_its_own_place);
     tcase_add_test(tests, the_holder_attaches_again_and_nobody_is_superseded);
     tcase_add_test(tests, where_the_heir_has_gone_the_stream_is_parked_and_can_be_attached);
     tcase_add_test(tests, an_heir_that_is_being_ended_gets_no_stream);
@@ -516,7 +533,7 @@ static Suite *attach_suite(void)
     tcase_add_test(tests, where_no_request_may_wait_the_holder_goes_on);
     tcase_add_test(tests, a_stream_whose_connection_broke_is_kept_and_its_frames_are_computed);
     tcase_add_loop_test(tests, frames_that_were_held_back_go_on_when_their_holder_has_gone, 0, 2);
-    tcase_add_test(tests, a_client_that_is_ended_is_told_of_the_frames_that_have_no_output);
+    tcase_add_loop_test(tests, a_client_that_is_ended_is_told_of_the_frames_that_have_no_output, 0, 2);
     tcase_add_test(tests, requests_behind_an_attach_find_the_new_holder);
     tcase_add_test(tests, a_stream_moves_to_the_shard_of_its_heir_with_all_that_is_counted_of_it);
     tcase_add_test(tests, a_stream_moves_when_its_frames_are_computed_and_what_was_asked_behind_comes_along);
