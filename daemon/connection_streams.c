@@ -58,6 +58,7 @@ void connection_hold(struct connection *connection, struct held *held)
 {
     size_t place = place_of(connection, held->number);
     assert(held->by == NULL && connection->n_streams < connection->streams_room);
+    assert(place == 0 || connection->streams[place - 1]->number < held->number);
     assert(place == connection->n_streams || connection->streams[place]->number > held->number);
     memmove(&connection->streams[place + 1], &connection->streams[place],
             (connection->n_streams - place) * sizeof(struct held *));
