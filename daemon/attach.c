@@ -155,6 +155,7 @@ static void move(struct shard *shard, struct stream *stream, struct traffic *tra
     idle_leave(shard, stream);
     admission_leave(shard, &stream->claim);
     stream_count_in(stream, traffic);
+    assert(!stream->batch.is_ready && stream->idle.list == IDLE_NOWHERE && stream->claim.load == NULL);
     registry_move(shard->shared->registry, &stream->card, mail->to->index, 0, &(struct registry_moved){post, mail});
 }
 

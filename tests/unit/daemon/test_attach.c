@@ -340,6 +340,24 @@ START_TEST(a_client_that_is_ended_is_told_of_the_frames_that_have_no_output)
 }
 END_TEST
 
+START_TEST(an_older_stream_has_its_place_among_those_of_its_new_holder)
+{
+    struct connection *heir = holder_new(0, USER);
+    struct stream *streams[] = {stream, holder_open(client, (struct holder_terms){.credit = 4}),
+                                holder_open(heir, (struct holder_terms){.credit = 4}),
+                                holder_open(heir, (struct holder_terms){.credit = 4})};
+    wish_attach(heir, 5, 2, streams[1]->token);
+    wish_attach(heir, 6, 1, streams[0]->token);
+    ck_assert_str_eq(holder_heard(heir), "response 5; response 6");
+    for (size_t i = 0; i < 4; i++) {
+        holder_push(heir, streams[i], 0, 1);
+        turns(0, 1);
+    }
+    ck_assert_str_eq(holder_heard(heir), "output 1:0=0 warming; output 2:0=0 warming; output 3:0=0 warming; "
+                                         "output 4:0=0 warming");
+}
+END_TEST
+
 START_TEST(requests_behind_an_attach_find_the_new_holder)
 {
     struct connection *heir = holder_new(0, USER), *other = holder_new(0, USER);
@@ -534,6 +552,7 @@ static Suite *attach_suite(void)
     tcase_add_test(tests, a_stream_whose_connection_broke_is_kept_and_its_frames_are_computed);
     tcase_add_loop_test(tests, frames_that_were_held_back_go_on_when_their_holder_has_gone, 0, 2);
     tcase_add_loop_test(tests, a_client_that_is_ended_is_told_of_the_frames_that_have_no_output, 0, 2);
+    tcase_add_test(tests, an_older_stream_has_its_place_among_those_of_its_new_holder);
     tcase_add_test(tests, requests_behind_an_attach_find_the_new_holder);
     tcase_add_test(tests, a_stream_moves_to_the_shard_of_its_heir_with_all_that_is_counted_of_it);
     tcase_add_test(tests, a_stream_moves_when_its_frames_are_computed_and_what_was_asked_behind_comes_along);
