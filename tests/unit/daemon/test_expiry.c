@@ -6,7 +6,6 @@
 #include "tests/unit/run.h"
 
 #define USER    1000
-#define IDLE_MS 1000
 #define PARK_MS 500
 
 static struct connection *client;
@@ -185,6 +184,16 @@ START_TEST(a_parked_stream_ends_after_park_ms)
 }
 END_TEST
 
+START_TEST(a_parked_stream_ends_also_where_idle_ms_is_0)
+{
+    holder_configure(CONFIG_timeouts_idle_ms, "0");
+    connection_break(client);
+    look_after(stream->idle.since_us, PARK_MS * 1000 + 1);
+    ck_assert_uint_eq(expired(), 1);
+    holder_expect_no_stream();
+}
+END_TEST
+
 START_TEST(a_warned_stream_that_is_parked_has_all_of_park_ms)
 {
     look_after(stream->idle.since_us, 750001);
@@ -274,6 +283,7 @@ static Suite *expiry_suite(void)
     tcase_add_test(tests, a_shorter_time_leaves_a_quarter_of_itself_after_the_warning);
     tcase_add_test(tests, only_streams_whose_time_is_over_are_warned_of_and_end);
     tcase_add_test(tests, a_parked_stream_ends_after_park_ms);
+    tcase_add_test(tests, a_parked_stream_ends_also_where_idle_ms_is_0);
     tcase_add_test(tests, a_warned_stream_that_is_parked_has_all_of_park_ms);
     tcase_add_test(tests, a_parked_stream_with_frames_to_compute_does_not_end);
     tcase_add_test(tests, a_stream_that_somebody_is_about_to_hold_does_not_end);

@@ -154,18 +154,61 @@ START_TEST(a_rate_claims_its_share_of_the_shard_until_the_end)
 }
 END_TEST
 
+START_TEST(the_credit_goes_by_the_larger_of_frame_and_output)
+{
+    wish_open(client, 5, (struct wish){.window = 20000, .landmarks = 16, .retroactive = true});
+    const struct heard_message *answer = response();
+    ck_assert_uint_eq(heard_uint(answer, "input_dim"), 3);
+    ck_assert_uint_eq(heard_uint(answer, "output_dim"), 20000);
+    ck_assert_uint_eq(heard_uint(answer, "credit"), (1 << 20) / (20000 * sizeof(float)));
+    wish_open(client, 6, (struct wish){.head_dim = 20000});
+    ck_assert_uint_eq(heard_uint(response(), "credit"), (1 << 20) / (3 * 20000 * sizeof(float)));
+}
+END_TEST
+
+START_TEST(the_terms_of_a_stream_can_be_looked_up)
+{
+    const struct attnp_target target = {.stream = 1};
+    struct attnp_error error;
+    struct card_view view;
+    wish_open(client, 5,
+              (struct wish){.model = "shared", .name = "mine", .rate = 25, .deadline_ms = 500, .late = "skip-output"});
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    ck_assert_int_eq(registry_look(holder_shared.registry, &target, USER, false, &view, &error), 0);
+    ck_assert_str_eq(view.name, "mine");
+    ck_assert_str_eq(view.model, "shared");
+    ck_assert_double_eq(view.terms.rate, 25);
+    ck_assert_uint_eq(view.terms.deadline_ms, 500);
+    ck_assert_int_eq(view.terms.late, ATTNP_LATE_SKIP_OUTPUT);
+    ck_assert_uint_eq(view.connection, client->id);
+    ck_assert_uint_eq(view.credit, 64);
+}
+END_TEST
+
+#define N_TOKENS 16
+
+/* Each byte of a token is chosen anew: one that were the same in so many tokens is not. */
+static void expect_random(uint8_t tokens[N_TOKENS][ATTNP_TOKEN_BYTES])
+{
+    for (size_t i = 0; i < ATTNP_TOKEN_BYTES; i++) {
+        size_t n_other = 0;
+        for (size_t t = 1; t < N_TOKENS; t++)
+            n_other += tokens[t][i] != tokens[0][i];
+        ck_assert_msg(n_other > 0, "byte %zu is the same in all tokens", i);
+    }
+}
+
 START_TEST(numbers_rise_and_every_stream_has_a_token_of_its_own)
 {
-    uint8_t tokens[3][ATTNP_TOKEN_BYTES];
-    for (uint32_t i = 0; i < 3; i++) {
+    uint8_t tokens[N_TOKENS][ATTNP_TOKEN_BYTES];
+    for (uint32_t i = 0; i < N_TOKENS; i++) {
         wish_open(client, i, (struct wish){.model = NULL});
         const struct heard_message *answer = response();
         ck_assert_uint_eq(heard_uint(answer, "stream"), i + 1);
         memcpy(tokens[i], field(answer, "token")->via.bin.ptr, ATTNP_TOKEN_BYTES);
         ck_assert_mem_eq(tokens[i], stream_held(i + 1)->token, ATTNP_TOKEN_BYTES);
     }
-    ck_assert_mem_ne(tokens[0], tokens[1], ATTNP_TOKEN_BYTES);
-    ck_assert_mem_ne(tokens[1], tokens[2], ATTNP_TOKEN_BYTES);
+    expect_random(tokens);
 }
 END_TEST
 
@@ -273,6 +316,8 @@ static Suite *open_suite(void)
     tcase_add_test(tests, a_replay_begins_where_it_was_asked_to);
     tcase_add_loop_test(tests, what_is_late_becomes_of_frames_what_was_asked_for, 0, 2);
     tcase_add_test(tests, a_rate_claims_its_share_of_the_shard_until_the_end);
+    tcase_add_test(tests, the_credit_goes_by_the_larger_of_frame_and_output);
+    tcase_add_test(tests, the_terms_of_a_stream_can_be_looked_up);
     tcase_add_test(tests, numbers_rise_and_every_stream_has_a_token_of_its_own);
     tcase_add_test(tests, a_name_is_the_users_own_and_free_again_after_the_end);
     tcase_add_loop_test(tests, a_refused_open_says_why_and_leaves_nothing_behind, 0,

@@ -7,7 +7,7 @@
 /* Zeros and NULLs are left out of the request. Without a model, an attention like that of the fixture is wished for. */
 struct wish {
     const char *model, *name, *output, *late;
-    uint32_t window, head_dim; /* of the attention; 0: 3, and 1 */
+    uint32_t window, head_dim, landmarks; /* of the attention; 0: 3, 1, and none: an exact one */
     bool retroactive;
     double rate;
     uint32_t deadline_ms;
