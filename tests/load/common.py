@@ -23,11 +23,12 @@ class Report:
     """The rows of one script: printed as they come, and kept in its part of load.json. What is wrong (frames lost, bits that
     differ, counts that do not add up) makes the script fail; how long something took never does."""
 
-    def __init__(self, text):
+    def __init__(self, text, add_options=lambda parser: None):
         parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--quick", action="store_true", help="seconds instead of minutes, to try the script")
         parser.add_argument("--output", default=os.path.join(harness.BUILDDIR, "load.json"), help="file of JSON (load.json)")
-        options = parser.parse_args()
+        add_options(parser)
+        self.options = options = parser.parse_args()
         self.quick, self.path = options.quick, options.output
         self.name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
         self.rows, self.wrongs = {}, []
@@ -82,9 +83,10 @@ def keep_apart():
     return ("taskset", "-c", str(processors[0]))
 
 
-def daemon(*arguments, config="", wrapper=()):
+def daemon(*arguments, config="", wrapper=(), environment=None):
     """attnd with the bundled model, on a socket of its own; as attnd.service has it, before others where it is allowed to be."""
-    return harness.Daemon("--models", MODELS, *arguments, config=config, wrapper=(*wrapper, "nice", "-n", "-10"))
+    return harness.Daemon("--models", MODELS, *arguments, config=config, wrapper=(*wrapper, "nice", "-n", "-10"),
+                          environment=environment)
 
 
 def bench(report, served, *arguments):

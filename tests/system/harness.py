@@ -18,8 +18,8 @@ from tap import TAPTestRunner
 
 SRCDIR = os.environ.get("ATTN_SRCDIR", os.getcwd())
 BUILDDIR = os.environ.get("ATTN_BUILDDIR", os.getcwd())
-ATTND = os.path.join(BUILDDIR, "attnd")
-ATTNCTL = os.path.join(BUILDDIR, "attnctl")
+ATTND = os.environ.get("ATTND") or os.path.join(BUILDDIR, "attnd")          # another build, to compare with it
+ATTNCTL = os.environ.get("ATTNCTL") or os.path.join(BUILDDIR, "attnctl")
 SANITIZERS = os.environ.get("ATTN_SANITIZERS") == "yes"
 PREFACE = b"ATTN\x01\x00"
 PATIENCE_S = 180    # after so long a test takes something for hung; no test relies on a time that is shorter
