@@ -398,20 +398,27 @@ static void connect_some(void)
     }
 }
 
+static void attack(struct connection *connection)
+{
+    connection->stage = ATTACKING;
+    choose(connection);
+    watch(connection);
+}
+
+/* Of `reset`, the first connections open the streams, and the others wait until theirs is there. */
 static void begin_attack(struct connection *connection)
 {
-    const struct block *open = &attacker.open[connection->variant];
-    bool opens = attacker.kind == DEAR || (attacker.kind == RESET && connection < attacker.connections + N_VARIANTS);
+    bool is_first = connection < attacker.connections + N_VARIANTS;
     if (attacker.kind == CONNECT) {
         attacker.connects++;
         disconnect(connection);
-        return;
+    } else if (attacker.kind == DEAR || (attacker.kind == RESET && is_first)) {
+        connection->stage = OPENING;
+        send_next(connection, &attacker.open[connection->variant]);
+        watch(connection);
+    } else if (attacker.kind != RESET) {
+        attack(connection);
     }
-    connection->stage = opens ? OPENING : ATTACKING;
-    if (opens)
-        send_next(connection, open);
-    choose(connection);
-    watch(connection);
 }
 
 static void greeted(struct connection *connection)
@@ -463,9 +470,12 @@ static void opened(struct connection *connection, struct attnp_cursor result)
     connection->credit = number_of(result, "credit");
     connection->output_bytes = number_of(result, "output_dim") * sizeof(float);
     connection->next = connection->settled = 0;
-    connection->stage = ATTACKING;
     if (connection->output_bytes == 0)
         give_up("the answer to open");
+    attack(connection);
+    for (unsigned i = connection->variant; attacker.kind == RESET && i < attacker.n; i += N_VARIANTS)
+        if (attacker.connections[i].stage == GREETED)
+            attack(&attacker.connections[i]);
 }
 
 static void take_response(struct connection *connection, struct attnp_cursor *cursor)
