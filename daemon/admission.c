@@ -16,6 +16,7 @@
 #include "daemon/model.h"
 #include "daemon/shard.h"
 #include "daemon/traffic.h"
+#include "daemon/users.h"
 
 /* Ticks of 250 ms, of which each counts a quarter: means over about a second. */
 #define TICK_SHARE 4
@@ -107,13 +108,46 @@ static int check_load(struct shard *shard, const struct model *model, double rat
     return refuse_load(shard, rate, each_ns > 1 ? each_ns : 1, error);
 }
 
-int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,
-                    uint32_t deadline_ms, struct attnp_error *error)
+/* How much of all shards' time one user may claim. Operators are bound by what is written alone. */
+static uint64_t most_of_user_ns(const struct shared *shared, uid_t uid)
 {
-    ledger_claim(claim, rate, model->cost);
-    if (rate <= 0)
+    uint64_t percent = config_number(shared->config, CONFIG_admission_load_percent_per_user);
+    uint64_t all_ns = (uint64_t)budget_ns(shared) * shared->n_shards;
+    if (percent == 0 && users_is_operator(shared->users, uid))
+        return UINT64_MAX;
+    return percent != 0 ? percent * 10000000 * shared->n_shards : all_ns - all_ns / 16;
+}
+
+/* What a claim comes to. */
+static uint64_t claim_ns(const struct shard *shard, const struct cost *cost, double rate)
+{
+    return (uint64_t)(rate * ledger_frame_ns(&shard->ledger, cost, rate));
+}
+
+static int check_user(const struct shard *shard, const struct admission_wish *wish, struct attnp_error *error)
+{
+    uint64_t most_ns = most_of_user_ns(shard->shared, wish->uid),
+             needed_ns = claim_ns(shard, wish->model->cost, wish->rate),
+             claimed_ns = users_count(shard->shared->users, wish->uid, USERS_CLAIMED_NS);
+    if (claimed_ns + needed_ns <= most_ns)
         return 0;
-    if (check_deadline(shard, model, deadline_ms, error) != 0 || check_load(shard, model, rate, error) != 0)
+    return attnp_fail(
+        error, ATTNP_OVER_CAPACITY,
+        "%.6g frames/s take %.3g %% of a shard; streams of user %u have claimed %.3g %% of the %.3g %% that "
+        "one user may; lower the rate, close streams, or raise load_percent_per_user in [admission]",
+        wish->rate, (double)needed_ns / 1e7, (unsigned)wish->uid, (double)claimed_ns / 1e7, (double)most_ns / 1e7);
+}
+
+int admission_enter(struct shard *shard, struct claim *claim, const struct admission_wish *wish,
+                    struct attnp_error *error)
+{
+    const struct model *model = wish->model;
+    ledger_claim(claim, wish->rate, model->cost);
+    claim->charge = (struct claim_charge){.uid = wish->uid};
+    if (wish->rate <= 0)
+        return 0;
+    if (check_deadline(shard, model, wish->deadline_ms, error) != 0 ||
+        check_load(shard, model, wish->rate, error) != 0 || check_user(shard, wish, error) != 0)
         return -1;
     admission_keep(shard, claim);
     if (claim->load == NULL)
@@ -123,13 +157,18 @@ int admission_enter(struct shard *shard, struct claim *claim, const struct model
 
 void admission_keep(struct shard *shard, struct claim *claim)
 {
+    uint64_t ns = claim->rate > 0 ? claim_ns(shard, claim->cost, claim->rate) : 0;
     if (claim->rate <= 0 || claim->load != NULL || ledger_enter(&shard->ledger, claim) != 0)
         return;
+    claim->charge.ns = ns;
+    users_charge_anyway(shard->shared->users, claim->charge.uid, USERS_CLAIMED_NS, ns);
     ledger_value(&shard->ledger);
 }
 
 void admission_leave(struct shard *shard, struct claim *claim)
 {
+    users_discharge(shard->shared->users, claim->charge.uid, USERS_CLAIMED_NS, claim->charge.ns);
+    claim->charge.ns = 0;
     ledger_leave(claim);
     ledger_value(&shard->ledger);
 }

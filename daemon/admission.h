@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct attnp_error;
 struct claim;
@@ -20,11 +21,18 @@ struct shard_use {
     atomic_uint_fast64_t utilisation_permille; /* how much of the last second the thread was busy, as a mean */
 };
 
-/* Enters the claim of a stream of this model: `rate` in frames a second, 0 for none (then nothing happens, and 0 is
- * returned); `deadline_ms` 0: none. 0, or -1 and *error: over_capacity, which says what is needed and what is left, or
- * no_memory. The claim stays where it is until it is left. */
-int admission_enter(struct shard *shard, struct claim *claim, const struct model *model, double rate,
-                    uint32_t deadline_ms, struct attnp_error *error);
+/* What a stream that is opened asks for. */
+struct admission_wish {
+    uid_t uid; /* its user */
+    const struct model *model;
+    double rate;          /* frames a second; 0: none, and nothing is claimed */
+    uint32_t deadline_ms; /* 0: none */
+};
+
+/* Enters the claim of a stream; the user holds something already. 0, or -1 and *error: over_capacity, which says what
+ * is needed and what is left, or no_memory. The claim stays where it is until it is left. */
+int admission_enter(struct shard *shard, struct claim *claim, const struct admission_wish *wish,
+                    struct attnp_error *error);
 
 /* Enters again the claim of a stream that was admitted before, and left another shard to live on this one: whatever the
  * load, since it was promised. A claim that is entered, or had no rate, is left alone; where there is no memory, the

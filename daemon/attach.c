@@ -27,7 +27,7 @@ static bool is_token(const struct stream *stream, const uint8_t *token)
 {
     volatile uint8_t difference = 0;
     for (size_t i = 0; i < ATTNP_TOKEN_BYTES; i++)
-        difference |= stream->token[i] ^ token[i];
+        difference |= stream->open.token[i] ^ token[i];
     return difference == 0;
 }
 
@@ -57,6 +57,7 @@ void attach_park(struct shard *shard, struct stream *stream, const struct attnp_
     if (why != NULL)
         answers_name_unanswered(stream);
     answers_forget_unanswered(stream);
+    batch_remove(shard, stream);
     connection_release(&stream->held);
     park(shard, stream);
 }
@@ -65,11 +66,12 @@ static void supersede_holder(struct shard *shard, struct stream *stream)
 {
     answers_name_unanswered(stream);
     reply_event_superseded(stream->held.by, stream->card.number);
+    batch_remove(shard, stream);
     connection_lose(&stream->held);
     park(shard, stream);
 }
 
-static bool hand_over(struct shard *shard, struct stream *stream, const struct asker *asker);
+static enum pending_outcome hand_over(struct shard *shard, struct stream *stream, const struct asker *asker);
 
 /* An heir is told by attach_give_up: it may still wait when its request has left the queue. */
 static const struct pending_kind attach_kind = {.carry_out = hand_over, .refuse = NULL};
@@ -155,31 +157,30 @@ static void move(struct shard *shard, struct stream *stream, struct traffic *tra
     idle_leave(shard, stream);
     admission_leave(shard, &stream->claim);
     stream_count_in(stream, traffic);
-    assert(!stream->batch.is_ready && stream->idle.list == IDLE_NOWHERE && stream->claim.load == NULL);
+    assert(stream->batch.ready_in == NULL && stream->idle.list == IDLE_NOWHERE && stream->claim.load == NULL);
     registry_move(shard->shared->registry, &stream->card, mail->to->index, 0, &(struct registry_moved){post, mail});
 }
 
-/* Nothing waits any more: the stream goes to the asker, unless another has asked since. False: the stream has left the
- * shard. */
-static bool hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
+/* Nothing waits any more: the stream goes to the asker, unless another has asked since. */
+static enum pending_outcome hand_over(struct shard *shard, struct stream *stream, const struct asker *asker)
 {
     if (!stream->attach.has_heir || !is_same(&stream->attach.heir, asker))
-        return true;
+        return PENDING_DONE;
     if (asker->shard == shard->index) {
         give_to_heir(shard, stream);
-        return true;
+        return PENDING_DONE;
     }
     struct traffic *traffic = traffic_of(shard->shared->traffic, stream->model->name, asker->shard);
     struct mail *mail = traffic != NULL ? new_mail(shard, stream, asker) : NULL;
     if (mail != NULL) {
         move(shard, stream, traffic, mail);
-        return false;
+        return PENDING_MOVED;
     }
     struct attnp_error error;
     attnp_fail(&error, ATTNP_NO_MEMORY, "no memory to move stream %ju; try again later",
                (uintmax_t)stream->card.number);
     attach_give_up(shard, stream, &error);
-    return true;
+    return PENDING_DONE;
 }
 
 void attach_arrive(struct shard *shard, const struct mail *mail)

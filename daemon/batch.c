@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of streams, not of frames: a stream that has computed one frame and has another goes to the end, so a stream
- * with a full credit delays no other by more than one frame. No timer waits for a batch to fill. The idle handle keeps
+ * Each user has a queue of streams, not of frames: a stream that has computed one frame and has another goes to the
+ * end, so a stream with a full credit delays no other by more than one frame. Of several users, the one of whose frames
+ * the least was computed comes first: users who have something to compute share the time equally, whatever their frames
+ * cost and however many streams they have. No timer waits for a batch to fill. The idle handle keeps
  * the loop from blocking in its poll while anything is queued.
  *
  * Streams of one model that wait at the same time are computed together, for its weights are then read once; which of
@@ -28,38 +30,62 @@
 
 void batch_start(struct shard *shard)
 {
-    TAILQ_INIT(&shard->batch.ready);
+    TAILQ_INIT(&shard->batch.users);
+}
+
+/* A user who had nothing computed for a while has saved up nothing. */
+static void add_user(struct shard *shard, struct share *share)
+{
+    if (share->batch.computed_ns < shard->batch.clock_ns)
+        share->batch.computed_ns = shard->batch.clock_ns;
+    TAILQ_INSERT_TAIL(&shard->batch.users, share, batch.link);
 }
 
 void batch_add(struct shard *shard, struct stream *stream)
 {
+    struct share *share = stream->held.by != NULL ? stream->held.by->share : shard->shares.parked;
     assert(shard_is_own_thread(shard));
     assert(stream->batch.answer == NULL); /* a batch ends before anything else happens to its streams */
     assert(!due_is(stream));              /* the request comes first */
-    if (stream->batch.is_ready || stream_waiting(stream) == 0)
+    if (stream->batch.ready_in != NULL || stream->pending.is_away || stream_waiting(stream) == 0)
         return;
-    TAILQ_INSERT_TAIL(&shard->batch.ready, stream, batch.link);
+    if (TAILQ_EMPTY(&share->batch.ready))
+        add_user(shard, share);
+    TAILQ_INSERT_TAIL(&share->batch.ready, stream, batch.link);
     shard->batch.n_ready++;
-    stream->batch.is_ready = true;
+    stream->batch.ready_in = share;
     shard_stay_busy(shard);
 }
 
 static void dequeue(struct shard *shard, struct stream *stream)
 {
-    assert(stream->batch.is_ready && shard->batch.n_ready > 0);
-    TAILQ_REMOVE(&shard->batch.ready, stream, batch.link);
+    struct share *share = stream->batch.ready_in;
+    assert(share != NULL && shard->batch.n_ready > 0);
+    TAILQ_REMOVE(&share->batch.ready, stream, batch.link);
+    if (TAILQ_EMPTY(&share->batch.ready))
+        TAILQ_REMOVE(&shard->batch.users, share, batch.link);
     shard->batch.n_ready--;
-    stream->batch.is_ready = false;
+    stream->batch.ready_in = NULL;
 }
 
 void batch_remove(struct shard *shard, struct stream *stream)
 {
     assert(shard_is_own_thread(shard));
     assert(stream->batch.answer == NULL); /* no stream ends or moves while a batch has its frame */
-    if (!stream->batch.is_ready)
+    if (stream->batch.ready_in == NULL)
         return;
     dequeue(shard, stream);
     shard_stay_busy(shard);
+}
+
+/* The user of whose frames the least was computed; NULL: nobody has any. */
+static struct share *next_user(const struct shard *shard)
+{
+    struct share *share, *next = NULL;
+    TAILQ_FOREACH(share, &shard->batch.users, batch.link)
+    if (next == NULL || share->batch.computed_ns < next->batch.computed_ns)
+        next = share;
+    return next;
 }
 
 /* Each stream stands in one batch once: it queues up again when the batch is answered. */
@@ -72,6 +98,7 @@ struct batch {
 /* Streams of one plan whose frames are computed together. */
 struct group {
     struct stream *streams[PLAN_MOST_AT_ONCE];
+    struct share *shares[PLAN_MOST_AT_ONCE]; /* their users' */
     size_t n;
 };
 
@@ -113,30 +140,55 @@ static size_t room(const struct batch *batch, const struct stream *stream)
 static void take(struct shard *shard, const struct batch *batch, struct group *group, struct stream *stream)
 {
     struct connection *holder = stream->held.by;
+    struct share *share = stream->batch.ready_in;
     assert(stream_waiting(stream) > 0); /* nothing settles the frames of a stream that stands in the queue */
     dequeue(shard, stream);
-    if (holder != NULL && connection_is_full(holder))
+    if (holder != NULL && connection_is_full(holder)) {
         connection_hold_back(holder);
-    else if (deadline_settle(stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream)))
+    } else if (deadline_settle(stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream))) {
+        group->shares[group->n] = share;
         group->streams[group->n++] = stream;
-    else
+    } else {
         due_add(shard, stream);
+    }
 }
 
-/* Takes the first stream, and those of its model behind it, up to `most`, as far as their outputs still fit. */
-static void gather(struct shard *shard, struct batch *batch, struct group *group, size_t most)
+/* What a gathering looks for, and how far. */
+struct search {
+    const struct plan *plan;
+    size_t most, looked;
+};
+
+/* Takes this user's streams of the plan, as far as their outputs still fit. False: no more is to be looked for. */
+static bool gather_of(struct shard *shard, struct batch *batch, struct group *group, struct search *search,
+                      struct share *share)
 {
-    struct stream *stream = TAILQ_FIRST(&shard->batch.ready), *next;
-    const struct plan *plan = stream->plan;
-    group->n = 0;
-    for (size_t looked = 0; stream != NULL && looked < BATCH_LOOK && group->n < most; looked++, stream = next) {
+    struct stream *stream, *next;
+    for (stream = TAILQ_FIRST(&share->batch.ready); stream != NULL; stream = next) {
         next = TAILQ_NEXT(stream, batch.link);
-        if (stream->plan != plan)
+        if (search->looked++ >= BATCH_LOOK || group->n >= search->most)
+            return false;
+        if (stream->plan != search->plan)
             continue;
         batch->n_bytes += answers_bytes(stream->output_bytes);
         if (batch->n_bytes > batch->most_bytes && group->n > 0)
-            break;
+            return false;
         take(shard, batch, group, stream);
+    }
+    return true;
+}
+
+/* Takes the first stream of the user whose turn it is, and those of its model behind it and of other users. */
+static void gather(struct shard *shard, struct batch *batch, struct group *group, struct share *first, size_t most)
+{
+    struct search search = {.plan = TAILQ_FIRST(&first->batch.ready)->plan, .most = most};
+    struct share *share, *next;
+    group->n = 0;
+    shard->batch.clock_ns = first->batch.computed_ns;
+    bool goes_on = gather_of(shard, batch, group, &search, first);
+    for (share = TAILQ_FIRST(&shard->batch.users); goes_on && share != NULL; share = next) {
+        next = TAILQ_NEXT(share, batch.link); /* a user without streams leaves the list */
+        goes_on = share == first || gather_of(shard, batch, group, &search, share);
     }
 }
 
@@ -170,6 +222,7 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
     traffic_batch(group->streams[0]->traffic, group->n, took_ns);
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
+        group->shares[i]->batch.computed_ns += each_ns;
         stream->batch.step_ns = each_ns;
         stream->batch.answer = answers[i];
         stream->batch.arrived_us = arrived_us[i];
@@ -202,12 +255,13 @@ static void run(struct shard *shard)
     batch.now_ns = uv_hrtime();
     batch.until_ns = batch.now_ns + BATCH_NS;
     counters_add(&shard->counters.batches, 1);
-    while (!TAILQ_EMPTY(&shard->batch.ready) && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
+    struct share *user;
+    while ((user = next_user(shard)) != NULL && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
         struct group group;
-        size_t most = room(&batch, TAILQ_FIRST(&shard->batch.ready));
+        size_t most = room(&batch, TAILQ_FIRST(&user->batch.ready));
         if (most == 0)
             break;
-        gather(shard, &batch, &group, most);
+        gather(shard, &batch, &group, user, most);
         if (group.n > 0)
             compute(shard, &batch, &group);
     }
@@ -218,15 +272,15 @@ static void run(struct shard *shard)
 /* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
 static void note_oldest(struct shard *shard)
 {
-    const struct stream *first = TAILQ_FIRST(&shard->batch.ready);
-    counters_set(&shard->batch.oldest_us, first != NULL ? stream_oldest_us(first) : 0);
+    const struct share *user = next_user(shard);
+    counters_set(&shard->batch.oldest_us, user != NULL ? stream_oldest_us(TAILQ_FIRST(&user->batch.ready)) : 0);
 }
 
 void batch_run(struct shard *shard)
 {
     assert(shard_is_own_thread(shard));
     note_oldest(shard);
-    if (TAILQ_EMPTY(&shard->batch.ready))
+    if (shard->batch.n_ready == 0)
         return;
     run(shard);
     note_oldest(shard);

@@ -31,6 +31,8 @@
       "directory where measured costs are kept; empty: systemd's StateDirectory=, or none") \
     X(admission, load_percent, NUMBER, RELOAD, "45", 1, 100, \
       "share of each shard's time that streams with a rate may claim together") \
+    X(admission, load_percent_per_user, NUMBER, RELOAD, "0", 0, 100, \
+      "those of one user, of all shards' time together; 0: all but a sixteenth") \
     X(limits, connections, NUMBER, RELOAD, "12000", 1, 1000000, \
       "connections at the same time; also bounded by the descriptor limit") \
     X(limits, connections_per_user, NUMBER, RELOAD, "0", 0, 1000000, "those of one user; 0: all but a sixteenth") \
@@ -45,6 +47,8 @@
     X(limits, buffer_bytes_per_user, SIZE, RELOAD, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
     X(limits, waiting_requests, NUMBER, RELOAD, "65536", 1, 10000000, "requests that may wait for their turn behind frames") \
     X(limits, waiting_requests_per_user, NUMBER, RELOAD, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
+    X(limits, frame_ms, NUMBER, RELOAD, "20", 1, 60000, \
+      "milliseconds that the dearest frame of a stream may take, since others wait meanwhile") \
     X(limits, message_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \

@@ -5,10 +5,11 @@
  * by what a length header claims (connection_buffers.c). What arrived and is not handled is thus never more than one
  * message, or one read.
  *
- * Turns: requests cost what they cost (an open may fill a large state), and many fit one read. A connection whose
- * requests took long is paused, and goes on with them in the loop's next turn, so that the others of its shard are
- * served in between. So is one that sent TURN_BYTES: pushes cost no more than a copy, but libuv reads 32 times before
- * it looks at another socket, and frames that nobody wants cost their sender nothing either.
+ * Turns: requests cost what they cost, and many fit one read. Their time is charged to the connection's user
+ * (share.h); where the user has none left in this turn of the loop, nothing is read or handled for any of its
+ * connections: they are paused, in the order in which they came, and go on when the user has time again. A connection
+ * that sent TURN_BYTES is paused, too: libuv reads 32 times before it looks at another socket, and frames that nobody
+ * wants cost their sender nothing either.
  *
  * Writing: messages are gathered and leave together after the loop's poll. Where more waits for a client than
  * limits.unsent_bytes, it is not read and its frames are not computed until it has read half of that: what it may send
@@ -30,6 +31,9 @@
 /* One read: what it sent beyond that is still there in the next turn, which comes the sooner the less there is to do.
  */
 #define TURN_BYTES SHARD_INPUT_BYTES
+
+/* So many paused connections of a user go on in one turn, if the user has time for as many. */
+#define MOST_RESUMED 16
 
 static uint64_t setting(const struct connection *connection, enum config_key key)
 {
@@ -133,25 +137,41 @@ static void closed(uv_handle_t *handle)
     shard_connection_gone(shard, uid);
 }
 
+static void unpause(struct connection *connection)
+{
+    TAILQ_REMOVE(&connection->share->paused, connection, paused);
+    connection->shard->connections.n_paused--;
+    connection->is_paused = false;
+}
+
+/* What becomes of its streams takes time, which is charged like a request's. */
+static void tell_end(struct connection *connection, const struct attnp_error *why, bool is_told)
+{
+    uint64_t begun_ns = uv_hrtime();
+    connection->shard->connections.handler->ended(connection, why, is_told);
+    share_charge(connection->share, uv_hrtime() - begun_ns);
+}
+
 static void close_now(struct connection *connection)
 {
     if (connection->is_dirty)
         TAILQ_REMOVE(&connection->shard->connections.dirty, connection, dirty);
     if (connection->is_paused)
-        TAILQ_REMOVE(&connection->shard->connections.paused, connection, paused);
-    connection->is_dirty = connection->is_paused = false;
+        unpause(connection);
+    connection->is_dirty = false;
     assert(connection->n_streams == 0); /* the handler has given them up */
     connection->phase = CONNECTION_CLOSED;
     TAILQ_REMOVE(&connection->shard->connections.all, connection, all);
     LIST_REMOVE(connection, by_id);
     counters_add(&connection->shard->counters.connections, (uint64_t)-1);
+    share_leave(connection->share);
     uv_close((uv_handle_t *)&connection->pipe, closed);
 }
 
 void connection_break(struct connection *connection)
 {
     if (connection->phase == CONNECTION_OPEN)
-        connection->shard->connections.handler->ended(connection, NULL, false);
+        tell_end(connection, NULL, false);
     if (connection->phase != CONNECTION_CLOSED)
         close_now(connection);
 }
@@ -165,14 +185,16 @@ static void end(struct connection *connection, const struct attnp_error *why, bo
         return;
     connection->has_failed = false;
     connection->is_ending = true;
-    connection->shard->connections.handler->ended(connection, why, is_told);
+    tell_end(connection, why, is_told);
     assert(connection->n_streams == 0);
     attnp_session_end(&connection->session);
     connection->phase = CONNECTION_ENDING;
     connection->since_us = shard_now_us();
     mark_dirty(connection);
     connection_free_partial(connection);
-    start_reading(connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
+    if (!connection->is_finishing)
+        start_reading(
+            connection); /* what still comes is discarded: a close with bytes unread would look like a reset */
 }
 
 void connection_end(struct connection *connection, const struct attnp_error *why)
@@ -187,13 +209,17 @@ static void stop_reading(struct connection *connection)
     connection->is_reading = false;
 }
 
-/* Until the loop's next turn. */
+/* Until a later turn. One that was resumed in vain keeps its place before the others. */
 static void pause_turn(struct connection *connection)
 {
     if (connection->is_paused)
         return;
-    TAILQ_INSERT_TAIL(&connection->shard->connections.paused, connection, paused);
+    if (connection->is_resumed)
+        TAILQ_INSERT_HEAD(&connection->share->paused, connection, paused);
+    else
+        TAILQ_INSERT_TAIL(&connection->share->paused, connection, paused);
     connection->is_paused = true;
+    connection->shard->connections.n_paused++;
     shard_stay_busy(connection->shard);
 }
 
@@ -222,25 +248,28 @@ static size_t consume_one(struct connection *connection, const uint8_t *bytes, s
         end(connection, &error, next == CONNECTION_ENDS_TOLD);
         return 0;
     }
-    if (next == CONNECTION_YIELDS)
-        pause_turn(connection);
     return ATTNP_LENGTH_BYTES + n_body;
 }
 
-/* Handles all whole messages; returns how many bytes of n_bytes are done with. */
+/* Handles whole messages, as far as the user has time; returns how many bytes of n_bytes are done with. */
 static size_t consume(struct connection *connection, const uint8_t *bytes, size_t n_bytes)
 {
-    size_t n_done = 0;
-    connection->turn_us = shard_now_us();
-    while (connection->phase == CONNECTION_OPEN && !connection->is_paused && n_done < n_bytes) {
+    size_t n_done = 0, n = 1;
+    uint64_t begun_ns = uv_hrtime();
+    while (connection->phase == CONNECTION_OPEN && !connection->is_paused && !connection->is_waiting && n > 0 &&
+           n_done < n_bytes) {
         if (connection_is_full(connection)) {
             connection->is_held = true;
             break;
         }
-        size_t n = consume_one(connection, bytes + n_done, n_bytes - n_done);
-        if (n == 0)
-            break;
+        n = consume_one(connection, bytes + n_done, n_bytes - n_done);
         n_done += n;
+        connection->is_resumed = false;
+        uint64_t now_ns = uv_hrtime();
+        share_charge(connection->share, now_ns - begun_ns);
+        begun_ns = now_ns;
+        if (n > 0 && n_done < n_bytes && !connection->is_waiting && !share_has_time(connection->share))
+            pause_turn(connection);
     }
     return connection->phase == CONNECTION_OPEN ? n_done : n_bytes;
 }
@@ -250,14 +279,16 @@ static void offer_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer
     struct connection *connection = handle->data;
     struct attnp_error error;
     (void)suggested;
-    if (connection->phase != CONNECTION_OPEN || connection->n_partial == 0)
+    if (connection->phase == CONNECTION_OPEN && !share_has_time(connection->share))
+        *buffer = uv_buf_init(NULL, 0); /* libuv then reads nothing, and reports UV_ENOBUFS */
+    else if (connection->phase != CONNECTION_OPEN || connection->n_partial == 0)
         *buffer = uv_buf_init((char *)connection->shard->connections.input, SHARD_INPUT_BYTES);
     else if (connection_grow_partial(connection, connection->n_partial + 1, &error) == 0)
         *buffer = uv_buf_init((char *)connection->partial + connection->n_partial,
                               (unsigned)(connection->partial_room - connection->n_partial));
     else {
         fail(connection, &error);
-        *buffer = uv_buf_init(NULL, 0); /* libuv then reports UV_ENOBUFS */
+        *buffer = uv_buf_init(NULL, 0);
     }
 }
 
@@ -281,17 +312,43 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
     size_t n_done = consume(connection, bytes, n_bytes);
     if (connection->phase == CONNECTION_OPEN)
         keep_rest(connection, bytes + n_done, n_bytes - n_done);
-    if (connection->phase == CONNECTION_OPEN && (connection->is_held || connection->is_paused))
+    if (connection->phase == CONNECTION_OPEN &&
+        (connection->is_held || connection->is_paused || connection->is_waiting))
         stop_reading(connection);
+}
+
+static bool is_settled(const struct connection *connection)
+{
+    return outbox_bytes(&connection->outbox) == 0 && connection->shard->connections.handler->is_settled(connection);
+}
+
+/* A client that only shut down its writing half has the answers to what it sent before; one that closed its socket is
+ * noticed by the first of them. */
+static void end_of_input(struct connection *connection, bool is_orderly)
+{
+    connection->is_finishing = is_orderly && connection->phase == CONNECTION_OPEN && !is_settled(connection);
+    if (!connection->is_finishing) {
+        connection_break(connection);
+        return;
+    }
+    stop_reading(connection);
+    mark_dirty(connection);
 }
 
 static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
 {
     struct connection *connection = stream->data;
-    if (n_read == 0 || n_read == UV_ENOBUFS) /* the latter: it failed, and ends at the next flush */
+    if (n_read == 0)
         return;
+    if (n_read == UV_ENOBUFS) { /* its user has no time, or there is no memory, and it ends at the next flush */
+        stop_reading(connection);
+        if (!connection->has_failed)
+            pause_turn(connection);
+        return;
+    }
+    connection->is_resumed = false;
     if (n_read < 0) {
-        connection_break(connection);
+        end_of_input(connection, n_read == UV_EOF);
         return;
     }
     counters_add(&connection->shard->counters.bytes_in, (uint64_t)n_read);
@@ -325,6 +382,19 @@ void connection_hold_back(struct connection *connection)
     stop_reading(connection);
 }
 
+void connection_wait(struct connection *connection)
+{
+    connection->is_waiting = true;
+}
+
+/* With its messages in the next turn: this may be any moment of one. */
+void connection_go_on(struct connection *connection)
+{
+    connection->is_waiting = false;
+    if (connection->phase == CONNECTION_OPEN)
+        pause_turn(connection);
+}
+
 void connection_drain(struct connection *connection)
 {
     connection->is_drained = true;
@@ -334,26 +404,41 @@ void connection_drain(struct connection *connection)
 /* What had arrived is handled, then more is read. */
 static void go_on(struct connection *connection)
 {
-    if (connection->is_drained || connection->is_paused)
+    if (connection->is_drained || connection->is_finishing || connection->is_paused || connection->is_waiting)
         return;
     if (connection->n_partial > 0)
         handle_bytes(connection, connection->partial, connection->n_partial);
-    if (connection->phase == CONNECTION_OPEN && !connection->is_held && !connection->is_paused)
+    if (connection->phase == CONNECTION_OPEN && !connection->is_held && !connection->is_paused &&
+        !connection->is_waiting)
         start_reading(connection);
 }
 
-void connection_resume_all(struct shard *shard)
+/* The paused connections of one user go on, in order. What was read already is handled now; what is to be read is read
+ * in the poll that follows, so that nothing behind it may take the user's time before. */
+static void resume(struct share *share)
 {
-    const struct connection *last = TAILQ_LAST(&shard->connections.paused, connections);
-    bool was_last = last == NULL;
-    shard->connections.n_turns++;
-    while (!was_last) {
-        struct connection *connection = TAILQ_FIRST(&shard->connections.paused);
-        was_last = connection == last;
-        TAILQ_REMOVE(&shard->connections.paused, connection, paused);
-        connection->is_paused = false;
+    struct connection *connection;
+    bool will_read = false;
+    for (int i = 0; i < MOST_RESUMED && share_has_time(share); i++) {
+        connection = TAILQ_FIRST(&share->paused);
+        if (connection == NULL || (will_read && connection->n_partial > 0))
+            return;
+        will_read = connection->n_partial == 0;
+        unpause(connection);
+        connection->is_resumed = true;
         if (connection->phase == CONNECTION_OPEN && !connection->is_held)
             go_on(connection);
+    }
+}
+
+void connection_begin_turn(struct shard *shard)
+{
+    struct share *share, *next;
+    shard->connections.n_turns++;
+    share_begin_turn(shard);
+    for (share = LIST_FIRST(&shard->shares.all); share != NULL; share = next) {
+        next = LIST_NEXT(share, link); /* the last connection of a user may end */
+        resume(share);
     }
     shard_stay_busy(shard);
 }
@@ -383,6 +468,8 @@ static void flush(struct connection *connection)
     }
     if (connection->phase == CONNECTION_ENDING && outbox_bytes(&connection->outbox) == 0)
         close_now(connection);
+    else if (connection->is_finishing && connection->phase == CONNECTION_OPEN && is_settled(connection))
+        connection_break(connection);
     else
         relieve(connection);
 }
@@ -432,6 +519,8 @@ void connection_look(struct connection *connection, uint64_t now_us)
     if (has_read(connection))
         connection->progress_us = now_us;
     connection_free_idle(connection, now_us);
+    if (connection->is_finishing)
+        mark_dirty(connection); /* a frame may have been settled without a word */
     if (connection->phase == CONNECTION_ENDING && now_us - connection->since_us > send_ms * 1000) {
         connection_break(connection);
     } else if (connection->phase == CONNECTION_OPEN && now_us - connection->progress_us > send_ms * 1000) {
@@ -453,7 +542,6 @@ int connection_start(struct shard *shard, const struct connection_handler *handl
     connections->handler = handler;
     TAILQ_INIT(&connections->all);
     TAILQ_INIT(&connections->dirty);
-    TAILQ_INIT(&connections->paused);
     connections->input = malloc(SHARD_INPUT_BYTES);
     return connections->input != NULL ? 0 : -1;
 }
@@ -467,8 +555,12 @@ void connection_stop(struct shard *shard)
 struct connection *connection_new(struct shard *shard, uint64_t id, uid_t uid, pid_t pid)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL)
+    struct share *share = connection != NULL ? share_join(shard, uid) : NULL;
+    if (share == NULL) {
+        free(connection);
         return NULL;
+    }
+    connection->share = share;
     connection->shard = shard;
     connection->id = id;
     connection->uid = uid;

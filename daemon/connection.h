@@ -14,6 +14,7 @@
 #include "daemon/asker.h"
 #include "daemon/outbox.h"
 #include "daemon/shard.h"
+#include "daemon/share.h"
 #include "protocol/preface.h"
 #include "protocol/session.h"
 
@@ -37,6 +38,7 @@ struct held {
 struct connection {
     uv_pipe_t pipe;
     struct shard *shard;
+    struct share *share; /* its user's time; connections of one user have one */
     uint64_t id;
     uid_t uid;
     pid_t pid;
@@ -53,13 +55,15 @@ struct connection {
     uint64_t n_lost;
     bool is_dirty, is_reading;
     bool is_held;                /* something waits until the client reads: bytes unread, or frames not computed */
-    bool is_paused;              /* took long or sent much: goes on with the rest when others had their turn */
+    bool is_paused;              /* its user has no time left, or it sent much: goes on in a later turn */
+    bool is_finishing;           /* the client sends no more, and is still to have the answers that wait */
+    bool is_waiting;             /* for what its client asked for: no further message is handled before that is done */
+    bool is_resumed;             /* was paused, and nothing was read or handled since */
     bool is_ending;              /* what it is still sent has room whatever the limits */
     bool is_drained;             /* was told that the daemon stops */
     bool has_failed;             /* a message could not be kept for it: it ends at the next flush */
     struct attnp_error *failure; /* why; NULL where there was no memory to say it */
     uint64_t since_us;           /* opened, or in this phase since */
-    uint64_t turn_us;            /* when its turn began */
     uint64_t turn;               /* the loop's number of it */
     size_t turn_bytes;           /* that came in it */
     uint64_t progress_us;        /* when the client last read something, or nothing waited */
@@ -72,7 +76,6 @@ struct connection {
 /* What becomes of a connection after a message. */
 enum connection_next {
     CONNECTION_GOES_ON,
-    CONNECTION_YIELDS,   /* others are to have their turn before the next message */
     CONNECTION_ENDS,     /* for *error, which the client is to be told */
     CONNECTION_ENDS_TOLD /* for *error, which the client was told by a response */
 };
@@ -85,6 +88,8 @@ struct connection_handler {
     /* The connection ends: its streams are to be given up, and the client is to be told why, unless it is_told. `why`
      * is NULL where the client is not there any more. */
     void (*ended)(struct connection *connection, const struct attnp_error *why, bool is_told);
+    /* Whether nothing that the client sent still waits for its answer. */
+    bool (*is_settled)(const struct connection *connection);
     /* The client has read: what was held back because of it may go on. */
     void (*relieved)(struct connection *connection);
 };
@@ -140,11 +145,15 @@ int connection_reserve_outbox(struct connection *connection, const struct held *
 /* Frees what was not used for long. For the timer. */
 void connection_free_idle(struct connection *connection, uint64_t now_us);
 
+/* What the client asked for takes a while: no further message is handled before connection_go_on is called. */
+void connection_wait(struct connection *connection);
+void connection_go_on(struct connection *connection);
+
 /* The daemon stops: no more bytes are taken, for good. */
 void connection_drain(struct connection *connection);
 
-/* Those that are paused have a turn each. */
-void connection_resume_all(struct shard *shard);
+/* A turn of the loop begins: connections that are paused go on, as far as their users have time. */
+void connection_begin_turn(struct shard *shard);
 
 /* Sends what waits on all dirty connections, and ends those that failed. */
 void connection_flush_all(struct shard *shard);

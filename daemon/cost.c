@@ -42,6 +42,22 @@ void cost_set(struct cost *cost, size_t i, double each_ns)
     atomic_store_explicit(&cost->ns[i], each_ns, memory_order_relaxed);
 }
 
+void cost_set_worst(struct cost *cost, double ratio)
+{
+    atomic_store_explicit(&cost->worst_ratio, ratio, memory_order_relaxed);
+}
+
+bool cost_is_measured(const struct cost *cost)
+{
+    return atomic_load_explicit(&cost->worst_ratio, memory_order_relaxed) > 0;
+}
+
+double cost_worst_ns(const struct cost *cost)
+{
+    double ratio = atomic_load_explicit(&cost->worst_ratio, memory_order_relaxed);
+    return cost_frame_ns(cost, 1) * (ratio > 1 ? ratio : 1);
+}
+
 /* The known value nearest to size i, smaller ones first: what is computed alone says the most about a few. */
 static double nearest(const struct cost *cost, size_t i)
 {

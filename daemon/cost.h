@@ -19,6 +19,7 @@
 struct cost {
     atomic_uint n_users;
     _Atomic double ns[COST_SIZES]; /* a frame, when COST_SIZE(i) are computed together; 0: unknown */
+    _Atomic double worst_ratio;    /* of the dearest frame to the mean of many; at least 1, or 0: unknown */
 };
 
 /* Nothing known yet; one user, the caller. NULL: no memory. */
@@ -41,6 +42,13 @@ void cost_note(struct cost *cost, size_t n, double each_ns);
 
 /* Sets an estimate: COST_SIZE(i) frames together. */
 void cost_set(struct cost *cost, size_t i, double each_ns);
+
+/* How much dearer than the mean a frame can be, at least 1; and what the dearest frame takes when computed alone. */
+void cost_set_worst(struct cost *cost, double ratio);
+double cost_worst_ns(const struct cost *cost);
+
+/* Frames were computed to learn the cost: it is more than an estimate by the size of the state. */
+bool cost_is_measured(const struct cost *cost);
 
 /* The same for people: microseconds a frame of one frame alone, and of the cheapest number together. */
 static inline double cost_us(const struct cost *cost)

@@ -15,8 +15,8 @@
 /* inih's sections are no longer; the zero included. */
 #define COSTS_KEY_BYTES 50
 
-/* A raw attention is measured on its shard, which no batch holds up for longer; a model before it is served. */
-#define COSTS_ATTENTION_NS 2000000
+/* A raw attention is measured when it is opened, away from its shard; a model before it is served. */
+#define COSTS_ATTENTION_NS 10000000
 #define COSTS_MODEL_NS     50000000
 
 /* What a frame is taken to cost besides computing before anything was measured. */

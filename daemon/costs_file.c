@@ -55,16 +55,21 @@ static size_t parse_size(const char *name)
 
 static bool take_value(struct reading *reading, const char *key, const char *name, const char *value)
 {
-    uint64_t ns;
+    uint64_t number;
     size_t i = parse_size(name);
+    bool is_worst = strcmp(name, "worst_percent") == 0;
     bool is_known = strncmp(key, "model ", 6) == 0 || strncmp(key, "attention ", 10) == 0;
-    if (!is_known || i == COST_SIZES || !parse_ns(value, &ns) || ns == 0)
+    if (!is_known || (i == COST_SIZES && !is_worst) || !parse_ns(value, &number) || number == 0)
         return false;
     struct record *record = costs_record(reading->costs, key);
     if (record == NULL)
         return false;
-    cost_set(record->cost, i, (double)ns);
-    record->saved[i] = (double)ns;
+    if (is_worst) {
+        cost_set_worst(record->cost, (double)number / 100);
+    } else {
+        cost_set(record->cost, i, (double)number);
+        record->saved[i] = (double)number;
+    }
     reading->n_values++;
     return true;
 }
@@ -141,6 +146,11 @@ static unsigned print_record(FILE *out, struct record *record)
         if (n++ == 0)
             fprintf(out, "\n[%s]\n", record->key);
         fprintf(out, "batch_%zu = %.0f\n", COST_SIZE(i), fmin(fmax(ns, 1), (double)MOST_NS));
+    }
+    double worst = atomic_load_explicit(&record->cost->worst_ratio, memory_order_relaxed);
+    if (n > 0 && worst > 0) {
+        fprintf(out, "worst_percent = %.0f\n", ceil(100 * worst));
+        n++;
     }
     return n;
 }

@@ -10,7 +10,7 @@ void due_start(struct shard *shard)
 
 bool due_is(const struct stream *stream)
 {
-    if (stream->pending.n == 0)
+    if (stream->pending.n == 0 || stream->pending.is_away)
         return false;
     assert(stream->pending.due_at >= stream->sequence.settled); /* no frame is settled while a request is due */
     return stream->pending.due_at == stream->sequence.settled;
@@ -21,7 +21,7 @@ bool due_add(struct shard *shard, struct stream *stream)
     assert(shard_is_own_thread(shard));
     if (!due_is(stream))
         return false;
-    assert(!stream->batch.is_ready); /* its next frame waits for the request */
+    assert(stream->batch.ready_in == NULL); /* its next frame waits for the request */
     if (!stream->due.is_listed)
         TAILQ_INSERT_TAIL(&shard->due.streams, stream, due.link);
     stream->due.is_listed = true;

@@ -11,7 +11,9 @@
 #include "daemon/due.h"
 #include "daemon/idle.h"
 #include "daemon/pending.h"
+#include "daemon/release.h"
 #include "daemon/reply.h"
+#include "daemon/reset.h"
 
 void end_put_counts(struct attnp_writer *writer, const struct stream *stream)
 {
@@ -44,6 +46,7 @@ static void settle(struct shard *shard, struct stream *stream, const char *reaso
     answers_drop_all(stream, reason);
     pending_refuse_all(shard, stream, &error);
     attach_give_up(shard, stream, &error);
+    reset_abandon(stream, &error);
 }
 
 static void remove_stream(struct shard *shard, struct stream *stream)
@@ -58,7 +61,7 @@ static void remove_stream(struct shard *shard, struct stream *stream)
     registry_remove(shard->shared->registry, &stream->card);
     stream_count_in(stream, NULL);
     counters_add(&shard->counters.closed, 1);
-    stream_free(stream);
+    release_stream(shard, stream);
 }
 
 /* The asker's own stream leaves it without a word; any other holder is told. */

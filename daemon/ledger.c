@@ -60,7 +60,10 @@ static struct load *find_or_make(struct ledger *ledger, struct cost *cost)
 
 void ledger_claim(struct claim *claim, double rate, struct cost *cost)
 {
-    *claim = (struct claim){.rate = rate, .cost = cost};
+    claim->rate = rate;
+    claim->cost = cost;
+    claim->load = NULL;
+    claim->rate_uhz = 0;
 }
 
 int ledger_enter(struct ledger *ledger, struct claim *claim)

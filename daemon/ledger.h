@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "daemon/cost.h"
 
@@ -20,6 +21,10 @@ struct claim {
     struct cost *cost; /* of its stream's model, which uses it */
     struct load *load; /* of the shard's ledger; NULL: not entered */
     uint64_t rate_uhz; /* what stands there for it */
+    struct claim_charge {
+        uid_t uid;
+        uint64_t ns; /* of a second */
+    } charge;        /* to its user, as of when it was entered; admission.c's */
 };
 
 /* The streams of one cost. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of one turn of the loop: mail and sockets in the poll; then, in the check handle, paused connections, one
- * batch, the requests that are due behind its frames, and what is to be sent leaves. While any of these wait, the idle
- * handle makes the next poll return at once. The timer looks for clients that say or read nothing, and at what the
- * shard has done, and is the one thing that happens without a poll's event.
+ * The order of one turn of the loop: sockets in the poll; then, in the check handle, mail, paused connections, one
+ * batch, the requests that are due behind its frames, and what is to be sent leaves. Each of these is bounded in time,
+ * and goes on in the next turn. While any of them wait, the idle handle makes the next poll return at once. The timer
+ * looks for clients that say or read nothing, and at what the shard has done, and is the one thing that happens without
+ * a poll's event.
  */
 #include "daemon/loop.h"
 
@@ -26,6 +27,9 @@
 #include "daemon/users.h"
 
 #define TICK_MS 250
+
+/* What mails from other threads may take of one turn. */
+#define MAILS_NS 200000
 
 static void close_handles(struct shard *shard)
 {
@@ -87,32 +91,56 @@ static void take_connection(struct shard *shard, const struct mail *mail)
     }
 }
 
+static void open_mail(struct shard *shard, struct mail *mail)
+{
+    if (mail->kind != MAIL_CONNECTION) {
+        requests_mail(shard, mail);
+        return;
+    }
+    take_connection(shard, mail);
+    free(mail);
+}
+
+/* As many as the time of a turn allows, and at least one. */
+static void open_mails(struct shard *shard, uint64_t most_ns)
+{
+    uint64_t begun_ns = uv_hrtime();
+    bool is_over = STAILQ_EMPTY(&shard->turn.mails);
+    while (!is_over) {
+        struct mail *mail = STAILQ_FIRST(&shard->turn.mails);
+        STAILQ_REMOVE_HEAD(&shard->turn.mails, link);
+        open_mail(shard, mail);
+        is_over = STAILQ_EMPTY(&shard->turn.mails) || uv_hrtime() - begun_ns > most_ns;
+    }
+    shard_stay_busy(shard);
+}
+
+void loop_open_mails(struct shard *shard)
+{
+    open_mails(shard, MAILS_NS);
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct shard *shard = async->data;
     struct mails mails;
-    /* Looked at before the mail is: connections that came before it are then in it. */
+    /* Looked at before the mail is: connections that came before the order to drain are then in it. */
     bool drain_asked = atomic_load(&shard->turn.drain_asked);
     mailbox_take(&shard->mailbox, &mails);
-    while (!STAILQ_EMPTY(&mails)) {
-        struct mail *mail = STAILQ_FIRST(&mails);
-        STAILQ_REMOVE_HEAD(&mails, link);
-        if (mail->kind != MAIL_CONNECTION) {
-            requests_mail(shard, mail);
-            continue;
-        }
-        take_connection(shard, mail);
-        free(mail);
-    }
+    STAILQ_CONCAT(&shard->turn.mails, &mails);
+    shard_stay_busy(shard);
     counters_set(&shard->turn.pulses, counters_get(&shard->turn.pulses_asked));
-    if (drain_asked && !shard->turn.is_draining)
+    if (drain_asked && !shard->turn.is_draining) {
+        open_mails(shard, UINT64_MAX);
         begin_drain(shard);
+    }
 }
 
 static void on_poll_ended(uv_check_t *check)
 {
     struct shard *shard = check->data;
-    connection_resume_all(shard);
+    loop_open_mails(shard);
+    connection_begin_turn(shard);
     batch_run(shard);
     pending_run_due(shard);
     connection_flush_all(shard);
@@ -142,27 +170,34 @@ static void run(void *argument)
     struct shard *shard = argument;
     shard->turn.self = uv_thread_self();
     uv_run(&shard->loop, UV_RUN_DEFAULT);
-    assert(TAILQ_EMPTY(&shard->batch.ready) && TAILQ_EMPTY(&shard->due.streams)); /* all was settled */
+    assert(shard->batch.n_ready == 0 && TAILQ_EMPTY(&shard->due.streams)); /* all was settled */
     atomic_store(&shard->turn.is_running, false);
     uv_async_send(shard->shared->shard_ended);
 }
 
 int loop_init(struct shard *shard, struct shared *shared, unsigned index)
 {
-    if (connection_start(shard, &requests_handler) != 0)
-        return UV_ENOMEM;
-    int status = shard_init(shard, shared, index, on_wake);
-    if (status != 0) {
-        connection_stop(shard);
+    int status = UV_ENOMEM;
+    if (share_start(shard) != 0)
         return status;
-    }
+    if (connection_start(shard, &requests_handler) != 0)
+        goto stop_shares;
+    status = shard_init(shard, shared, index, on_wake);
+    if (status != 0)
+        goto stop_connections;
     batch_start(shard);
     due_start(shard);
     idle_start(shard);
+    STAILQ_INIT(&shard->turn.mails);
     uv_check_init(&shard->loop, &shard->turn.after_poll);
     uv_timer_init(&shard->loop, &shard->turn.tick);
     shard->turn.after_poll.data = shard->turn.tick.data = shard;
     return 0;
+stop_connections:
+    connection_stop(shard);
+stop_shares:
+    share_stop(shard);
+    return status;
 }
 
 /* Signals are the main thread's business. */
@@ -235,11 +270,13 @@ void loop_done(struct shard *shard)
     assert(status == 0); /* every handle was closed */
     (void)status;
     mailbox_take(&shard->mailbox, &mails);
-    while (!STAILQ_EMPTY(&mails)) {
-        struct mail *mail = STAILQ_FIRST(&mails);
-        STAILQ_REMOVE_HEAD(&mails, link);
+    STAILQ_CONCAT(&shard->turn.mails, &mails);
+    while (!STAILQ_EMPTY(&shard->turn.mails)) {
+        struct mail *mail = STAILQ_FIRST(&shard->turn.mails);
+        STAILQ_REMOVE_HEAD(&shard->turn.mails, link);
         discard_mail(shard, mail);
     }
     connection_stop(shard);
+    share_stop(shard);
     shard_done(shard);
 }

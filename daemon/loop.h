@@ -8,6 +8,10 @@
  * thread. */
 int loop_init(struct shard *shard, struct shared *shared, unsigned index);
 
+/* A part of a turn: opens mails that were taken from the mailbox, as many as the time of a turn allows, and at least
+ * one. The shard's thread. */
+void loop_open_mails(struct shard *shard);
+
 /* Has the thread run. 0, or libuv's error. Main thread. */
 int loop_start(struct shard *shard);
 

@@ -129,10 +129,12 @@ static double growth_to(double full, const struct sum *half, const struct sum *a
     return slope > 0 && missing > 0 ? 1 + slope * missing / second : 1;
 }
 
-/* Fills the window of the first state, and returns what a frame takes in the end. */
-static double fill(struct bench *bench)
+/* Fills the window of the first state, and returns what a frame takes in the end; and *worst, how much more work than
+ * the mean one of these frames was. A frame that closes a segment of landmarks may be worth a hundred others. */
+static double fill(struct bench *bench, double *worst)
 {
     struct sum halves[2] = {{0}}, all = {0};
+    double most_work = 0;
     double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1, longest_ns = 0;
     while (all.n < full && !is_over(bench, 0.5)) {
         uint64_t begun_ns = uv_hrtime();
@@ -140,7 +142,9 @@ static double fill(struct bench *bench)
         double took_ns = (double)(uv_hrtime() - begun_ns);
         all.ns += took_ns < longest_ns ? took_ns : longest_ns; /* all but the longest, which was disturbed */
         longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
-        all.work += (double)plan_last_work(state(bench, 0));
+        double work = (double)plan_last_work(state(bench, 0));
+        all.work += work;
+        most_work = work > most_work ? work : most_work;
         all.n++;
         if (all.n == next) { /* 1, 2, 4, …: the last but one is between a quarter and a half of all */
             halves[0] = halves[1];
@@ -148,6 +152,7 @@ static double fill(struct bench *bench)
             next *= 2;
         }
     }
+    *worst = all.work > 0 ? most_work * all.n / all.work : 1;
     if (all.n < 2)
         return longest_ns + 1;
     bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
@@ -199,8 +204,10 @@ static void measure(struct bench *bench, struct cost *cost, size_t n_states, siz
 {
     double each_ns[COST_SIZES][REPEATS];
     size_t n_repeats[COST_SIZES] = {0};
-    bench->frame_ns = fill(bench);
+    double worst = 1;
+    bench->frame_ns = fill(bench, &worst);
     cost_set(cost, 0, bench->frame_ns);
+    cost_set_worst(cost, worst);
     copy_states(bench, n_states);
     size_t n_sizes = count_sizes(bench, most_together);
     for (size_t k = 0; k < n_sizes * REPEATS && !is_over(bench, 1); k++) {

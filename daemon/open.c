@@ -1,28 +1,101 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * An open goes through steps, of which two may take long, and are then done away from the shard's thread (away.h):
+ * making the plan of a raw attention and measuring what its frames cost, and filling the block of a large state. What
+ * can be refused without them is refused before: the name, the user's quota, the sizes. Meanwhile the connection
+ * handles no further message, so that what a client asks is done in order. The connection may be gone when a step
+ * is done; then everything is given back.
+ *
+ * Between the two the stream is registered, since its name and memory are taken; nobody holds it, and nothing can be
+ * asked of it (is_opening).
+ */
 #include "daemon/open.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "daemon/admission.h"
 #include "daemon/answers.h"
+#include "daemon/away.h"
 #include "daemon/costs.h"
 #include "daemon/deadline.h"
 #include "daemon/idle.h"
 #include "daemon/models.h"
 #include "daemon/pending.h"
 #include "daemon/pushes.h"
+#include "daemon/registry.h"
+#include "daemon/release.h"
 #include "daemon/reply.h"
+
+/* Blocks up to this size are filled at once: about a tenth of a millisecond. */
+#define FILL_AT_ONCE_BYTES (1 << 20)
 
 /* A stream that is being opened: what is known so far. */
 struct opening {
-    struct attnp_open request;
-    struct model *model; /* used */
-    const struct plan *plan;
-    struct traffic *traffic;
+    struct away away;
+    struct shard *shard;
+    struct asker asker;
+    uid_t uid;
+    struct attnp_open request; /* its texts and landmarks are copied behind this struct */
+    struct model *model;       /* used */
+    struct stream *stream;     /* registered, and without a holder; NULL: not yet */
     uint32_t credit;
+    struct attnp_error error; /* of the step that was away */
+    bool has_failed;
+    uint8_t copied[];
 };
+
+/* Copies n bytes to *place, which moves on; NULL stays NULL. */
+static const void *copy(uint8_t **place, const void *bytes, size_t n)
+{
+    uint8_t *to = *place;
+    if (bytes == NULL)
+        return NULL;
+    memcpy(to, bytes, n);
+    *place += n;
+    return to;
+}
+
+/* Owner: the caller. NULL: no memory. */
+static struct opening *new_opening(const struct connection *connection, const struct asker *asker,
+                                   const struct attnp_open *request)
+{
+    const struct attnp_attention *attention = &request->attention;
+    size_t n_copied = request->name.n + request->model.n + attention->n_q_bytes + attention->n_k_bytes;
+    struct opening *opening = calloc(1, sizeof(*opening) + n_copied);
+    if (opening == NULL)
+        return NULL;
+    opening->shard = connection->shard;
+    opening->asker = *asker;
+    opening->uid = connection->uid;
+    opening->request = *request;
+    uint8_t *place = opening->copied;
+    opening->request.name.data = copy(&place, request->name.data, request->name.n);
+    opening->request.model.data = copy(&place, request->model.data, request->model.n);
+    opening->request.attention.q_landmarks = copy(&place, attention->q_landmarks, attention->n_q_bytes);
+    opening->request.attention.k_landmarks = copy(&place, attention->k_landmarks, attention->n_k_bytes);
+    return opening;
+}
+
+static void free_opening(struct opening *opening)
+{
+    model_release(opening->model);
+    free(opening);
+}
+
+/* The connection that asked, if it is still there. */
+static struct connection *who_asked(const struct opening *opening)
+{
+    struct connection *connection = connection_find(opening->shard, opening->asker.connection);
+    return connection != NULL && connection->phase == CONNECTION_OPEN ? connection : NULL;
+}
+
+static uint64_t message_bytes(const struct opening *opening)
+{
+    return config_number(opening->shard->shared->config, CONFIG_limits_message_bytes);
+}
 
 /* A frame and an output, floats each, have to fit a message of `most` bytes. */
 static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uint64_t most, struct attnp_error *error)
@@ -40,65 +113,67 @@ static int check_messages(uint64_t frame, uint64_t output, bool retroactive, uin
     return 0;
 }
 
-/* The same for an attention, before its plan is made. Dimensions whose product is no number are left to the library,
- * which allows far smaller ones. */
-static int check_attention(const struct attnp_attention *attention, uint64_t most, struct attnp_error *error)
+/* The sizes of messages for an attention, before its plan is made. Dimensions whose product is no number are left to
+ * the library, which allows far smaller ones. */
+static int check_attention(const struct connection *connection, const struct attnp_open *request,
+                           struct attnp_error *error)
 {
+    const struct attnp_attention *attention = &request->attention;
     uint64_t row = (uint64_t)attention->heads * attention->head_dim, frame, output;
-    if (__builtin_mul_overflow(row, (uint64_t)3, &frame) ||
+    if (!request->has_attention || __builtin_mul_overflow(row, (uint64_t)3, &frame) ||
         __builtin_mul_overflow(row, (uint64_t)(attention->retroactive ? attention->window : 1), &output))
         return 0;
-    return check_messages(frame, output, attention->retroactive, most, error);
+    return check_messages(frame, output, attention->retroactive,
+                          config_number(connection->shard->shared->config, CONFIG_limits_message_bytes), error);
 }
 
-static int make_attention(struct opening *opening, uint64_t most, struct attnp_error *error)
+/* At least so much does the state of an attention take: the keys and values of its window. */
+static uint64_t least_bytes(const struct attnp_attention *attention)
 {
-    struct plan *plan;
-    if (check_attention(&opening->request.attention, most, error) != 0 ||
-        plan_of_attention(&plan, &opening->request.attention, error) != 0)
-        return -1;
-    opening->model = model_new("", plan);
+    uint64_t row = (uint64_t)attention->heads * attention->head_dim, bytes;
+    bool is_none = __builtin_mul_overflow(row, (uint64_t)attention->window * 2 * sizeof(float), &bytes);
+    return is_none ? 0 : bytes; /* the library refuses what is so large */
+}
+
+static int check_user(const struct connection *connection, const struct attnp_open *request, struct attnp_error *error)
+{
+    return registry_check(connection->shard->shared->registry, connection->uid, request->name.data, request->name.n,
+                          request->has_attention ? least_bytes(&request->attention) : 0, error);
+}
+
+static int find_model(struct opening *opening, struct attnp_error *error)
+{
+    struct models *models = opening->shard->shared->models;
+    const struct attnp_string *name = &opening->request.model;
+    opening->model = models_find(models, name->data, name->n);
     if (opening->model != NULL)
         return 0;
-    plan_free(plan);
-    return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for an attention; try again later");
+    return attnp_fail(error, ATTNP_UNKNOWN_MODEL, "no model is called '%.*s'; `models` lists the %zu that are served",
+                      (int)(name->n < 64 ? name->n : 64), name->data, models_count(models));
 }
 
-static int find_model(struct opening *opening, struct models *models, uint64_t most, struct attnp_error *error)
+static int check_sizes(struct opening *opening, struct attnp_error *error)
 {
-    const struct attnp_string *name = &opening->request.model;
-    if (opening->request.has_attention)
-        return make_attention(opening, most, error);
-    opening->model = models_find(models, name->data, name->n);
-    if (opening->model == NULL)
-        return attnp_fail(error, ATTNP_UNKNOWN_MODEL,
-                          "no model is called '%.*s'; `models` lists the %zu that are served",
-                          (int)(name->n < 64 ? name->n : 64), name->data, models_count(models));
-    return 0;
-}
-
-static int check_sizes(struct opening *opening, uint64_t most, struct attnp_error *error)
-{
-    opening->plan = opening->model->plan;
-    uint64_t input_dim = plan_facts(opening->plan)->input_dim;
-    uint64_t output_dim = plan_output_dim(opening->plan, opening->request.output);
+    const struct plan *plan = opening->model->plan;
+    uint64_t input_dim = plan_facts(plan)->input_dim, output_dim = plan_output_dim(plan, opening->request.output);
     if (output_dim == 0)
         return attnp_fail(error, ATTNP_BAD_PARAMS, "there is no such output here; a raw attention has 'scores' only");
-    if (check_messages(input_dim, output_dim, opening->request.attention.retroactive, most, error) != 0)
+    if (check_messages(input_dim, output_dim, opening->request.attention.retroactive, message_bytes(opening), error) !=
+        0)
         return -1;
     opening->credit = attnp_credit(input_dim * sizeof(float), output_dim * sizeof(float));
-    if (stream_block_bytes(opening->plan, opening->request.output, opening->credit) == 0)
+    if (stream_block_bytes(plan, opening->request.output, opening->credit) == 0)
         return attnp_fail(error, ATTNP_OVER_CAPACITY, "the state is larger than any memory; use a smaller window");
     return 0;
 }
 
-static void fill_card(struct card *card, const struct opening *opening, uid_t uid)
+static void fill_card(struct card *card, const struct opening *opening)
 {
     const struct attnp_string *name = &opening->request.name;
     if (name->data != NULL)
         memcpy(card->name, name->data, name->n); /* at most ATTNP_MAX_NAME, checked by its reader */
     strcpy(card->model, opening->model->name);
-    card->uid = uid;
+    card->uid = opening->uid;
     card->opened_us = shard_now_us();
     card->terms = (struct card_terms){opening->request.rate, opening->request.deadline_ms, opening->request.late};
 }
@@ -129,60 +204,6 @@ static int no_memory(const struct stream *stream, struct attnp_error *error)
                       (uintmax_t)stream->card.bytes);
 }
 
-/* All the memory that the stream will ever need: its block, scratch, and room for its outputs among those of its
- * connection. */
-static int start(struct connection *connection, struct stream *stream, const struct attnp_open *request,
-                 struct attnp_error *error)
-{
-    connection_held_init(&stream->held, stream->card.number, stream->card.credit * stream->frame_bytes,
-                         stream->card.credit * answers_bytes(stream->output_bytes));
-    if (open_provide(connection, stream, error) != 0)
-        return -1;
-    if (getrandom(stream->token, sizeof(stream->token), 0) != (ssize_t)sizeof(stream->token) ||
-        stream_start(stream) != 0)
-        return no_memory(stream, error);
-    pending_init(stream);
-    deadline_start(stream, request->deadline_ms, request->late, request->answer_from);
-    return 0;
-}
-
-static struct stream *new_stream(const struct opening *opening, uid_t uid, struct attnp_error *error)
-{
-    const struct stream_shape shape = {opening->model, opening->request.output, opening->credit,
-                                       opening->request.first_frame, opening->request.position};
-    struct stream *stream = stream_new(&shape);
-    if (stream == NULL)
-        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
-    else
-        fill_card(&stream->card, opening, uid);
-    return stream;
-}
-
-static struct stream *make_stream(struct connection *connection, const struct opening *opening,
-                                  struct attnp_error *error)
-{
-    struct shard *shard = connection->shard;
-    struct registry *registry = shard->shared->registry;
-    if (model_is_attention(opening->model)) /* models are known since they are served */
-        costs_learn(shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
-    struct stream *stream = new_stream(opening, connection->uid, error);
-    if (stream == NULL)
-        return NULL;
-    if (registry_add(registry, &stream->card, shard->index, connection->id, error) != 0)
-        goto free_stream;
-    if (admission_enter(shard, &stream->claim, opening->model, opening->request.rate, opening->request.deadline_ms,
-                        error) != 0)
-        goto leave_registry;
-    if (start(connection, stream, &opening->request, error) == 0)
-        return stream;
-    admission_leave(shard, &stream->claim);
-leave_registry:
-    registry_remove(registry, &stream->card);
-free_stream:
-    stream_free(stream);
-    return NULL;
-}
-
 static void put_labels(struct attnp_writer *writer, const struct plan_facts *facts, uint32_t output_dim)
 {
     uint32_t n = facts->n_labels == output_dim ? facts->n_labels : 0;
@@ -199,7 +220,7 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
     attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
     attnp_put_uint(writer, "stream", stream->card.number);
-    attnp_put_bin(writer, "token", stream->token, sizeof(stream->token));
+    attnp_put_bin(writer, "token", stream->open.token, sizeof(stream->open.token));
     attnp_put_uint(writer, "input_dim", facts->input_dim);
     attnp_put_uint(writer, "output_dim", stream->card.output_dim);
     put_labels(writer, facts, stream->card.output_dim);
@@ -215,33 +236,217 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     reply_send(connection->shard, asker);
 }
 
-static int find_traffic(struct opening *opening, const struct shard *shard, struct attnp_error *error)
+static struct stream *new_stream(const struct opening *opening, struct attnp_error *error)
 {
-    opening->traffic = traffic_of(shard->shared->traffic, opening->model->name, shard->index);
-    if (opening->traffic != NULL)
-        return 0;
-    return attnp_fail(error, ATTNP_NO_MEMORY, "no memory to count the stream's frames; try again later");
+    const struct stream_shape shape = {opening->model, opening->request.output, opening->credit,
+                                       opening->request.first_frame, opening->request.position};
+    struct stream *stream = stream_new(&shape);
+    if (stream == NULL) {
+        attnp_fail(error, ATTNP_NO_MEMORY, "no memory for a stream; try again later");
+        return NULL;
+    }
+    fill_card(&stream->card, opening);
+    pending_init(stream);
+    deadline_start(stream, opening->request.deadline_ms, opening->request.late, opening->request.answer_from);
+    stream->open.is_opening = true;
+    return stream;
 }
+
+/* A step of exact attention reads the whole state, and so does one that makes all outputs of the window anew. */
+static bool reads_all(const struct attnp_open *request)
+{
+    return request->attention.method == ATTNP_METHOD_EXACT || request->attention.retroactive;
+}
+
+/* A frame is computed whole, and others wait for it: one that would take too long is refused, by what was measured; or,
+ * of a state that is too large to be measured, by its size, where a frame reads all of it. */
+static int check_frame(const struct opening *opening, struct attnp_error *error)
+{
+    if (opening->request.has_attention && !cost_is_measured(opening->model->cost) && !reads_all(&opening->request))
+        return 0;
+    uint64_t most_ms = config_number(opening->shard->shared->config, CONFIG_limits_frame_ms);
+    double worst_ms = cost_worst_ns(opening->model->cost) / 1e6;
+    if (worst_ms <= (double)most_ms)
+        return 0;
+    return attnp_fail(
+        error, ATTNP_LIMIT_EXCEEDED,
+        "a frame may take %.1f ms here, and the limit is %ju ms, since others wait meanwhile; use a smaller "
+        "window or fewer landmarks%s, or raise frame_ms in [limits]",
+        worst_ms, (uintmax_t)most_ms, opening->request.has_attention ? ", or refresh spread" : "");
+}
+
+/* Takes what a stream needs of its user and its shard, before memory is made for it. */
+static int register_stream(struct opening *opening, struct attnp_error *error)
+{
+    struct shard *shard = opening->shard;
+    const struct attnp_open *request = &opening->request;
+    if (check_sizes(opening, error) != 0 || check_frame(opening, error) != 0)
+        return -1;
+    struct stream *stream = new_stream(opening, error);
+    if (stream == NULL)
+        return -1;
+    if (registry_add(shard->shared->registry, &stream->card, shard->index, opening->asker.connection, error) != 0)
+        goto free_stream;
+    const struct admission_wish wish = {opening->uid, opening->model, request->rate, request->deadline_ms};
+    if (admission_enter(shard, &stream->claim, &wish, error) != 0)
+        goto leave_registry;
+    connection_held_init(&stream->held, stream->card.number, stream->card.credit * stream->frame_bytes,
+                         stream->card.credit * answers_bytes(stream->output_bytes));
+    opening->stream = stream;
+    return 0;
+leave_registry:
+    registry_remove(shard->shared->registry, &stream->card);
+free_stream:
+    stream_free(stream);
+    return -1;
+}
+
+static void unregister_stream(struct opening *opening)
+{
+    struct stream *stream = opening->stream;
+    if (stream == NULL)
+        return;
+    admission_leave(opening->shard, &stream->claim);
+    registry_remove(opening->shard->shared->registry, &stream->card);
+    release_stream(opening->shard, stream);
+}
+
+static int fill(struct opening *opening)
+{
+    struct stream *stream = opening->stream;
+    if (getrandom(stream->open.token, sizeof(stream->open.token), 0) == (ssize_t)sizeof(stream->open.token) &&
+        stream_start(stream) == 0)
+        return 0;
+    return no_memory(stream, &opening->error);
+}
+
+/* The connection has room for the stream, which is its from here on. */
+static int hand_over(struct opening *opening, struct connection *connection, struct attnp_error *error)
+{
+    struct shard *shard = opening->shard;
+    struct stream *stream = opening->stream;
+    struct traffic *traffic = traffic_of(shard->shared->traffic, opening->model->name, shard->index);
+    if (open_provide(connection, stream, error) != 0)
+        return -1;
+    if (traffic == NULL)
+        return no_memory(stream, error);
+    stream->open.is_opening = false;
+    connection_hold(connection, &stream->held);
+    idle_active(shard, stream, shard_now_us());
+    stream_count_in(stream, traffic);
+    counters_add(&shard->counters.opened, 1);
+    open_answer(connection, &opening->asker, stream);
+    return 0;
+}
+
+/* The last step: 0, the stream is open, or -1 and *error; or nobody is there to be told. Frees the opening. */
+static int finish(struct opening *opening, int status, struct attnp_error *error)
+{
+    struct connection *connection = who_asked(opening);
+    if (status == 0)
+        status = connection != NULL ? hand_over(opening, connection, error) : -1;
+    if (status != 0)
+        unregister_stream(opening);
+    free_opening(opening);
+    return status;
+}
+
+/* The end of an opening whose connection waits. */
+static void finish_away(struct opening *opening, int status, struct attnp_error *error)
+{
+    struct connection *connection = who_asked(opening);
+    struct shard *shard = opening->shard;
+    const struct asker asker = opening->asker;
+    if (finish(opening, status, error) != 0 && connection != NULL)
+        reply_error(shard, &asker, error);
+    if (connection != NULL)
+        connection_go_on(connection);
+}
+
+static void run_fill(struct away *away)
+{
+    struct opening *opening = (struct opening *)away;
+    opening->has_failed = fill(opening) != 0;
+}
+
+static void filled(struct away *away)
+{
+    struct opening *opening = (struct opening *)away;
+    finish_away(opening, opening->has_failed ? -1 : 0, &opening->error);
+}
+
+static bool is_wanted(const struct away *away)
+{
+    return who_asked((const struct opening *)away) != NULL;
+}
+
+static const struct away_kind fill_kind = {is_wanted, run_fill, filled};
+
+/* Makes the stream of a model that is known. 1: the block is filled away from here, and `filled` is called. */
+static int make_stream(struct opening *opening, struct connection *connection, struct attnp_error *error)
+{
+    if (register_stream(opening, error) != 0)
+        return -1;
+    const struct stream *stream = opening->stream;
+    if (stream_block_bytes(stream->plan, stream->kind, opening->credit) > FILL_AT_ONCE_BYTES) {
+        away_send(&opening->away, opening->shard, connection->share, &fill_kind);
+        return 1;
+    }
+    int status = fill(opening);
+    if (status != 0)
+        *error = opening->error;
+    return status;
+}
+
+static void run_make_attention(struct away *away)
+{
+    struct opening *opening = (struct opening *)away;
+    struct plan *plan;
+    opening->has_failed = true;
+    if (plan_of_attention(&plan, &opening->request.attention, &opening->error) != 0)
+        return;
+    opening->model = model_new("", plan);
+    if (opening->model == NULL) {
+        plan_free(plan);
+        attnp_fail(&opening->error, ATTNP_NO_MEMORY, "no memory for an attention; try again later");
+        return;
+    }
+    costs_learn(opening->shard->shared->costs, opening->model, COSTS_ATTENTION_NS);
+    opening->has_failed = false;
+}
+
+static void attention_made(struct away *away)
+{
+    struct opening *opening = (struct opening *)away;
+    struct connection *connection = who_asked(opening);
+    struct attnp_error error = opening->error;
+    int status = opening->has_failed || connection == NULL ? -1 : make_stream(opening, connection, &error);
+    if (status <= 0)
+        finish_away(opening, status, &error);
+}
+
+static const struct away_kind attention_kind = {is_wanted, run_make_attention, attention_made};
 
 int open_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                  struct attnp_error *error)
 {
-    struct opening opening = {.model = NULL};
-    struct shard *shard = connection->shard;
-    uint64_t most = config_number(shard->shared->config, CONFIG_limits_message_bytes);
-    struct stream *stream = NULL;
-    if (attnp_open_read(&opening.request, params, error) != 0 || check_number(connection, error) != 0)
+    struct attnp_open request;
+    if (attnp_open_read(&request, params, error) != 0 || check_number(connection, error) != 0 ||
+        check_attention(connection, &request, error) != 0 || check_user(connection, &request, error) != 0)
         return -1;
-    if (find_model(&opening, shard->shared->models, most, error) == 0 && check_sizes(&opening, most, error) == 0 &&
-        find_traffic(&opening, shard, error) == 0)
-        stream = make_stream(connection, &opening, error);
-    model_release(opening.model);
-    if (stream == NULL)
-        return -1;
-    connection_hold(connection, &stream->held);
-    idle_active(shard, stream, shard_now_us());
-    stream_count_in(stream, opening.traffic);
-    counters_add(&shard->counters.opened, 1);
-    open_answer(connection, asker, stream);
+    struct opening *opening = new_opening(connection, asker, &request);
+    if (opening == NULL)
+        return attnp_fail(error, ATTNP_NO_MEMORY, "no memory for the request; try again later");
+    if (request.has_attention) {
+        connection_wait(connection);
+        away_send(&opening->away, opening->shard, connection->share, &attention_kind);
+        return 0;
+    }
+    int status = find_model(opening, error);
+    if (status == 0)
+        status = make_stream(opening, connection, error);
+    if (status <= 0)
+        return finish(opening, status, error);
+    connection_wait(connection);
     return 0;
 }

@@ -99,10 +99,20 @@ bool pending_run(struct shard *shard, struct stream *stream)
         struct pending *pending = take(stream);
         assert(pending->at == stream->sequence.settled); /* its place in the sequence */
         answers_name_unanswered(stream);
-        is_here = pending->kind->carry_out(shard, stream, &pending->asker);
+        enum pending_outcome outcome = pending->kind->carry_out(shard, stream, &pending->asker);
+        is_here = outcome != PENDING_MOVED;
+        if (outcome == PENDING_AWAY)
+            stream->pending.is_away = true;
         free_pending(shard, uid, pending);
     }
     return is_here;
+}
+
+bool pending_come_back(struct shard *shard, struct stream *stream)
+{
+    assert(stream->pending.is_away);
+    stream->pending.is_away = false;
+    return pending_run(shard, stream);
 }
 
 void pending_run_due(struct shard *shard)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 TAILQ_HEAD(ordered, card);
 LIST_HEAD(bucket, card);
@@ -13,6 +14,7 @@ struct registry {
     struct users *users;
     uint64_t last_number;
     struct ordered order; /* by number, since numbers rise */
+    uint64_t secret[2];   /* of the buckets of names */
     size_t mask;          /* buckets of each table, less one: a power of two */
     struct bucket *numbers, *names;
 };
@@ -41,6 +43,8 @@ struct registry *registry_new(struct users *users)
         return NULL;
     }
     registry->mask = n - 1;
+    if (getrandom(registry->secret, sizeof(registry->secret), 0) != sizeof(registry->secret))
+        registry->secret[0] = registry->secret[1] = (uint64_t)(uintptr_t)registry; /* a kernel without it: something */
     registry->users = users;
     TAILQ_INIT(&registry->order);
     pthread_mutex_init(&registry->mutex, NULL);
@@ -58,13 +62,15 @@ void registry_free(struct registry *registry)
     free(registry);
 }
 
-/* FNV-1a over the name, started with the user, since names are a user's own. */
+/* Names are a user's own, and chosen by clients. FNV-1a over the name, started with the user and a secret of this run,
+ * and ended with another: who does not know these cannot choose names that meet in one bucket. */
 static struct bucket *names_of(struct registry *registry, uid_t uid, const char *name, size_t n_name)
 {
-    uint64_t hash = 14695981039346656037u ^ uid;
+    uint64_t hash = registry->secret[0] ^ uid;
     for (size_t i = 0; i < n_name; i++)
         hash = (hash ^ (unsigned char)name[i]) * 1099511628211u;
-    return &registry->names[(hash ^ hash >> 32) & registry->mask];
+    hash = (hash ^ hash >> 32) * (registry->secret[1] | 1);
+    return &registry->names[hash >> 32 & registry->mask];
 }
 
 static struct card *by_name(struct registry *registry, uid_t uid, const char *name, size_t n_name)
@@ -85,24 +91,44 @@ static struct card *by_number(struct registry *registry, uint64_t number)
     return NULL;
 }
 
-static int admit(struct registry *registry, const struct card *card, struct attnp_error *error)
+/* Takes what the stream needs of its user. */
+static int admit(struct registry *registry, uid_t uid, const char *name, size_t n_name, uint64_t bytes,
+                 struct attnp_error *error)
 {
-    if (card->name[0] != '\0' && by_name(registry, card->uid, card->name, strlen(card->name)) != NULL)
+    if (n_name > 0 && by_name(registry, uid, name, n_name) != NULL)
         return attnp_fail(error, ATTNP_STREAM_EXISTS,
-                          "a stream named '%s' is open; attach to it, close it or choose another name", card->name);
-    if (users_charge(registry->users, card->uid, USERS_STREAMS, 1, error) != 0)
+                          "a stream named '%.*s' is open; attach to it, close it or choose another name", (int)n_name,
+                          name);
+    if (users_charge(registry->users, uid, USERS_STREAMS, 1, error) != 0)
         return -1;
-    if (users_charge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes, error) == 0)
+    if (users_charge(registry->users, uid, USERS_STATE_BYTES, bytes, error) == 0)
         return 0;
-    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
+    users_discharge(registry->users, uid, USERS_STREAMS, 1);
     return -1;
+}
+
+static void give_back(struct registry *registry, uid_t uid, uint64_t bytes)
+{
+    users_discharge(registry->users, uid, USERS_STATE_BYTES, bytes);
+    users_discharge(registry->users, uid, USERS_STREAMS, 1);
+}
+
+int registry_check(struct registry *registry, uid_t uid, const char *name, size_t n_name, uint64_t bytes,
+                   struct attnp_error *error)
+{
+    pthread_mutex_lock(&registry->mutex);
+    int status = admit(registry, uid, name, n_name, bytes, error);
+    if (status == 0)
+        give_back(registry, uid, bytes);
+    pthread_mutex_unlock(&registry->mutex);
+    return status;
 }
 
 int registry_add(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
                  struct attnp_error *error)
 {
     pthread_mutex_lock(&registry->mutex);
-    int status = admit(registry, card, error);
+    int status = admit(registry, card->uid, card->name, strlen(card->name), card->bytes, error);
     if (status == 0) {
         card->number = ++registry->last_number;
         card->shard = shard;
@@ -120,8 +146,7 @@ void registry_remove(struct registry *registry, struct card *card)
 {
     pthread_mutex_lock(&registry->mutex);
     assert(by_number(registry, card->number) == card);
-    users_discharge(registry->users, card->uid, USERS_STATE_BYTES, card->bytes);
-    users_discharge(registry->users, card->uid, USERS_STREAMS, 1);
+    give_back(registry, card->uid, card->bytes);
     TAILQ_REMOVE(&registry->order, card, in_order);
     LIST_REMOVE(card, in_numbers);
     if (card->name[0] != '\0')

@@ -67,7 +67,12 @@ struct registry;
 struct registry *registry_new(struct users *users);
 void registry_free(struct registry *registry); /* NULL is allowed; no card may be registered any more */
 
-/* Any thread from here on. Gives the card its number and registers it, as of this shard and this connection. 0, or -1
+/* Any thread from here on. Whether a stream of this user, with this name [n_name], and at least so many bytes, would be
+ * registered now: 0, or -1 and *error as of registry_add. */
+int registry_check(struct registry *registry, uid_t uid, const char *name, size_t n_name, uint64_t bytes,
+                   struct attnp_error *error);
+
+/* Gives the card its number and registers it, as of this shard and this connection. 0, or -1
  * and *error: stream_exists, over_capacity, no_memory. */
 int registry_add(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
                  struct attnp_error *error);

@@ -134,8 +134,7 @@ static enum connection_next handle_message(struct connection *connection, const 
         return refuse(connection, &asker, id_known, error);
     enum connection_next next = dispatch(connection, &message, &asker, error);
     attnp_message_done(&message);
-    bool took_long = shard_now_us() - connection->turn_us > SHARD_BATCH_US;
-    return next == CONNECTION_GOES_ON && took_long ? CONNECTION_YIELDS : next;
+    return next;
 }
 
 /* Streams outlive their connection for a while, so that the client can come back to them; not the daemon's end. */
@@ -162,13 +161,23 @@ static void handle_end(struct connection *connection, const struct attnp_error *
         reply_notify_error(connection, why);
 }
 
+static bool is_settled(const struct connection *connection)
+{
+    for (size_t i = 0; i < connection->n_streams; i++) {
+        const struct stream *stream = stream_of_held(connection->streams[i]);
+        if (stream_waiting(stream) > 0 || stream->pending.n > 0 || stream->pending.is_away)
+            return false;
+    }
+    return true;
+}
+
 static void handle_relief(struct connection *connection)
 {
     for (size_t i = 0; i < connection->n_streams; i++)
         batch_add(connection->shard, stream_of_held(connection->streams[i]));
 }
 
-const struct connection_handler requests_handler = {handle_message, handle_end, handle_relief};
+const struct connection_handler requests_handler = {handle_message, handle_end, is_settled, handle_relief};
 
 static void deliver(struct shard *shard, struct mail *mail)
 {

@@ -89,7 +89,7 @@ static void no_work(uv_idle_t *idle)
 void shard_stay_busy(struct shard *shard)
 {
     assert(shard_is_own_thread(shard));
-    if (TAILQ_EMPTY(&shard->batch.ready) && TAILQ_EMPTY(&shard->connections.paused))
+    if (shard->batch.n_ready == 0 && shard->connections.n_paused == 0 && STAILQ_EMPTY(&shard->turn.mails))
         uv_idle_stop(&shard->busy);
     else if (!uv_is_closing((uv_handle_t *)&shard->busy))
         uv_idle_start(&shard->busy, no_work);

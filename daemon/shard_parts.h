@@ -10,8 +10,11 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "daemon/mailbox.h"
+
 struct connection;
 struct connection_handler;
+struct share;
 struct stream;
 
 TAILQ_HEAD(connections, connection);
@@ -27,18 +30,27 @@ TAILQ_HEAD(streams, stream);
 struct shard_connections {
     const struct connection_handler *handler; /* what connections call upwards */
     struct connections all;
-    struct connections dirty;  /* with something to send */
-    struct connections paused; /* with more messages, after the others' turn */
+    struct connections dirty; /* with something to send */
+    size_t n_paused;          /* with something to be read or handled, when their users have time again */
     struct connection_bucket by_id[SHARD_BUCKETS];
     uint64_t n_turns; /* of the loop, so far */
     uint8_t *input;   /* [SHARD_INPUT_BYTES], where bytes arrive */
 };
 
-/* batch.c: the streams with a frame to compute. */
+/* share.c: what each user has of the shard's time for what clients send. */
+struct shard_shares {
+    LIST_HEAD(shares, share) all;
+    struct share *parked; /* of streams that nobody holds; no user's, and not in the list */
+};
+
+TAILQ_HEAD(ready_shares, share);
+
+/* batch.c: the users with streams that have a frame to compute. */
 struct shard_batch {
-    struct streams ready; /* the stream that waits longest is the first */
-    size_t n_ready;
-    atomic_uint_fast64_t oldest_us; /* when the oldest frame of the first stream arrived; 0: none; read by any thread */
+    struct ready_shares users;      /* in no order */
+    size_t n_ready;                 /* streams */
+    uint64_t clock_ns;              /* what the user that was served last had had computed then */
+    atomic_uint_fast64_t oldest_us; /* when the oldest frame of the next stream arrived; 0: none; read by any thread */
 };
 
 /* due.c: the streams whose next pending request is due. */
@@ -57,6 +69,7 @@ struct shard_loop {
     uv_thread_t self;      /* the same, written by the thread itself before anything else; for shard_is_own_thread */
     uv_check_t after_poll; /* runs the batch and what is due, and sends, after each poll */
     uv_timer_t tick;       /* looks for silent and for slow clients */
+    struct mails mails;    /* taken from the mailbox and not yet opened, in order */
     bool is_draining;
     uint64_t drain_until_us;
     atomic_bool drain_asked;                   /* by the main thread */

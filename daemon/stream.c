@@ -103,16 +103,25 @@ void stream_count_in(struct stream *stream, struct traffic *traffic)
     stream->traffic = traffic;
 }
 
+void *stream_take_block(struct stream *stream, size_t *n_bytes)
+{
+    void *block = stream->block;
+    *n_bytes = block_bytes(stream);
+    if (block != NULL)
+        poison(block, *n_bytes);
+    stream->block = NULL;
+    return block;
+}
+
 void stream_free(struct stream *stream)
 {
+    size_t n_bytes;
     if (stream == NULL)
         return;
     assert(stream->pending.n == 0 && stream->held.by == NULL && stream->claim.load == NULL);
-    assert(!stream->batch.is_ready && stream->batch.answer == NULL && !stream->due.is_listed);
+    assert(stream->batch.ready_in == NULL && stream->batch.answer == NULL && !stream->due.is_listed);
     assert(stream->idle.list == IDLE_NOWHERE);
-    if (stream->block != NULL)
-        poison(stream->block, block_bytes(stream));
-    free(stream->block);
+    free(stream_take_block(stream, &n_bytes));
     model_release(stream->model);
     free(stream);
 }
@@ -241,9 +250,8 @@ uint64_t stream_oldest_us(const struct stream *stream)
     return stream_waiting(stream) > 0 ? stream_arrived_us(stream) : 0;
 }
 
-void stream_reset(struct stream *stream)
+void stream_was_reset(struct stream *stream)
 {
-    plan_reset(stream->plan, stream->state);
     stream->first_position = 0;
     counters_set(&stream->card.position, 0);
 }

@@ -55,9 +55,9 @@ struct stream {
     size_t frame_stride, output_stride;
     struct waiting *waiting;
     struct answer *answers;
-    uint8_t token[ATTNP_TOKEN_BYTES]; /* who shows it may attach the stream; open.c */
-    struct claim claim;               /* of its shard's time; ledger.c */
-    struct held held;                 /* by which connection; connection.h */
+    struct stream_open open;
+    struct claim claim; /* of its shard's time; ledger.c */
+    struct held held;   /* by which connection; connection.h */
     struct stream_batch batch;
     struct stream_deadline deadline;
     struct stream_answers unanswered;
@@ -65,6 +65,7 @@ struct stream {
     struct stream_pending pending;
     struct stream_due due;
     struct stream_attach attach;
+    struct stream_reset reset;
 };
 
 /* Reasons of answers that are none. */
@@ -103,6 +104,10 @@ int stream_start(struct stream *stream);
 /* The stream and its frames are counted in this traffic from here on; NULL: in none. */
 void stream_count_in(struct stream *stream, struct traffic *traffic);
 
+/* Takes the block [*n_bytes] away from a stream that is to be freed, its contents overwritten in builds that look for
+ * mistakes. NULL: it has none. Owner: the caller; freed by free. */
+void *stream_take_block(struct stream *stream, size_t *n_bytes);
+
 /* Frees all; NULL is allowed. No request may be pending any more, and the stream stands in no list. */
 void stream_free(struct stream *stream);
 
@@ -134,8 +139,8 @@ const uint8_t *stream_output(const struct stream *stream, const struct answer *a
 uint64_t stream_arrived_us(const struct stream *stream);
 uint64_t stream_oldest_us(const struct stream *stream);
 
-/* Empties the state; numbers go on. */
-void stream_reset(struct stream *stream);
+/* The state was emptied by plan_reset; numbers go on. */
+void stream_was_reset(struct stream *stream);
 
 /* A new holder begins with the next frame, whatever the one before was told to send again. */
 void stream_begin_anew(struct stream *stream);

@@ -13,12 +13,20 @@
 
 struct answer;
 struct pending;
+struct resetting;
 struct stream;
+
+/* open.c: what only its holder knows, and whether it is still being opened: nobody holds it yet, and nothing can be
+ * asked of it. */
+struct stream_open {
+    uint8_t token[ATTNP_TOKEN_BYTES]; /* a client that shows it may attach the stream */
+    bool is_opening;
+};
 
 /* batch.c: the stream's place among those that have a frame to compute. */
 struct stream_batch {
-    TAILQ_ENTRY(stream) link; /* in the shard's queue, or in the batch that is computed and not yet answered */
-    bool is_ready;            /* in the shard's queue */
+    TAILQ_ENTRY(stream) link; /* in its user's queue, or in the batch that is computed and not yet answered */
+    struct share *ready_in;   /* the user in whose queue it stands; NULL: in none */
     uint64_t step_ns;         /* what its newest frame took; 0 before the first */
     struct answer *answer;    /* of the frame in the batch; NULL: none is */
     uint64_t arrived_us;      /* when that frame arrived */
@@ -50,6 +58,7 @@ struct stream_idle {
 struct stream_pending {
     STAILQ_HEAD(pendings, pending) requests;
     size_t n;
+    bool is_away;    /* one is being carried out on another thread: no frame is computed meanwhile */
     uint64_t due_at; /* where one waits: the first is due when every number below is settled */
 };
 
@@ -57,6 +66,11 @@ struct stream_pending {
 struct stream_due {
     TAILQ_ENTRY(stream) link;
     bool is_listed;
+};
+
+/* reset.c: what empties the state on another thread; NULL: nothing does. */
+struct stream_reset {
+    struct resetting *resetting;
 };
 
 /* attach.c: who is to hold the stream once nothing waits in it: the client that asked last. */

@@ -16,6 +16,7 @@
 #include "daemon/idle.h"
 #include "daemon/pending.h"
 #include "daemon/reply.h"
+#include "daemon/reset.h"
 #include "daemon/users.h"
 
 /* Which stream is meant, and whether this client may. 0, or -1 and *error. */
@@ -26,20 +27,7 @@ static int look_up(const struct connection *connection, const struct attnp_targe
                          connection_is_operator(connection), view, error);
 }
 
-static bool carry_out_reset(struct shard *shard, struct stream *stream, const struct asker *asker)
-{
-    stream_reset(stream);
-    if (!connection_is_holder(&stream->held, shard, asker))
-        reply_event_reset(stream->held.by, stream->card.number, stream->sequence.settled);
-    struct attnp_writer *writer = reply_begin(shard, asker);
-    attnp_write_map(writer, 2);
-    attnp_put_uint(writer, "next_frame", stream->sequence.settled);
-    attnp_put_uint(writer, "position", 0);
-    reply_send(shard, asker);
-    return true;
-}
-
-static bool carry_out_finish(struct shard *shard, struct stream *stream, const struct asker *asker)
+static enum pending_outcome carry_out_finish(struct shard *shard, struct stream *stream, const struct asker *asker)
 {
     struct attnp_writer *writer = reply_begin(shard, asker);
     attnp_write_map(writer, 7);
@@ -50,11 +38,10 @@ static bool carry_out_finish(struct shard *shard, struct stream *stream, const s
     attnp_put_uint(writer, "next_frame", stream->sequence.next);
     end_put_counts(writer, stream);
     reply_send(shard, asker);
-    return true;
+    return PENDING_DONE;
 }
 
-static const struct pending_kind reset_kind = {carry_out_reset, reply_error},
-                                 finish_kind = {carry_out_finish, reply_error};
+static const struct pending_kind finish_kind = {carry_out_finish, reply_error};
 
 static void kill_stream(struct shard *shard, struct stream *stream, const struct mail *mail)
 {
@@ -101,7 +88,11 @@ void stream_requests_mail(struct shard *shard, struct mail *mail)
     }
     if (mail->is_charged)
         users_discharge(shard->shared->users, mail->uid, USERS_WAITING_REQUESTS, 1);
-    if (card != NULL) {
+    if (card != NULL && stream_of_card(card)->open.is_opening) {
+        attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju is still being opened; try again later",
+                   (uintmax_t)mail->stream);
+        reply_error(shard, &mail->asker, &error);
+    } else if (card != NULL) {
         act(shard, stream_of_card(card), mail);
     } else {
         attnp_fail(&error, ATTNP_UNKNOWN_STREAM, "stream %ju has just ended", (uintmax_t)mail->stream);

@@ -144,6 +144,11 @@ static uint64_t most_in_all(const struct users *users, enum users_what what)
     return what == USERS_CONNECTIONS ? smaller(most, users->most_connections) : most;
 }
 
+bool users_is_operator(const struct users *users, uid_t uid)
+{
+    return uid == 0 || uid == users->daemon_uid;
+}
+
 static uint64_t most_of_one(const struct users *users, enum users_what what, bool is_operator)
 {
     uint64_t most = config_number(users->config, limits[what].per_user), all = most_in_all(users, what);
@@ -190,7 +195,7 @@ static bool is_above(const struct met *met, uint64_t n)
 static int check(const struct users *users, const struct user *user, enum users_what what, uint64_t n,
                  struct attnp_error *error)
 {
-    bool is_operator = user->uid == 0 || user->uid == users->daemon_uid;
+    bool is_operator = users_is_operator(users, user->uid);
     uint64_t extra = is_operator ? limits[what].operators : 0;
     struct met own = {false, user->uid, user->counts[what], most_of_one(users, what, is_operator) + extra};
     struct met all = {true, user->uid, users->totals[what], most_in_all(users, what) + extra};

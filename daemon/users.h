@@ -4,6 +4,7 @@
  * is never taken on a frame's way, but where a buffer grows. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,7 +16,10 @@ enum users_what {
     USERS_STREAMS,     /* the registered card's, these two; its user's, whoever holds it */
     USERS_STATE_BYTES,
     USERS_BUFFER_BYTES,     /* the connection's: unfinished messages and outboxes, by the room that they have */
-    USERS_WAITING_REQUESTS, /* the order's in a stream, or the mail's on its way to another shard */
+    USERS_WAITING_REQUESTS, /* the pending request's in a stream, or the mail's on its way to another shard */
+    N_USERS_LIMITED,
+    USERS_CLAIMED_NS = N_USERS_LIMITED, /* the claim's, of a second of shards' time; held against its limit by
+                                           admission.c, and only counted here */
     N_USERS_WHAT
 };
 
@@ -41,6 +45,9 @@ int users_charge(struct users *users, uid_t uid, enum users_what what, uint64_t 
 
 /* The same without a look at the limits, for what is owed to a client that has to end. It has to hold something. */
 void users_charge_anyway(struct users *users, uid_t uid, enum users_what what, uint64_t n);
+
+/* Root and the daemon's own user. */
+bool users_is_operator(const struct users *users, uid_t uid);
 
 /* Gives back n of what was charged. */
 void users_discharge(struct users *users, uid_t uid, enum users_what what, uint64_t n);

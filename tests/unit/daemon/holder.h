@@ -85,6 +85,12 @@ struct traffic_sum holder_traffic(const char *model);
 /* The mail that was posted to the shard is opened, and connections that are over are freed. */
 void holder_open_mail(unsigned shard);
 
+/* What the holder asked for is being done on another thread: until that is done. */
+void holder_wait(struct connection *holder);
+
+/* Told when holder_wait begins and ends, for a test that has to know when the daemon's code runs; NULL: nobody is. */
+extern void (*holder_on_wait)(bool begins);
+
 /* What the holder was sent since the last call, which has left by this; its text is valid until the next call. */
 const char *holder_heard(struct connection *holder);
 

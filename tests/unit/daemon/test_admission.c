@@ -5,10 +5,12 @@
 #include "daemon/model.h"
 #include "daemon/shard.h"
 #include "daemon/traffic.h"
+#include "daemon/users.h"
 #include "tests/unit/run.h"
 
 #define N_SHARDS 2
 #define N_MANY   1000
+#define USER     7
 
 static struct config config;
 static struct shard shards[N_SHARDS];
@@ -28,14 +30,26 @@ static struct model *model_that_costs(double alone_ns, double among_8_ns)
     return made;
 }
 
+static int enter(struct shard *shard, struct claim *claim, const struct model *of, double rate, uint32_t deadline_ms,
+                 struct attnp_error *error)
+{
+    const struct admission_wish wish = {.uid = 0, .model = of, .rate = rate, .deadline_ms = deadline_ms};
+    return admission_enter(shard, claim, &wish, error);
+}
+
 static void set_up(void)
 {
     char why[ATTNP_ERROR_TEXT + 1];
+    struct attnp_error error;
     config_init(&config);
     ck_assert_int_eq(config_set(&config, CONFIG_admission_load_percent, "75", "test", why), 0);
     shared = (struct shared){
         .config = &config, .shards = shards, .n_shards = N_SHARDS, .traffic = traffic_book_new(N_SHARDS)};
     ck_assert_ptr_nonnull(shared.traffic);
+    shared.users = users_new(&config, 1, 1 << 30);
+    ck_assert_ptr_nonnull(shared.users);
+    ck_assert_int_eq(users_charge(shared.users, 0, USERS_STREAMS, 1, &error), 0);
+    ck_assert_int_eq(users_charge(shared.users, USER, USERS_STREAMS, 1, &error), 0);
     for (unsigned i = 0; i < N_SHARDS; i++) {
         memset(&shards[i], 0, sizeof(shards[i]));
         shards[i].shared = &shared;
@@ -50,6 +64,10 @@ static void tear_down(void)
     for (unsigned i = 0; i < N_SHARDS; i++)
         ledger_done(&shards[i].ledger);
     traffic_book_free(shared.traffic);
+    ck_assert_uint_eq(users_total(shared.users, USERS_CLAIMED_NS), 0);
+    users_discharge(shared.users, 0, USERS_STREAMS, 1);
+    users_discharge(shared.users, USER, USERS_STREAMS, 1);
+    users_free(shared.users);
     model_release(model);
 }
 
@@ -63,15 +81,15 @@ START_TEST(streams_are_admitted_up_to_the_share)
     struct claim claims[4];
     struct attnp_error error;
     for (size_t i = 0; i < 3; i++) /* 25 % each */
-        ck_assert_int_eq(admission_enter(&shards[0], &claims[i], model, 250, 0, &error), 0);
+        ck_assert_int_eq(enter(&shards[0], &claims[i], model, 250, 0, &error), 0);
     ck_assert_uint_eq(claimed(0), 750000000);
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[3], model, 250, 0, &error), -1);
+    ck_assert_int_eq(enter(&shards[0], &claims[3], model, 250, 0, &error), -1);
     ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
     ck_assert_uint_eq(claimed(0), 750000000);
-    ck_assert_int_eq(admission_enter(&shards[1], &claims[3], model, 250, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[1], &claims[3], model, 250, 0, &error), 0);
     admission_leave(&shards[1], &claims[3]);
     admission_leave(&shards[0], &claims[1]);
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[1], model, 250, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claims[1], model, 250, 0, &error), 0);
     for (size_t i = 0; i < 3; i++)
         admission_leave(&shards[0], &claims[i]);
     ck_assert_uint_eq(claimed(0), 0);
@@ -82,8 +100,8 @@ START_TEST(a_refusal_says_what_is_needed_and_left)
 {
     struct claim claim, refused;
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 500, 0, &error), 0);
-    ck_assert_int_eq(admission_enter(&shards[0], &refused, model, 300, 0, &error), -1);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 500, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &refused, model, 300, 0, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "300 frames/s take 30 % of a shard"));
     ck_assert_ptr_nonnull(strstr(error.text, "75 % (750 frames/s) on the best shard"));
     ck_assert_ptr_nonnull(strstr(error.text, "100 % (1000 frames/s) on all"));
@@ -92,10 +110,31 @@ START_TEST(a_refusal_says_what_is_needed_and_left)
     ck_assert_double_eq_tol(error.left_shard, 750, 0.01);
     ck_assert_double_eq_tol(error.left_all, 1000, 0.01);
     ck_assert_uint_eq(error.retry_ms, 0);
-    ck_assert_int_eq(admission_enter(&shards[1], &refused, model, 800, 0, &error), -1);
+    ck_assert_int_eq(enter(&shards[1], &refused, model, 800, 0, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "lower the rate"));
     ck_assert(error.has_left && !error.has_retry);
     admission_leave(&shards[0], &claim);
+}
+END_TEST
+
+/* The other shard, and a sixteenth of all, are for the others. */
+START_TEST(one_user_cannot_be_promised_everything)
+{
+    struct claim claims[3];
+    struct attnp_error error;
+    struct admission_wish wish = {.uid = USER, .model = model, .rate = 750};
+    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], &wish, &error), 0);
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[1], &wish, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
+    ck_assert_ptr_nonnull(strstr(error.text, "load_percent_per_user"));
+    ck_assert_uint_eq(users_count(shared.users, USER, USERS_CLAIMED_NS), 750000000);
+    wish.rate = 650;
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[1], &wish, &error), 0);
+    wish.uid = 0;
+    wish.rate = 100;
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[2], &wish, &error), 0);
+    for (size_t i = 0; i < 3; i++)
+        admission_leave(&shards[i > 0], &claims[i]);
 }
 END_TEST
 
@@ -103,8 +142,8 @@ START_TEST(without_a_rate_nothing_is_claimed_or_refused)
 {
     struct claim full, claim;
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &full, model, 750, 0, &error), 0);
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 0, 1, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &full, model, 750, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 0, 1, &error), 0);
     ck_assert_uint_eq(claimed(0), 750000000);
     admission_leave(&shards[0], &claim);
     admission_leave(&shards[0], &full);
@@ -117,8 +156,8 @@ START_TEST(what_streams_without_a_rate_use_is_not_left)
     struct claim claim;
     struct attnp_error error;
     atomic_store(&shards[0].use.unrated_ns, 700000000);
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 100, 0, &error), -1);
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 50, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 100, 0, &error), -1);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 50, 0, &error), 0);
     admission_leave(&shards[0], &claim);
 }
 END_TEST
@@ -143,8 +182,8 @@ START_TEST(a_stream_that_moves_is_not_refused)
 {
     struct claim claims[2];
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], model, 750, 0, &error), 0);
-    ck_assert_int_eq(admission_enter(&shards[1], &claims[1], model, 750, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claims[0], model, 750, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[1], &claims[1], model, 750, 0, &error), 0);
     admission_leave(&shards[1], &claims[1]);
     admission_keep(&shards[0], &claims[1]);
     admission_keep(&shards[0], &claims[1]); /* once is enough */
@@ -160,14 +199,14 @@ START_TEST(claims_follow_the_cost)
 {
     struct claim claims[2];
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], model, 250, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claims[0], model, 250, 0, &error), 0);
     cost_set(model->cost, 0, 3e6);
     cost_set(model->cost, 3, 3e6);
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[1], model, 1, 0, &error), -1);
+    ck_assert_int_eq(enter(&shards[0], &claims[1], model, 1, 0, &error), -1);
     ck_assert_uint_eq(claimed(0), 750000000);
     cost_set(model->cost, 0, 1e6);
     cost_set(model->cost, 3, 1e6);
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[1], model, 1, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claims[1], model, 1, 0, &error), 0);
     ck_assert_uint_eq(claimed(0), 251000000);
     admission_leave(&shards[0], &claims[0]);
     cost_set(model->cost, 0, 7e6);
@@ -181,7 +220,7 @@ START_TEST(what_a_frame_costs_besides_computing_is_claimed)
     struct claim claim;
     struct attnp_error error;
     atomic_store(&shards[0].ledger.overhead_ns, 500000);
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 100, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 100, 0, &error), 0);
     ck_assert_uint_eq(claimed(0), 150000000);
     admission_leave(&shards[0], &claim);
 }
@@ -193,10 +232,10 @@ START_TEST(a_large_load_claims_what_groups_cost)
     struct model *cheap = model_that_costs(20000, 10000);
     struct claim claims[100];
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], cheap, 50, 0, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claims[0], cheap, 50, 0, &error), 0);
     ck_assert_uint_eq(claimed(0), 1000000);
     for (size_t i = 1; i < 100; i++)
-        ck_assert_int_eq(admission_enter(&shards[0], &claims[i], cheap, 50, 0, &error), 0);
+        ck_assert_int_eq(enter(&shards[0], &claims[i], cheap, 50, 0, &error), 0);
     ck_assert_uint_eq(claimed(0), 50000000); /* 5000 frames/s: 10 in 2 ms, in a group of 8 */
     for (size_t i = 0; i < 100; i++)
         admission_leave(&shards[0], &claims[i]);
@@ -209,10 +248,10 @@ START_TEST(a_deadline_shorter_than_a_batch_and_a_frame_is_refused)
 {
     struct claim claim;
     struct attnp_error error;
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 10, 2, &error), -1);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 10, 2, &error), -1);
     ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
     ck_assert_ptr_nonnull(strstr(error.text, "a deadline of 2 ms"));
-    ck_assert_int_eq(admission_enter(&shards[0], &claim, model, 10, 3, &error), 0);
+    ck_assert_int_eq(enter(&shards[0], &claim, model, 10, 3, &error), 0);
     admission_leave(&shards[0], &claim);
 }
 END_TEST
@@ -252,6 +291,7 @@ static Suite *admission_suite(void)
     TCase *tests = tcase_create("admission");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, streams_are_admitted_up_to_the_share);
+    tcase_add_test(tests, one_user_cannot_be_promised_everything);
     tcase_add_test(tests, a_refusal_says_what_is_needed_and_left);
     tcase_add_test(tests, without_a_rate_nothing_is_claimed_or_refused);
     tcase_add_test(tests, what_streams_without_a_rate_use_is_not_left);

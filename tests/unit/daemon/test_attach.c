@@ -22,7 +22,7 @@ static void set_up(void)
 
 static void attach(struct connection *heir, uint32_t id)
 {
-    wish_attach(heir, id, stream->card.number, stream->token);
+    wish_attach(heir, id, stream->card.number, stream->open.token);
 }
 
 /* The same where the stream is another shard's: the request goes there, and the stream comes back. */
@@ -63,7 +63,7 @@ START_TEST(a_wrong_token_changes_nothing)
 {
     struct connection *thief = holder_new(0, USER), *far = holder_new(1, USER);
     uint8_t token[ATTNP_TOKEN_BYTES];
-    memcpy(token, stream->token, sizeof(token));
+    memcpy(token, stream->open.token, sizeof(token));
     token[_i] ^= 1;
     holder_push(client, stream, 0, 1);
     wish_attach(thief, 5, 1, token);
@@ -110,7 +110,7 @@ START_TEST(the_holder_is_superseded_and_the_heir_goes_on_with_the_state)
     ck_assert_uint_eq(heard_uint(response, "position"), 2);
     ck_assert_uint_eq(heard_uint(response, "credit"), 8);
     const msgpack_object *token = attnp_map_get(response->content, "token");
-    ck_assert_mem_eq(token->via.bin.ptr, stream->token, ATTNP_TOKEN_BYTES);
+    ck_assert_mem_eq(token->via.bin.ptr, stream->open.token, ATTNP_TOKEN_BYTES);
     ck_assert_uint_eq(seen().connection, heir->id);
     ck_assert_uint_eq(attached(0), 1);
     holder_push(client, stream, 2, 1); /* does not know it yet: no mistake, and no frame */
@@ -147,7 +147,7 @@ START_TEST(frames_without_an_output_are_named_to_the_holder_that_is_superseded)
     struct stream *replay = holder_open(client, (struct holder_terms){.credit = 16, .answer_from = 100});
     holder_push(client, replay, 0, 3);
     turns(0, 2);
-    wish_attach(heir, 5, 2, replay->token);
+    wish_attach(heir, 5, 2, replay->open.token);
     ck_assert_str_eq(holder_heard(client), "skipped 2:0+2 replay; superseded 2");
     turns(0, 1);
     ck_assert_str_eq(holder_heard(heir), "response 5");
@@ -332,7 +332,7 @@ START_TEST(a_client_that_is_ended_is_told_of_the_frames_that_have_no_output)
     } else {
         connection_break(client);
     }
-    wish_attach(heir, 5, 2, replay->token);
+    wish_attach(heir, 5, 2, replay->open.token);
     turns(0, 1);
     holder_push(heir, replay, 3, 1);
     turns(0, 1);
@@ -346,8 +346,8 @@ START_TEST(an_older_stream_has_its_place_among_those_of_its_new_holder)
     struct stream *streams[] = {stream, holder_open(client, (struct holder_terms){.credit = 4}),
                                 holder_open(heir, (struct holder_terms){.credit = 4}),
                                 holder_open(heir, (struct holder_terms){.credit = 4})};
-    wish_attach(heir, 5, 2, streams[1]->token);
-    wish_attach(heir, 6, 1, streams[0]->token);
+    wish_attach(heir, 5, 2, streams[1]->open.token);
+    wish_attach(heir, 6, 1, streams[0]->open.token);
     ck_assert_str_eq(holder_heard(heir), "response 5; response 6");
     for (size_t i = 0; i < 4; i++) {
         holder_push(heir, streams[i], 0, 1);
@@ -378,7 +378,7 @@ static void expect_on_shard(unsigned shard)
     ck_assert_uint_eq(counters_get(&holder_shards[other].ledger.claimed_ns), 0);
     ck_assert_uint_eq(traffic_streams(holder_shared.traffic, shard), 1);
     ck_assert_uint_eq(traffic_streams(holder_shared.traffic, other), 0);
-    ck_assert(TAILQ_EMPTY(&holder_shards[other].batch.ready) && TAILQ_EMPTY(&holder_shards[other].idle.parked));
+    ck_assert(holder_shards[other].batch.n_ready == 0 && TAILQ_EMPTY(&holder_shards[other].idle.parked));
     ck_assert_uint_eq(seen().shard, shard);
 }
 

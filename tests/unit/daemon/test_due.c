@@ -13,10 +13,10 @@ static struct connection *holder;
 static struct shard *shard;
 static struct stream *streams[N_STREAMS];
 
-static bool carry_out(struct shard *at, struct stream *stream, const struct asker *asker)
+static enum pending_outcome carry_out(struct shard *at, struct stream *stream, const struct asker *asker)
 {
     (void)at, (void)stream, (void)asker;
-    return true;
+    return PENDING_DONE;
 }
 
 static const struct pending_kind kind = {carry_out, NULL};

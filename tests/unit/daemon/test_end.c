@@ -159,7 +159,7 @@ START_TEST(requests_and_the_heir_of_a_killed_stream_are_told_once_each)
     struct connection *root = holder_new(0, OPERATOR), *heir = holder_new(1, USER);
     struct stream *stream = open_with_frames(0, 2);
     holder_ask_about(client, 1, ATTNP_M_FINISH, stream);
-    wish_attach(heir, 2, stream->card.number, stream->token);
+    wish_attach(heir, 2, stream->card.number, stream->open.token);
     holder_open_mail(0);
     ck_assert_str_eq(holder_heard(client), "superseded 1");
     holder_ask_about(root, 3, ATTNP_M_KILL, stream);

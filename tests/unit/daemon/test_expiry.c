@@ -34,7 +34,7 @@ static uint64_t expired(void)
 /* A client that holds nothing asks for the stream. */
 static void attach(struct connection *heir, uint32_t id)
 {
-    wish_attach(heir, id, stream->card.number, stream->token);
+    wish_attach(heir, id, stream->card.number, stream->open.token);
 }
 
 START_TEST(a_holder_is_warned_when_a_quarter_of_the_time_is_left)

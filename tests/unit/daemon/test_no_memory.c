@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Each allocation of a request fails once: whoever asked is told so once, and nothing is left behind. The linker sends
  * every call of the allocator from the daemon, the protocol and the library through the functions below. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,8 @@
 /* More allocations than any request makes. */
 #define MOST_ALLOCATIONS 1000
 
-static long n_until_failure = -1; /* so many succeed, then one fails, then all succeed; below 0: all do */
-static bool is_daemon;            /* the daemon's code runs, and not the test's own or Check's */
+static atomic_long n_until_failure = -1; /* so many succeed, then one fails, then all succeed; below 0: all do */
+static atomic_bool is_daemon;            /* the daemon's code runs, and not the test's own or Check's */
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -72,6 +73,11 @@ static enum connection_next take_message(struct connection *connection, const ui
     return next;
 }
 
+static void note_wait(bool begins)
+{
+    is_daemon = begins;
+}
+
 static void open_mail(unsigned shard)
 {
     is_daemon = true;
@@ -83,6 +89,7 @@ static void set_up(void)
 {
     holder_set_up();
     handler = requests_handler;
+    holder_on_wait = note_wait;
     handler.message = take_message;
     for (unsigned i = 0; i < HOLDER_SHARDS; i++)
         holder_shards[i].connections.handler = &handler;
@@ -189,7 +196,7 @@ static bool attach_with_failure(unsigned shard, long n)
     say_something(client);
     say_something(heir);
     n_until_failure = n;
-    wish_attach(heir, 5, stream->card.number, stream->token);
+    wish_attach(heir, 5, stream->card.number, stream->open.token);
     open_mail(0);
     open_mail(1);
     bool failed = has_failed();
@@ -199,7 +206,7 @@ static bool attach_with_failure(unsigned shard, long n)
     ck_assert_uint_eq(client->n_streams + heir->n_streams + counters_get(&holder_shards[0].counters.parked) +
                           counters_get(&holder_shards[1].counters.parked),
                       1);
-    wish_attach(next, 6, stream->card.number, stream->token);
+    wish_attach(next, 6, stream->card.number, stream->open.token);
     open_mail(0);
     open_mail(1);
     ck_assert_uint_eq(n_responses(next, &has_stream), 1);

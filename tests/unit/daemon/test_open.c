@@ -206,7 +206,7 @@ START_TEST(numbers_rise_and_every_stream_has_a_token_of_its_own)
         const struct heard_message *answer = response();
         ck_assert_uint_eq(heard_uint(answer, "stream"), i + 1);
         memcpy(tokens[i], field(answer, "token")->via.bin.ptr, ATTNP_TOKEN_BYTES);
-        ck_assert_mem_eq(tokens[i], stream_held(i + 1)->token, ATTNP_TOKEN_BYTES);
+        ck_assert_mem_eq(tokens[i], stream_held(i + 1)->open.token, ATTNP_TOKEN_BYTES);
     }
     expect_random(tokens);
 }

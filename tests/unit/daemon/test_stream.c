@@ -118,7 +118,8 @@ START_TEST(reset_starts_positions_again_and_leaves_numbers_and_waiting_frames)
     put(0, 5);
     step();
     put(1, 9);
-    stream_reset(stream);
+    plan_reset(stream->plan, stream->state);
+    stream_was_reset(stream);
     const struct answer *answer = step();
     ck_assert_uint_eq(answer->number, 1);
     ck_assert_uint_eq(answer->position, 0);

@@ -38,7 +38,7 @@ static void ask_name(struct connection *asker, uint32_t id, enum attnp_method me
 
 static void attach(struct connection *heir, uint32_t id)
 {
-    wish_attach(heir, id, stream->card.number, stream->token);
+    wish_attach(heir, id, stream->card.number, stream->open.token);
 }
 
 static uint64_t waiting_requests(uid_t uid)
@@ -73,7 +73,7 @@ START_TEST(another_user_is_denied_by_number_and_sees_no_name)
     struct connection *other = holder_new(0, OTHER_USER);
     ask_number(other, 5, methods[_i], 1);
     ask_name(other, 6, methods[_i], "mine");
-    wish_attach(other, 7, 1, stream->token);
+    wish_attach(other, 7, 1, stream->open.token);
     ck_assert_str_eq(holder_heard(other), "response 5 denied; response 6 unknown_stream; response 7 denied");
     holder_push(client, stream, 0, 1);
     holder_turn(0);

@@ -48,7 +48,7 @@ static void tear_down(void)
 {
     static const uid_t uids[] = {ROOT, DAEMON, ANNA, BERT};
     for (size_t i = 0; i < sizeof(uids) / sizeof(uids[0]); i++)
-        for (int what = 0; what < N_USERS_WHAT; what++)
+        for (int what = 0; what < N_USERS_LIMITED; what++)
             users_discharge(users, uids[i], what, users_count(users, uids[i], what));
     users_free(users);
 }
@@ -114,7 +114,7 @@ END_TEST
 
 START_TEST(an_operator_may_have_everything_but_not_more_than_is_written)
 {
-    static const uint64_t above_each[N_USERS_WHAT] = {[USERS_CONNECTIONS] = USERS_OPERATOR_CONNECTIONS,
+    static const uint64_t above_each[N_USERS_LIMITED] = {[USERS_CONNECTIONS] = USERS_OPERATOR_CONNECTIONS,
                                                       [USERS_BUFFER_BYTES] = USERS_OPERATOR_BYTES,
                                                       [USERS_WAITING_REQUESTS] = USERS_OPERATOR_REQUESTS};
     uint64_t above = above_each[kinds[_i].what];
@@ -187,7 +187,7 @@ static void *come_and_go(void *argument)
     uid_t uid = *(const uid_t *)argument;
     struct attnp_error why;
     for (int i = 0; i < 20000; i++)
-        for (int what = 0; what < N_USERS_WHAT; what++)
+        for (int what = 0; what < N_USERS_LIMITED; what++)
             if (users_charge(users, uid, what, 1 + (uint64_t)i % 3, &why) == 0)
                 users_discharge(users, uid, what, 1 + (uint64_t)i % 3);
     return NULL;
@@ -202,7 +202,7 @@ START_TEST(threads_leave_no_trace)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, (void *)(uintptr_t)&uids[i]), 0);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    for (int what = 0; what < N_USERS_WHAT; what++)
+    for (int what = 0; what < N_USERS_LIMITED; what++)
         ck_assert_uint_eq(users_total(users, what), 0);
 }
 END_TEST
@@ -212,10 +212,10 @@ static Suite *users_suite(void)
     Suite *suite = suite_create("users");
     TCase *tests = tcase_create("users");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_loop_test(tests, one_less_exactly_and_one_more_than_each_limit, 0, N_USERS_WHAT);
-    tcase_add_loop_test(tests, no_amount_wraps_around, 0, N_USERS_WHAT);
-    tcase_add_loop_test(tests, a_limit_that_is_not_given_leaves_a_sixteenth_to_others, 0, N_USERS_WHAT);
-    tcase_add_loop_test(tests, an_operator_may_have_everything_but_not_more_than_is_written, 0, N_USERS_WHAT);
+    tcase_add_loop_test(tests, one_less_exactly_and_one_more_than_each_limit, 0, N_USERS_LIMITED);
+    tcase_add_loop_test(tests, no_amount_wraps_around, 0, N_USERS_LIMITED);
+    tcase_add_loop_test(tests, a_limit_that_is_not_given_leaves_a_sixteenth_to_others, 0, N_USERS_LIMITED);
+    tcase_add_loop_test(tests, an_operator_may_have_everything_but_not_more_than_is_written, 0, N_USERS_LIMITED);
     tcase_add_test(tests, operators_get_in_where_users_have_taken_everything);
     tcase_add_test(tests, limits_are_read_anew_at_each_check);
     tcase_add_test(tests, limits_that_follow_the_machine);

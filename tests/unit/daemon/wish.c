@@ -45,6 +45,7 @@ void wish_open(struct connection *client, uint32_t id, struct wish wish)
         attnp_put_uint(writer, "answer_from", wish.answer_from);
     }
     holder_asked(client);
+    holder_wait(client);
 }
 
 void wish_attach(struct connection *client, uint32_t id, uint64_t number, const uint8_t *token)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Work for a client that takes too long for a shard's thread: it is done on a thread of libuv's pool, and the shard is
+ * told when it is done. Of each user of a shard one piece of work is done at a time, so that no user waits behind
+ * another's. The module does not know what the work is. */
+#pragma once
+
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "daemon/shard.h"
+#include "daemon/share.h"
+
+struct away {
+    uv_work_t work;
+    STAILQ_ENTRY(away) link;
+    struct shard *shard;
+    struct share *share;
+    const struct away_kind *kind;
+    bool is_running; /* on the other thread, or about to be */
+};
+
+struct away_kind {
+    bool (*is_wanted)(const struct away *away); /* on the shard's thread, when its turn comes; NULL: always */
+    void (*run)(struct away *away);             /* where it is wanted: on the pool's thread, which has nothing of the
+                                                   shard's */
+    void (*back)(struct away *away); /* on the shard's thread, in any case; may free it, or send it away once more */
+};
+
+/* Has the work done. `away` is on memory that stays until `back` is called, and belongs to this module until then. The
+ * user `share` has room for one more, as share_join gives it: it is given back before `back` is called. The shard's
+ * thread. */
+void away_send(struct away *away, struct shard *shard, struct share *share, const struct away_kind *kind);
