@@ -7,6 +7,7 @@
 #include "encoder.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,21 @@ static void embed(const struct attn_model *model, const struct attn_encoder_fram
                             model->pe + frames[i].when.t % model->config.positions * model_dim);
 }
 
+/* The scores of logits [dim], in place. An exponential makes a number out of a NaN, too, and that would look like an
+ * answer: scores of logits that are not finite are NaN, all of them. */
+static void take_scores(const struct attn_model *model, size_t dim, float *x)
+{
+    if (model->config.head == ATTN_HEAD_IDENTITY)
+        return;
+    if (model->kernels->first_not_finite(dim, x) < dim)
+        for (size_t i = 0; i < dim; i++)
+            x[i] = NAN;
+    else if (model->config.head == ATTN_HEAD_SOFTMAX)
+        model->kernels->softmax(dim, x);
+    else
+        model->kernels->sigmoid(dim, x);
+}
+
 /* From x[E], in the order of the frames that want an output, to the outputs: LN(x), and for all that want more, the
  * head of it in one product. */
 static void step_head(const struct attn_encoder *encoder, const struct attn_encoder_frame *frames, size_t n,
@@ -207,10 +223,8 @@ static void step_head(const struct attn_encoder *encoder, const struct attn_enco
         if (frames[i].output == NULL || frames[i].kind == ATTN_EMBEDDING)
             continue;
         memcpy(frames[i].output, logits, dim * sizeof(float));
-        if (frames[i].kind == ATTN_SCORES && model->config.head == ATTN_HEAD_SOFTMAX)
-            kernels->softmax(dim, frames[i].output);
-        else if (frames[i].kind == ATTN_SCORES && model->config.head == ATTN_HEAD_SIGMOID)
-            kernels->sigmoid(dim, frames[i].output);
+        if (frames[i].kind == ATTN_SCORES)
+            take_scores(model, dim, frames[i].output);
         logits += dim;
     }
 }

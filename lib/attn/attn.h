@@ -271,8 +271,9 @@ ATTN_API uint64_t attn_position(const struct attn_state *state);
  *  without computing what only the output needs. `scratch`: scratch_bytes aligned to ATTN_ALIGN, contents irrelevant
  *  before and after, one a thread is enough. Frame and output do not overlap. Allocates nothing. A frame that holds a NaN
  *  or an infinity is refused with ATTN_E_FRAME, an output that the plan has not with ATTN_E_OPTIONS; both change nothing.
- *  Floats of any size are taken. Values beyond ± 1e30 may overflow in the sums over a window: the outputs while they are in it
- *  are then not finite, and the later ones are right.
+ *  Floats of any size are taken. Values beyond ± 1e30 may overflow in the sums over a window: outputs are then not finite, which
+ *  attn_first_not_finite tells, but never for longer than replay_frames; the later ones have the bits that they have without
+ *  such a frame. Scores of logits that are not finite are NaN.
  *  Sources: arXiv 2201.06268 (exact) and 2412.03214 (Nyström); in full: MATHS.md in the source. */
 ATTN_API int attn_push(const struct attn_plan *plan, struct attn_state *state, const float *frame, enum attn_output kind,
               float *output, void *scratch);

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct attn_options exact_options(uint32_t heads, uint32_t head_dim, uint32_t window)
 {
@@ -61,6 +62,20 @@ float *noise(uint32_t seed, size_t n, double deviation)
             sum += (double)(random >> 11) / (double)(UINT64_C(1) << 53) - 0.5;
         }
         x[i] = (float)(deviation * sum * sqrt(3.0));
+    }
+    return x;
+}
+
+float *giants(uint32_t seed, size_t n)
+{
+    float *x = malloc((n > 0 ? n : 1) * sizeof(float));
+    uint64_t random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    ck_assert(x != NULL);
+    for (size_t i = 0; i < n; i++) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        uint32_t drawn = (uint32_t)(random >> 32), exponent = drawn % 8 == 0 ? 0 : 227 + drawn / 8 % 28;
+        uint32_t bits = (drawn & 0x80000000) | exponent << 23 | (uint32_t)(random >> 9 & 0x7fffff);
+        memcpy(&x[i], &bits, sizeof(bits));
     }
     return x;
 }

@@ -30,6 +30,9 @@ void stream_push(struct stream *stream, const float *frame, float *output);
 /* n floats, roughly normal with this standard deviation; the same for the same seed. The caller frees them. */
 float *noise(uint32_t seed, size_t n, double deviation);
 
+/* n floats of any sign, from 1e30 on up to the largest that there is, and some below 2^-126; the caller frees them. */
+float *giants(uint32_t seed, size_t n);
+
 /* The output [H][d] of the newest of n_frames frames [n_frames][3][H][d] by maths sections 2 to 4, in double. */
 void naive(const struct attn_options *options, const float *frames, size_t n_frames, double *output);
 

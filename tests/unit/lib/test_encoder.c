@@ -305,6 +305,52 @@ START_TEST(forgets_all_but_the_replay_frames)
 }
 END_TEST
 
+/* Floats from 1e30 on up to the largest, of any sign, and some below 2^-126. */
+static void write_giants(float frame[3], uint32_t seed)
+{
+    for (uint32_t k = 0; k < 3; k++) {
+        uint32_t drawn = (seed * 3 + k + 1) * 2654435761u;
+        uint32_t exponent = drawn % 8 == 0 ? 0 : 227 + drawn / 8 % 28, bits = (drawn & 0x807fffff) | exponent << 23;
+        memcpy(&frame[k], &bits, sizeof(bits));
+    }
+}
+
+/* Scores never look right where the logits are none; and R frames after a frame of giants all is as without it. */
+START_TEST(giant_frames_are_told_and_leave_no_trace)
+{
+    struct attn_encoder *encoder = make((size_t)_i);
+    struct attn_info info;
+    uint32_t n_told = 0;
+    attn_encoder_info(encoder, &info);
+    for (uint32_t seed = 0; seed < 40; seed++) {
+        struct stream plain = open_stream(encoder), scores = open_stream(encoder), logits = open_stream(encoder);
+        uint32_t at = 3 + seed % info.window, n = at + 1 + 2 * info.replay_frames;
+        for (uint32_t i = 0; i < n; i++) {
+            float frame[3], a[2], b[2], c[2];
+            write_frame(frame, i);
+            push_frame(&plain, frame, ATTN_SCORES, a);
+            if (i == at)
+                write_giants(frame, seed);
+            push_frame(&scores, frame, ATTN_SCORES, b);
+            push_frame(&logits, frame, ATTN_LOGITS, c);
+            bool finite = attn_first_not_finite(b, 2) == 2;
+            ck_assert_msg(finite == (attn_first_not_finite(c, 2) == 2), "frame %u, seed %u: %g %g of %g %g", i, seed,
+                          b[0], b[1], c[0], c[1]);
+            n_told += !finite;
+            ck_assert_msg(i < at + info.replay_frames || memcmp(a, b, sizeof(a)) == 0, "frame %u knows frame %u", i,
+                          at);
+        }
+        ck_assert_msg(memcmp(plain.state, scores.state, plain.state_bytes) == 0, "frame %u is still in the state", at);
+        close_stream(&plain);
+        close_stream(&scores);
+        close_stream(&logits);
+    }
+    if (_i == 0 || _i == 10) /* a softmax and a sigmoid; the weights of some others are too small for it */
+        ck_assert_uint_gt(n_told, 0);
+    attn_encoder_free(encoder);
+}
+END_TEST
+
 START_TEST(the_kinds_of_output_agree)
 {
     struct attn_encoder *encoder = make(0);
@@ -512,6 +558,7 @@ static Suite *encoder(void)
     tcase_add_loop_test(tcase, a_step_allocates_nothing, 0, N_KINDS);
     tcase_add_test(tcase, memory_is_taken_for_what_is_there);
     tcase_add_loop_test(tcase, forgets_all_but_the_replay_frames, 0, N_KINDS);
+    tcase_add_loop_test(tcase, giant_frames_are_told_and_leave_no_trace, 0, N_KINDS);
     tcase_add_test(tcase, the_kinds_of_output_agree);
     tcase_add_loop_test(tcase, a_replay_catches_up, 0, N_KINDS);
     tcase_add_loop_test(tcase, batches_have_the_bits_of_single_steps, 0, N_KINDS);

@@ -98,6 +98,69 @@ START_TEST(history_does_not_show)
 }
 END_TEST
 
+/* A frame of giants at position `at` of a stream that is otherwise as another: from R frames later on the outputs have
+ * the bits of that other, and another R later the states have. */
+static void forgets_giants(const struct attn_options *options, const float *giant, size_t at)
+{
+    struct stream a, b;
+    stream_open(&a, options);
+    stream_open(&b, options);
+    size_t size = a.info.input_dim, n_frames = at + 1 + 2 * a.info.replay_frames;
+    float *frames = noise(1, n_frames * size, 1);
+    float *outputs[2] = {malloc(a.output_dim * sizeof(float)), malloc(a.output_dim * sizeof(float))};
+    for (size_t t = 0; t < n_frames; t++) {
+        stream_push(&a, frames + t * size, outputs[0]);
+        stream_push(&b, t == at ? giant : frames + t * size, outputs[1]);
+        if (t < at + a.info.replay_frames)
+            continue;
+        same_bits(&a, outputs[0], outputs[1], t);
+        ck_assert_uint_eq(attn_first_not_finite(outputs[1], a.output_dim), a.output_dim);
+    }
+    ck_assert_msg(memcmp(a.state, b.state, a.info.state_bytes) == 0, "frame %zu is still in the state", at);
+    stream_close(&a);
+    stream_close(&b);
+    free(outputs[0]);
+    free(outputs[1]);
+    free(frames);
+}
+
+/* At each phase of the segments: all of the frame, or its queries, keys or values alone. */
+START_TEST(giant_frames_leave_no_trace)
+{
+    const enum attn_variant kernels[] = {ATTN_VARIANT_GENERIC, ATTN_VARIANT_BEST};
+    struct attn_options options = options_of(_i);
+    size_t n = variants[_i].window;
+    for (size_t i = 0; i < 8 * n; i++) {
+        float *giant = giants((uint32_t)i, FRAME), *usual = noise(3, FRAME, 1);
+        options.variant = kernels[i / 4 % 2];
+        for (size_t part = 0; i % 4 != 0 && part < 3; part++)
+            if (part != i % 4 - 1)
+                memcpy(giant + part * MODEL_DIM, usual + part * MODEL_DIM, MODEL_DIM * sizeof(float));
+        forgets_giants(&options, giant, n + i / 8);
+        free(giant);
+        free(usual);
+    }
+}
+END_TEST
+
+/* Windows that are summed in more steps. */
+START_TEST(giant_frames_leave_no_trace_in_long_windows)
+{
+    enum { WINDOW = 1100, D = 2, M = 4 };
+    for (int i = 0; i < 4; i++) {
+        struct attn_options options = nystrom_options(1, D, WINDOW, M);
+        float *giant = giants((uint32_t)i, 3 * D);
+        options.refresh = i % 2 == 0 ? ATTN_REFRESH_IMMEDIATE : ATTN_REFRESH_SPREAD;
+        if (i / 2 != 0) {
+            options.landmark_policy = ATTN_LANDMARKS_FIXED;
+            options.q_landmarks = options.k_landmarks = fixed_landmarks;
+        }
+        forgets_giants(&options, giant, WINDOW + 300);
+        free(giant);
+    }
+}
+END_TEST
+
 /* With one frame less in common the landmarks from segments still show it somewhere: R is not larger than it has to be.
  */
 START_TEST(replay_length_is_tight)
@@ -464,6 +527,8 @@ static Suite *suite(void)
     TCase *cases = tcase_create("state");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, history_does_not_show, 0, N_VARIANTS);
+    tcase_add_loop_test(cases, giant_frames_leave_no_trace, 0, N_VARIANTS);
+    tcase_add_test(cases, giant_frames_leave_no_trace_in_long_windows);
     tcase_add_loop_test(cases, replay_length_is_tight, 0, N_VARIANTS);
     tcase_add_loop_test(cases, replayed_frames_give_the_same_bits, 0, N_VARIANTS);
     tcase_add_loop_test(cases, rows_that_are_not_there_are_zeros, 0, N_VARIANTS);
