@@ -106,6 +106,8 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
         stream->rewound = true;
         attnc_fail_wire(&stream->why, ATTNC_E_REFUSED, &wire);
     } else if (stream && wire.has_frame) {
+        if (check_pushed(stream, wire.frame, 1) < 0)
+            return ATTNC_E_PROTOCOL;
         notice.first = wire.frame;
         notice.count = 1;
         settle(stream, wire.frame, 1, false);

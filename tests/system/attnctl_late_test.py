@@ -110,6 +110,12 @@ class Scripted(attnctl_case.Scripted):
         _, errors = self.run_attnctl("stream", self.path("tone.wav"), status=1)
         self.assertIn("were pushed", errors)
 
+    def test_frames_that_were_never_sent_cannot_be_refused(self):
+        self.serve(on_push=lambda params: harness.pack([2, "error", {
+            "code": 12, "name": "bad_frame", "message": "no", "stream": 1, "frame": 1 << 60}]))
+        _, errors = self.run_attnctl("stream", self.path("tone.wav"), "-o", self.path("scores.npy"), status=1)
+        self.assertIn("were pushed", errors)
+
     def test_a_stream_that_is_taken_over_says_so(self):
         self.serve(on_push=lambda params: event("superseded"))
         _, errors = self.run_attnctl("stream", self.path("tone.wav"), status=1)
