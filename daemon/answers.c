@@ -63,8 +63,8 @@ void answers_forget_unanswered(struct stream *stream)
     stream->unanswered.unnamed.count = 0;
 }
 
-/* A replay is named when half the credit is unsettled, for its client has nothing else to wait for; what is late, once
- * nothing more waits. */
+/* A replay is named when half the credit is unsettled, for its client has nothing else to wait for; what is late or not
+ * finite, once nothing more waits. */
 static void gather(struct stream *stream, const struct answer *answer)
 {
     struct unanswered *unnamed = &stream->unanswered.unnamed;

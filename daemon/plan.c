@@ -208,6 +208,13 @@ uint64_t plan_last_work(const void *state)
     return attn_last_work(state).multiply_adds;
 }
 
+/* Sums of finite numbers may be too large for a float, and then the output is none. */
+static bool has_overflowed(const struct plan *plan, const struct plan_frame *frame)
+{
+    size_t n = plan_output_dim(plan, frame->kind);
+    return frame->output != NULL && attn_first_not_finite(frame->output, n) < n;
+}
+
 void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, void *scratch)
 {
     struct attn_frame of_library[PLAN_MOST_AT_ONCE];
@@ -223,6 +230,7 @@ void plan_push(const struct plan *plan, struct plan_frame *frames, size_t n, voi
     for (size_t i = 0; i < n; i++) {
         bool is_bad = of_library[i].error != 0;
         frames[i].bad = is_bad ? 1 + attn_first_not_finite(frames[i].frame, plan->facts.input_dim) : 0;
+        frames[i].not_finite = !is_bad && has_overflowed(plan, &frames[i]);
     }
 }
 

@@ -3,6 +3,7 @@
  * protocol/, and turns one's names, numbers and errors into the other's. It knows neither sockets nor streams. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +64,7 @@ struct plan_frame {
     enum attnp_output_kind kind;
     float *output; /* NULL: the state advances, and what only the output needs is not computed */
     size_t bad; /* out: 0, or 1 + the index of the first float that is no finite number; then the state is as it was */
+    bool not_finite; /* out: the frame is applied, and its output holds a NaN or an infinity */
 };
 
 /* Applies frames of n different streams of this plan, at most PLAN_MOST_AT_ONCE, and writes their outputs. `scratch`:

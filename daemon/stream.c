@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char stream_late[] = "late", stream_replay[] = "replay";
+const char stream_late[] = "late", stream_replay[] = "replay", stream_not_finite[] = "not_finite";
 
 static size_t aligned(size_t n_bytes)
 {
@@ -183,15 +183,15 @@ static struct answer *settle(struct stream *stream, enum answer_kind kind)
     return answer;
 }
 
-/* Of the oldest waiting frame, which had this position; bad as plan_push says. */
-static struct answer *settle_computed(struct stream *stream, uint64_t position, size_t bad)
+/* The oldest waiting frame, which had this position, after plan_push. */
+static struct answer *settle_computed(struct stream *stream, uint64_t position, const struct plan_frame *frame)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
-    struct answer *answer = settle(stream, bad != 0                        ? ANSWER_BAD_FRAME
-                                           : stream->deadline.skip != NULL ? ANSWER_SKIPPED
-                                                                           : ANSWER_OUTPUT);
+    const char *skip = frame->not_finite ? stream_not_finite : stream->deadline.skip;
+    size_t bad = frame->bad;
+    struct answer *answer = settle(stream, bad != 0 ? ANSWER_BAD_FRAME : skip != NULL ? ANSWER_SKIPPED : ANSWER_OUTPUT);
     answer->position = position;
-    answer->reason = stream->deadline.skip;
+    answer->reason = skip;
     counters_set(&stream->card.position, plan_position(stream->state));
     answer->bad_index = bad == 0 ? 0 : (uint32_t)(bad - 1);
     /* A replay that began in the middle has the lost stream's outputs once R frames are applied, this one included. */
@@ -212,7 +212,7 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
     }
     plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
     for (size_t i = 0; i < n; i++)
-        answers[i] = settle_computed(streams[i], positions[i], frames[i].bad);
+        answers[i] = settle_computed(streams[i], positions[i], &frames[i]);
 }
 
 struct answer *stream_drop(struct stream *stream, const char *reason)

@@ -21,7 +21,7 @@ enum answer_kind {
     ANSWER_OUTPUT,
     ANSWER_BAD_FRAME,
     ANSWER_DROPPED, /* the frame was not applied */
-    ANSWER_SKIPPED  /* it was, but its output was not computed */
+    ANSWER_SKIPPED  /* it was, but its output was not computed, or is not finite */
 };
 
 /* What settled a frame; kept for the newest `credit` frames, so that a repeat has the same answer. */
@@ -69,7 +69,7 @@ struct stream {
 };
 
 /* Reasons of answers that are none. */
-extern const char stream_late[], stream_replay[];
+extern const char stream_late[], stream_replay[], stream_not_finite[];
 
 /* What a stream is to be. */
 struct stream_shape {

@@ -101,7 +101,8 @@ struct attnc_output {
  * `what` that is not listed here is to be ignored.
  *
  * - "dropped": `first` and `count` frames were not applied; `name` says why ("late": they could not meet deadline_ms).
- * - "skipped": `first` and `count` frames were applied, but have no output ("late", or "replay").
+ * - "skipped": `first` and `count` frames were applied, but have no output ("late"; "replay"; "not_finite": numbers that
+ *   still count are so large that the output would hold an infinity or NaN).
  * - "reset": another connection emptied the state; the frame `next_frame` will have position 0.
  * - "idle": the daemon ends the stream unless it is used within `left_ms`.
  * - "ended": the stream is no more, `name` says why ("closed", "killed", "idle"), and `text` what an operator added.

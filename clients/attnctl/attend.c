@@ -181,7 +181,7 @@ static void on_notice(void *ctx, const struct attnc_notice *notice)
     }
     attend->failed = true;
     problem_set(&attend->problem, "frame %" PRIu64 " has no output: %s (%s)", notice->first,
-                notice->text[0] ? notice->text : notice->what, notice->name);
+                session_notice_text(notice), notice->name);
 }
 
 /* Pushes all rows, a chunk at a time. EXIT_DATA after having complained. */

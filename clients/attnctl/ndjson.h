@@ -11,7 +11,7 @@
 struct ndjson_output {
     uint64_t frame;
     double time_s;       /* negative: left out */
-    const char *missing; /* "dropped" or "skipped": there are no scores, and `reason` says why; NULL: answered */
+    const char *missing; /* "dropped", "skipped" or "error": there are no scores, `reason` says why; NULL: answered */
     const char *reason;
     const float *scores; /* [n_scores] */
     uint32_t n_scores;
@@ -22,8 +22,8 @@ struct ndjson_output {
 };
 
 /* {"frame": 123, "time_s": 1.23, "scores": {"speech": 0.97}, "lag_us": 41}. 0, or -1 with errno: not written. Scores
- * have six significant digits; one that is no number is null. A frame without answer: {"frame": 123, "time_s": 1.23,
- * "dropped": "late"}. */
+ * have six significant digits; one that is no number is null, though attnd sends none. A frame without answer:
+ * {"frame": 123, "time_s": 1.23, "dropped": "late"}. */
 int ndjson_write_output(FILE *file, const struct ndjson_output *output);
 
 /* Any other value as a line; takes the reference. 0, or -1 with errno: not written. */

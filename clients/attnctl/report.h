@@ -38,7 +38,7 @@ int report_start(struct report *report, const struct report_options *options, co
 /* Reports one answer; time_s < 0: it has none. Frames without answer before it become NaN in the array. */
 void report_output(struct report *report, const struct attnc_output *output, double time_s);
 
-/* Reports a frame that was "dropped" or "skipped", and why: a line without scores, a row of NaN. */
+/* Reports a frame that was "dropped" or "skipped", or an "error", and why: a line without scores, a row of NaN. */
 void report_missing(struct report *report, uint64_t frame, double time_s, const char *what, const char *reason);
 
 /* Before anything else is written to the terminal. */

@@ -120,9 +120,17 @@ enum exit_code session_complain(const struct session *session, const char *about
     return error->result == ATTNC_E_CONNECT ? EXIT_REACH : EXIT_DATA;
 }
 
+const char *session_notice_text(const struct attnc_notice *notice)
+{
+    if (notice->text[0])
+        return notice->text;
+    return strcmp(notice->name, "not_finite") == 0 ? "numbers in the window are too large, so the output is not finite"
+                                                   : notice->what;
+}
+
 void session_complain_notice(const char *about, const struct attnc_notice *notice)
 {
-    const char *what = notice->text[0] ? notice->text : notice->what;
+    const char *what = session_notice_text(notice);
     if (notice->count == 1)
         complain(EXIT_DATA, "%s: frame %" PRIu64 " has no answer: %s (%s)", about, notice->first, what, notice->name);
     else if (notice->count > 1)

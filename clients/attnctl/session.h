@@ -32,6 +32,9 @@ const char *session_socket(const struct session *session, const struct settings 
 /* Complains about the client's last error. Returns the exit code for it. */
 enum exit_code session_complain(const struct session *session, const char *about);
 
+/* What a notice that names frames says of them. */
+const char *session_notice_text(const struct attnc_notice *notice);
+
 /* Complains about what a notice says of a stream that goes on: frames without answer, or that it idles; nothing for any
  * other notice. `about` is the stream's input. */
 void session_complain_notice(const char *about, const struct attnc_notice *notice);

@@ -91,14 +91,19 @@ static void on_output(void *ctx, const struct attnc_output *output)
     report_output(&run->report, output, run->times[output->frame % attnc_stream_info(output->stream)->credit]);
 }
 
+/* What a line calls the reason why a frame has no answer: an error where the frame's own numbers are it. */
+static const char *fate_of(const struct attnc_notice *notice)
+{
+    return strcmp(notice->name, "not_finite") == 0 ? "error" : notice->what;
+}
+
 /* A frame without answer is no end, but the exit code tells of it, unless it was to be left out when late. */
 static void on_notice(void *ctx, const struct attnc_notice *notice)
 {
     struct run *run = ctx;
     uint32_t credit = attnc_stream_info(run->stream)->credit;
-    bool is_event = strcmp(notice->what, "error") != 0;
-    for (uint64_t i = notice->first; is_event && i < notice->first + notice->count; i++)
-        report_missing(&run->report, i, run->times[i % credit], notice->what, notice->name);
+    for (uint64_t i = notice->first; i < notice->first + notice->count; i++)
+        report_missing(&run->report, i, run->times[i % credit], fate_of(notice), notice->name);
     if (terms_count_late(&run->terms, notice))
         return;
     run->n_refused += notice->count;

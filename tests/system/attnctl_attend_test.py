@@ -60,6 +60,19 @@ class Attend(attnctl_case.Case):
         for one, other in itertools.combinations(seen, 2):
             self.assertGreater(numpy.abs(one - other).max(), 1e-4, "an option changes nothing")
 
+    def test_an_output_that_is_not_finite_is_an_error_that_names_its_frame(self):
+        """An output has 1.5 times the values that one landmark takes: see session_test.py."""
+        frames = numpy.zeros((T, 3, 1, 2), "f4")
+        frames[:, 0, 0, 0] = 2.84
+        frames[20, 1:, 0, 0] = 10, 3e38
+        numpy.save(self.path("in.npy"), frames)
+        numpy.save(self.path("landmarks.npy"), numpy.full((2, 1, 2, 2), 1.094, "f4") * numpy.eye(2, dtype="f4"))
+        _, errors = self.run_attnctl("attend", "--window", str(N), "--landmark-file", self.path("landmarks.npy"),
+                                     self.path("in.npy"), "-o", self.path("out.npy"), status=1)
+        self.assertIn("frame 20 has no output: numbers in the window are too large", errors)
+        with self.assertRaises(ValueError, msg="of an array that is cut off"):
+            numpy.load(self.path("out.npy"))
+
     def test_pipes(self):
         with open(self.path("in.npy"), "rb") as file:
             out, _ = self.run_attnctl("attend", "--window", str(N), "-", stdin=file.read())

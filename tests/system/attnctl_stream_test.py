@@ -2,6 +2,7 @@
 """attnctl stream and features: what comes out of files, pipes and rubbish."""
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -260,8 +261,33 @@ class RefusedStream(attnctl_case.Case):
         numpy.save(self.path("features.npy"), features)
         out = self.check("frame 7", "stream", "-m", self.path("plain.safetensors"), self.path("features.npy"))
         lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(lines.pop(7), {"frame": 7, "error": "bad_frame"})
         self.assertEqual([line["scores"] for line in lines], [line["scores"] for line in expected])
         self.assertEqual([line["frame"] for line in lines], [frame for frame in range(20) if frame != 7])
+
+    def test_frames_whose_scores_are_no_numbers_have_no_answer_and_the_others_have(self):
+        """While a frame of finite numbers that overflow is in the window."""
+        write_model(self.path("plain.safetensors"), frontend=None, input_dim=5)
+        features = numpy.random.default_rng(1).standard_normal((30, 5)).astype("f4")
+        numpy.save(self.path("features.npy"), features)
+        arguments = ("stream", "-r", "10", "-m", self.path("plain.safetensors"), self.path("features.npy"))
+        expected = self.lines(*arguments)
+        features[7] = 3e38
+        numpy.save(self.path("features.npy"), features)
+        out, errors = self.run_attnctl(*arguments, "--json", "--timeline", "-o", self.path("scores.npy"), status=1)
+        lost = range(7, 7 + attnctl_case.WINDOW)
+        for line, usual in zip([json.loads(line) for line in out.splitlines()], expected, strict=True):
+            if line["frame"] in lost:
+                self.assertEqual(line, {"frame": usual["frame"], "time_s": usual["time_s"], "error": "not_finite"})
+            else:
+                self.assertEqual((line["frame"], line["scores"]), (usual["frame"], usual["scores"]))
+        missing = numpy.isnan(numpy.load(self.path("scores.npy"))).all(axis=1)
+        self.assertEqual(list(numpy.flatnonzero(missing)), list(lost))
+        self.assertIn("numbers in the window are too large, so the output is not finite (not_finite)", errors)
+        named = [int(number) for first, last in re.findall(r"frames? (\d+)(?: to (\d+))? ha", errors)
+                 for number in range(int(first), int(last or first) + 1)]
+        self.assertEqual(named, list(lost))
+        self.assertNotIn("nan", errors.replace("not_finite", ""))
 
     def test_several_files_of_which_one_is_bad(self):
         out = self.check("No such file", "stream", self.path("missing.wav"), self.path("tone.wav"))

@@ -183,6 +183,39 @@ class Session(unittest.TestCase):
         self.client.push(one, 4, inputs[4:5])
         self.assertEqual(self.client.notification()[1]["name"], "bad_frame")
 
+    def test_an_output_that_is_not_finite_is_named_and_the_stream_is_as_without_its_frame(self):
+        """An output has 1.5 times the values that one landmark takes, and -0.5 times those of the other. Frame 3 is told
+        from the others by its key, so 1.4 times its value is in each output while it is in the window."""
+        window, large, count = 4, 3, 12
+        landmarks = (1.094 * numpy.eye(2)).astype("<f4").tobytes()
+        attention = {"method": "nystrom", "window": window, "landmarks": 2, "landmark_policy": "fixed",
+                     "q_landmarks": landmarks, "k_landmarks": landmarks}
+        usual = numpy.tile(numpy.array([2.84, 0, 0, 0, 1, 1], "<f4"), (count, 1))
+        usual[:, 4:] = frames(count, width=2)
+        inputs = usual.copy()
+        inputs[large, [2, 4]] = 10, 3e38
+        plain = self.client.open_attention(**attention)["stream"]
+        self.client.push(plain, 0, usual)
+        expected = bits(self.client.outputs(count))
+        stream = self.client.open_attention(**attention)["stream"]
+        for pushed in range(count):
+            self.client.push(stream, pushed, inputs[pushed:pushed + 1])
+            method, params = self.client.notification()
+            if large <= pushed < large + window:
+                self.assertEqual((method, params), ("event", self.not_finite(stream, pushed)))
+            else:
+                self.assertEqual((method, params[1], params[2]), ("output", pushed, expected[pushed]))
+                self.assertEqual(params[3]["position"], pushed)
+        counts = self.client.request("finish", stream=stream)
+        self.assertEqual((counts["frames"], counts["outputs"], counts["skipped"], counts["refused"]),
+                         (count, count - window, window, 0))
+        self.client.push(stream, large, inputs[:1])
+        self.assertEqual(self.client.notification(), ("event", self.not_finite(stream, large)), "of a repeat")
+
+    @staticmethod
+    def not_finite(stream, frame):
+        return {"event": "skipped", "stream": stream, "first": frame, "count": 1, "reason": "not_finite"}
+
     def test_a_bin_that_is_no_whole_number_of_frames_is_refused(self):
         stream = self.client.open_attention()["stream"]
         for data in (b"", b"\0" * 23, b"\0" * 25):

@@ -279,6 +279,11 @@ START_TEST(a_frame_without_answer_is_a_line_without_scores)
     json_decref(write_and_read(&output, &text));
     ck_assert_str_eq(text, "{\"frame\": 7, \"time_s\": 0.25, \"dropped\": \"late\"}\n");
     free(text);
+    output.missing = "error";
+    output.reason = "not_finite";
+    json_decref(write_and_read(&output, &text));
+    ck_assert_str_eq(text, "{\"frame\": 7, \"time_s\": 0.25, \"error\": \"not_finite\"}\n");
+    free(text);
 }
 END_TEST
 

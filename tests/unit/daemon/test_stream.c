@@ -113,6 +113,44 @@ START_TEST(a_refused_frame_keeps_its_number_and_takes_no_position)
 }
 END_TEST
 
+/* A landmark of which an output has 1.5 times the values, and the other of which it has -0.5 times: LARGE is told from
+ * the usual frame by its key, and 1.4 times its value overflows. */
+START_TEST(an_output_that_is_not_finite_is_none_until_its_frame_has_left_the_window)
+{
+    enum { WINDOW = 3, LARGE = 2 };
+    const float landmarks[2][WIDTH] = {{1.094f, 0}, {0, 1.094f}};
+    const struct attnp_attention attention = {.method = ATTNP_METHOD_NYSTROM,
+                                              .landmark_policy = ATTNP_POLICY_FIXED,
+                                              .window = WINDOW,
+                                              .landmarks = 2,
+                                              .heads = 1,
+                                              .head_dim = WIDTH,
+                                              .q_landmarks = (const uint8_t *)landmarks,
+                                              .k_landmarks = (const uint8_t *)landmarks,
+                                              .n_q_bytes = sizeof(landmarks),
+                                              .n_k_bytes = sizeof(landmarks)};
+    struct attnp_error error;
+    struct answer *answer;
+    struct plan *plan;
+    ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
+    struct stream *overflowing = new_stream(plan);
+    ck_assert_int_eq(stream_start(overflowing), 0);
+    for (uint64_t number = 0; number < 2 * WINDOW; number++) {
+        bool is_large = number == LARGE, has_output = number < LARGE || number >= LARGE + WINDOW;
+        const float frame[3 * WIDTH] = {2.84f, 0, is_large ? 10 : 0, 0, is_large ? 3e38f : 1, 1};
+        ck_assert_int_eq(stream_take(overflowing, number, (const uint8_t *)frame, 0, (struct attnp_time){.n_bytes = 0}),
+                         ATTNP_TAKE);
+        stream_step(&overflowing, 1, &answer, scratch);
+        ck_assert_uint_eq(answer->position, number);
+        ck_assert_int_eq(answer->kind, has_output ? ANSWER_OUTPUT : ANSWER_SKIPPED);
+        ck_assert(has_output || answer->reason == stream_not_finite);
+    }
+    ck_assert_int_eq(stream_answer(overflowing, LARGE)->kind, ANSWER_SKIPPED);
+    ck_assert_ptr_eq(stream_answer(overflowing, LARGE)->reason, stream_not_finite);
+    stream_free(overflowing);
+}
+END_TEST
+
 START_TEST(reset_starts_positions_again_and_leaves_numbers_and_waiting_frames)
 {
     put(0, 5);
@@ -171,6 +209,7 @@ static Suite *stream_suite(void)
     tcase_add_test(tests, frames_are_answered_in_order_with_their_position);
     tcase_add_test(tests, answers_stay_until_credit_newer_ones_came);
     tcase_add_test(tests, a_refused_frame_keeps_its_number_and_takes_no_position);
+    tcase_add_test(tests, an_output_that_is_not_finite_is_none_until_its_frame_has_left_the_window);
     tcase_add_test(tests, reset_starts_positions_again_and_leaves_numbers_and_waiting_frames);
     tcase_add_test(tests, a_stream_that_computes_in_much_brings_its_own);
     suite_add_tcase(suite, tests);
