@@ -101,8 +101,8 @@ static void remove_folder(struct private_daemon *daemon)
     daemon->folder[0] = '\0';
 }
 
-/* A private daemon waits for its only client for as long as that waits for whoever reads its output: a pipe into a
- * pager, say. Others end such a client, for the sake of the rest. */
+/* A private daemon has one client, and nobody else whom that could hold up. It waits for its client for as long as that
+ * waits for the reader of its output, a pipe into a pager, say; and frames may be as dear as the client likes. */
 static int write_config(const struct private_daemon *daemon)
 {
     char path[PATH_BYTES];
@@ -110,7 +110,7 @@ static int write_config(const struct private_daemon *daemon)
     FILE *file = fopen(path, "wxe");
     if (!file)
         return -1;
-    fprintf(file, "[timeouts]\nsend_ms = 86400000\n");
+    fprintf(file, "[timeouts]\nsend_ms = 86400000\n[limits]\nframe_ms = 60000\n");
     return fclose(file);
 }
 

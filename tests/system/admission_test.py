@@ -25,7 +25,7 @@ class States(unittest.TestCase):
         self.file = os.path.join(self.state, "costs")
         self.addCleanup(shutil.rmtree, self.state, ignore_errors=True)
 
-    def daemon(self, *arguments, config="[admission]\nload_percent = 75\n[limits]\nframe_ms = 60000\n"):
+    def daemon(self, *arguments, config="[admission]\nload_percent = 75\n"):
         return Daemon("--model", MODEL, "--shards", "1", *arguments, config=config,
                       environment={"STATE_DIRECTORY": self.state})
 
@@ -133,7 +133,7 @@ class Admission(States):
 
     def test_the_share_is_configured(self):
         self.prepare(10_000_000)
-        with self.daemon(config="[admission]\nload_percent = 20\n[limits]\nframe_ms = 60000\n") as daemon, daemon.client() as client:
+        with self.daemon(config="[admission]\nload_percent = 20\n") as daemon, daemon.client() as client:
             self.refused(client, rate=21)
             client.open(model=NAME, rate=20)
 

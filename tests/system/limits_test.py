@@ -58,14 +58,14 @@ class Limits(unittest.TestCase):
 
     def test_outputs_of_all_the_window_have_to_fit_a_message(self):
         attention = {"method": "exact", "window": 4095, "heads": 4, "head_dim": 16, "retroactive": True}
-        with Daemon(config="[limits]\nframe_ms = 60000\n") as daemon, daemon.client() as client:
+        with Daemon() as daemon, daemon.client() as client:
             opened = client.open(attention=attention)
             self.assertEqual((opened["output_dim"], opened["credit"], opened["window"]), (4095 * 64, 2, 4095))
             for larger in ({"window": 4096}, {"head_dim": 17}, {"window": 1 << 31}):
                 message = self.refused(client, "limit_exceeded", attention={**attention, **larger})
                 self.assertIn("of 1048576 bytes; use a smaller window", message)
             client.open(attention={**attention, "window": 4096, "retroactive": False})
-        with Daemon(config="[limits]\nmessage_bytes = 4M\nframe_ms = 60000\n") as daemon, daemon.client() as client:
+        with Daemon(config="[limits]\nmessage_bytes = 4M\n") as daemon, daemon.client() as client:
             opened = client.open(attention={**attention, "method": "nystrom", "landmarks": 4, "window": 16383})
             self.assertEqual((opened["output_dim"], opened["credit"]), (16383 * 64, 2))
             client.push(opened["stream"], 0, numpy.ones((2, 192)))
