@@ -20,6 +20,8 @@
 
 #define MEMORY_BYTES  ((uint64_t)1 << 30)
 #define FRAME_FLOATS  3
+#define WINDOW        3
+#define LARGE_WINDOW  (1 << 18)
 #define MOST_TOGETHER 64
 
 /* Operators are root and this user. */
@@ -114,9 +116,10 @@ struct connection *holder_new(unsigned shard, uid_t uid)
     return holder;
 }
 
-static struct model *new_model(const char *name)
+static struct model *new_model(const char *name, uint32_t window)
 {
-    const struct attnp_attention attention = {.method = ATTNP_METHOD_EXACT, .window = 3, .heads = 1, .head_dim = 1};
+    const struct attnp_attention attention = {
+        .method = ATTNP_METHOD_EXACT, .window = window, .heads = 1, .head_dim = 1};
     struct attnp_error error;
     struct plan *plan;
     ck_assert_int_eq(plan_of_attention(&plan, &attention, &error), 0);
@@ -125,12 +128,22 @@ static struct model *new_model(const char *name)
     return model;
 }
 
-struct model *holder_model(const char *name)
+static struct model *add_model(const char *name, uint32_t window)
 {
-    struct model *model = new_model(name);
+    struct model *model = new_model(name, window);
     struct catalogue_entry *entry = &models.catalogue.entries[models.catalogue.n++];
     *entry = (struct catalogue_entry){.model = model, .path = strdup(name)};
     return model;
+}
+
+struct model *holder_model(const char *name)
+{
+    return add_model(name, WINDOW);
+}
+
+struct model *holder_large_model(const char *name)
+{
+    return add_model(name, LARGE_WINDOW);
 }
 
 static void fill_card(struct card *card, const struct connection *holder, const struct model *model,
@@ -153,7 +166,7 @@ struct stream *holder_open(struct connection *holder, struct holder_terms terms)
 {
     struct attnp_error error;
     struct shard *shard = holder->shard;
-    struct model *model = terms.model != NULL ? model_use(terms.model) : new_model("");
+    struct model *model = terms.model != NULL ? model_use(terms.model) : new_model("", WINDOW);
     const struct stream_shape shape = {model, ATTNP_OUTPUT_SCORES, terms.credit != 0 ? terms.credit : 4,
                                        terms.first_frame, terms.position};
     struct stream *stream = stream_new(&shape);
@@ -289,6 +302,25 @@ void holder_wait(struct connection *holder)
     if (holder_on_wait != NULL)
         holder_on_wait(false);
     connection_begin_turn(holder->shard);
+}
+
+static bool has_work_away(const struct shard *shard)
+{
+    const struct share *share;
+    LIST_FOREACH(share, &shard->shares.all, link)
+    if (!STAILQ_EMPTY(&share->away))
+        return true;
+    return false;
+}
+
+void holder_wait_away(unsigned shard)
+{
+    if (holder_on_wait != NULL)
+        holder_on_wait(true);
+    while (has_work_away(&holder_shards[shard]))
+        uv_run(&holder_shards[shard].loop, UV_RUN_ONCE);
+    if (holder_on_wait != NULL)
+        holder_on_wait(false);
 }
 
 const char *holder_heard(struct connection *holder)

@@ -36,6 +36,10 @@ struct connection *holder_new(unsigned shard, uid_t uid);
 /* A model that several streams may compute with, together; open knows it by its name. Owner: the fixture. */
 struct model *holder_model(const char *name);
 
+/* The same with a state that is too large to be filled, emptied and given back at once: its outputs are the mean of all
+ * x, and all of them are warming. */
+struct model *holder_large_model(const char *name);
+
 /* What a stream is to be; zeros are fine. */
 struct holder_terms {
     struct model *model; /* NULL: a raw attention of its own */
@@ -88,7 +92,10 @@ void holder_open_mail(unsigned shard);
 /* What the holder asked for is being done on another thread: until that is done. */
 void holder_wait(struct connection *holder);
 
-/* Told when holder_wait begins and ends, for a test that has to know when the daemon's code runs; NULL: nobody is. */
+/* What is being done on other threads for users of this shard, until all of it is done. */
+void holder_wait_away(unsigned shard);
+
+/* Told when such a wait begins and ends, for a test that has to know when the daemon's code runs; NULL: nobody is. */
 extern void (*holder_on_wait)(bool begins);
 
 /* What the holder was sent since the last call, which has left by this; its text is valid until the next call. */

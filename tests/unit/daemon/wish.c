@@ -20,7 +20,7 @@ static void put_attention(struct attnp_writer *writer, const struct wish *wish)
     attnp_put_bool(writer, "retroactive", wish->retroactive);
 }
 
-void wish_open(struct connection *client, uint32_t id, struct wish wish)
+void wish_ask_open(struct connection *client, uint32_t id, struct wish wish)
 {
     struct attnp_writer *writer = holder_ask(id, ATTNP_M_OPEN);
     attnp_write_map(writer, n_fields(&wish));
@@ -45,6 +45,11 @@ void wish_open(struct connection *client, uint32_t id, struct wish wish)
         attnp_put_uint(writer, "answer_from", wish.answer_from);
     }
     holder_asked(client);
+}
+
+void wish_open(struct connection *client, uint32_t id, struct wish wish)
+{
+    wish_ask_open(client, id, wish);
     holder_wait(client);
 }
 

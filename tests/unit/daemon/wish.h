@@ -14,8 +14,9 @@ struct wish {
     uint64_t first_frame, position, answer_from;
 };
 
-/* The open with this id is asked. */
+/* The open with this id is asked, and done; or only asked: part of it may then be away (holder_wait). */
 void wish_open(struct connection *client, uint32_t id, struct wish wish);
+void wish_ask_open(struct connection *client, uint32_t id, struct wish wish);
 
 /* The attach with this id is asked, of the stream of this number, with this token. */
 void wish_attach(struct connection *client, uint32_t id, uint64_t number, const uint8_t *token);
