@@ -396,6 +396,163 @@ START_TEST(streams_behind_the_batch_do_not_count_against_a_deadline)
 }
 END_TEST
 
+/* A frame of the model is a batch by itself. */
+static struct model *dear_model(const char *name)
+{
+    struct model *model = holder_model(name);
+    cost(model, 1e9, 1e9);
+    return model;
+}
+
+#define N_MANY 10
+
+/* N_MANY streams of one user with four frames each, of a model that nobody else uses. */
+static void fill_dear(void)
+{
+    struct model *dear = dear_model("dear");
+    for (size_t i = 0; i < N_MANY; i++) {
+        streams[i] = open_with(dear);
+        holder_push(holder, streams[i], 0, 4);
+    }
+}
+
+static size_t answers_of(struct connection *connection)
+{
+    holder_heard(connection);
+    return holder_messages()->n;
+}
+
+/* It comes before the others, behind them, or while they are computed. */
+START_TEST(a_user_with_one_stream_waits_for_one_frame_of_another_with_many)
+{
+    struct stream *single = holder_open(other, (struct holder_terms){.model = dear_model("single")});
+    fill_dear();
+    for (int i = 0; i < _i; i++)
+        holder_turn(0);
+    ck_assert_uint_eq(answers_of(holder), (size_t)_i);
+    holder_push(other, single, 0, 1);
+    holder_turn(0);
+    holder_turn(0);
+    ck_assert_uint_eq(answers_of(other), 1);
+    ck_assert_uint_eq(answers_of(holder), 1);
+    holder_run_dry(0);
+}
+END_TEST
+
+/* The streams of one user still take turns among themselves. */
+START_TEST(the_streams_of_a_user_take_turns_beside_another_user)
+{
+    struct stream *single = holder_open(other, (struct holder_terms){.model = dear_model("single")});
+    uint64_t next[N_MANY + 1] = {0};
+    size_t n_answers = 0;
+    holder_push(other, single, 0, 4);
+    fill_dear();
+    holder_run_dry(0);
+    holder_heard(holder);
+    for (; n_answers < holder_messages()->n; n_answers++) {
+        const struct heard_message *message = &holder_messages()->messages[n_answers];
+        ck_assert_uint_eq(message->output.first, n_answers / N_MANY);
+        ck_assert_uint_eq(message->output.first, next[message->stream - streams[0]->card.number]++);
+    }
+    ck_assert_uint_eq(n_answers, 4 * N_MANY);
+    ck_assert_uint_eq(answers_of(other), 4);
+}
+END_TEST
+
+static uint64_t computing_ns(struct stream *const *of, size_t n, uint64_t *longest_ns)
+{
+    uint64_t sum_ns = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum_ns += counters_get(&of[i]->card.computing_ns);
+        if (of[i]->batch.step_ns > *longest_ns)
+            *longest_ns = of[i]->batch.step_ns;
+    }
+    return sum_ns;
+}
+
+/* At any time, while both have something to be computed: within one frame, whatever frames take. */
+START_TEST(users_have_the_same_time_however_many_streams_they_have)
+{
+    const uint64_t n_frames = 64;
+    struct model *dear = dear_model("dear"), *large = holder_large_model("large");
+    cost(large, 1e9, 1e9);
+    uint64_t longest_ns = 0;
+    struct stream *single = holder_open(other, (struct holder_terms){.model = large, .credit = 64});
+    for (size_t i = 0; i < N_MANY; i++) {
+        streams[i] = holder_open(holder, (struct holder_terms){.model = dear, .credit = 64});
+        holder_push(holder, streams[i], 0, n_frames);
+    }
+    holder_push(other, single, 0, n_frames);
+    for (;;) {
+        size_t n_waiting = 0;
+        for (size_t i = 0; i < N_MANY; i++)
+            n_waiting += stream_waiting(streams[i]);
+        if (n_waiting == 0 || stream_waiting(single) == 0)
+            break;
+        holder_turn(0);
+        uint64_t of_many = computing_ns(streams, N_MANY, &longest_ns), of_one = computing_ns(&single, 1, &longest_ns);
+        ck_assert_uint_le(of_many, of_one + longest_ns);
+        ck_assert_uint_le(of_one, of_many + longest_ns);
+    }
+    holder_run_dry(0);
+}
+END_TEST
+
+/* Who had nothing computed for long does not make up for it: another user's frame comes between any two. */
+START_TEST(nobody_saves_up_time)
+{
+    struct stream *late = holder_open(other, (struct holder_terms){.model = dear_model("single")});
+    fill_dear();
+    for (int i = 0; i < 20; i++)
+        holder_turn(0);
+    ck_assert_uint_eq(answers_of(holder), 20);
+    uint64_t longest_ns = 0, before_ns = computing_ns(streams, N_MANY, &longest_ns);
+    holder_push(other, late, 0, 4);
+    while (stream_waiting(late) > 0) {
+        holder_turn(0);
+        uint64_t late_ns = computing_ns(&late, 1, &longest_ns),
+                 since_ns = computing_ns(streams, N_MANY, &longest_ns) - before_ns;
+        ck_assert_uint_le(late_ns, since_ns + 2 * longest_ns);
+    }
+    holder_run_dry(0);
+}
+END_TEST
+
+/* What nobody holds is computed as if it were one user's. */
+START_TEST(parked_streams_hold_up_nobody_by_more_than_a_frame)
+{
+    struct stream *single = holder_open(other, (struct holder_terms){.model = dear_model("single")});
+    fill_dear();
+    holder_turn(0);
+    connection_break(holder);
+    ck_assert_uint_eq(holder_shards[0].batch.n_ready, N_MANY);
+    holder_push(other, single, 0, 1);
+    holder_turn(0);
+    holder_turn(0);
+    ck_assert_uint_eq(answers_of(other), 1);
+    holder_run_dry(0);
+    for (size_t i = 0; i < N_MANY; i++)
+        ck_assert_uint_eq(stream_waiting(streams[i]), 0);
+}
+END_TEST
+
+START_TEST(streams_of_two_users_and_of_nobody_are_computed_together)
+{
+    struct model *model = holder_model("a");
+    struct connection *gone = holder_new(0, 3);
+    struct stream *all[] = {open_with(model), holder_open(other, (struct holder_terms){.model = model}),
+                            holder_open(gone, (struct holder_terms){.model = model})};
+    for (size_t i = 0; i < 3; i++)
+        holder_push(all[i]->held.by, all[i], 0, 1);
+    connection_break(gone);
+    holder_turn(0);
+    ck_assert_str_eq(holder_heard(holder), "output 1:0=0 warming");
+    ck_assert_str_eq(holder_heard(other), "output 2:0=0 warming");
+    ck_assert_uint_eq(stream_waiting(all[2]), 0);
+    ck_assert_uint_eq(holder_traffic("a").sizes[2], 1); /* 3 to 4 at once */
+}
+END_TEST
+
 static Suite *batch_suite(void)
 {
     Suite *suite = suite_create("batch");
@@ -425,6 +582,12 @@ static Suite *batch_suite(void)
     tcase_add_test(tests, what_a_frame_takes_counts_against_its_deadline);
     tcase_add_test(tests, streams_that_wait_count_against_a_deadline);
     tcase_add_test(tests, streams_behind_the_batch_do_not_count_against_a_deadline);
+    tcase_add_loop_test(tests, a_user_with_one_stream_waits_for_one_frame_of_another_with_many, 0, N_MANY + 2);
+    tcase_add_test(tests, the_streams_of_a_user_take_turns_beside_another_user);
+    tcase_add_test(tests, users_have_the_same_time_however_many_streams_they_have);
+    tcase_add_test(tests, nobody_saves_up_time);
+    tcase_add_test(tests, parked_streams_hold_up_nobody_by_more_than_a_frame);
+    tcase_add_test(tests, streams_of_two_users_and_of_nobody_are_computed_together);
     suite_add_tcase(suite, tests);
     return suite;
 }
