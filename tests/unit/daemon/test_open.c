@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/away.h"
+#include "daemon/loop.h"
 #include "daemon/models.h"
 #include "daemon/users.h"
 #include "tests/unit/daemon/wish.h"
@@ -305,6 +307,230 @@ START_TEST(a_refused_open_says_why_and_leaves_nothing_behind)
 }
 END_TEST
 
+/* Far more landmarks than there may be: what only the library tells. */
+#define HAS_NO_PLAN .landmarks = 1000000000
+
+static const struct refusal before_a_plan[] = {
+    {CONFIG_N_KEYS, NULL, {HAS_NO_PLAN, .name = "taken"}, ATTNP_STREAM_EXISTS, "'taken'"},
+    {CONFIG_limits_streams, "1", {HAS_NO_PLAN}, ATTNP_OVER_CAPACITY, "raise streams in [limits]"},
+    {CONFIG_limits_streams_per_user, "1", {HAS_NO_PLAN}, ATTNP_OVER_CAPACITY, "raise streams_per_user in"},
+    {CONFIG_limits_streams_per_connection, "1", {HAS_NO_PLAN}, ATTNP_OVER_CAPACITY, "this connection holds 1"},
+    {CONFIG_limits_state_bytes, "4096", {HAS_NO_PLAN, .head_dim = 512}, ATTNP_OVER_CAPACITY, "raise state_bytes in"},
+    {CONFIG_limits_state_bytes_per_user,
+     "4096",
+     {HAS_NO_PLAN, .head_dim = 512},
+     ATTNP_OVER_CAPACITY,
+     "raise state_bytes_per_user"},
+    {CONFIG_limits_message_bytes,
+     "4096",
+     {HAS_NO_PLAN, .head_dim = 1000},
+     ATTNP_LIMIT_EXCEEDED,
+     "a frame of 3000 floats"},
+};
+
+START_TEST(what_does_not_depend_on_a_plan_is_refused_without_one)
+{
+    const struct refusal *refusal = &before_a_plan[_i];
+    holder_open(client, (struct holder_terms){.model = model, .name = "taken"});
+    const struct tally tally = taken();
+    if (refusal->key != CONFIG_N_KEYS)
+        holder_configure(refusal->key, refusal->value);
+    wish_ask_open(client, 5, refusal->wish);
+    ck_assert(!client->is_waiting); /* and so nothing is being done elsewhere */
+    const struct heard_message *told = response();
+    ck_assert_int_eq(told->error.code, refusal->code);
+    ck_assert_msg(strstr(told->error.text, refusal->text) != NULL, "'%s' in: %s", refusal->text, told->error.text);
+    const struct tally now = taken();
+    ck_assert_mem_eq(&now, &tally, sizeof(now));
+}
+END_TEST
+
+START_TEST(what_has_no_plan_is_refused_away_from_the_shard)
+{
+    wish_ask_open(client, 5, (struct wish){HAS_NO_PLAN});
+    ck_assert(client->is_waiting);
+    ck_assert_str_eq(holder_heard(client), "");
+    holder_wait(client);
+    ck_assert_str_eq(holder_heard(client), "response 5 bad_params");
+    holder_expect_no_stream();
+}
+END_TEST
+
+/* The cost of a frame alone, and how much dearer than that the dearest one is; 0: unknown. */
+static const struct {
+    double each_ns, worst;
+    bool is_refused;
+} dear[] = {{20e6, 0, false}, {20.1e6, 0, true}, {10e6, 2, false}, {10e6, 2.01, true}, {10e6, 1, false}};
+
+START_TEST(a_frame_that_may_take_longer_than_frame_ms_is_refused)
+{
+    holder_configure(CONFIG_limits_frame_ms, "20");
+    cost_set(model->cost, 0, dear[_i].each_ns);
+    cost_set_worst(model->cost, dear[_i].worst);
+    wish_open(client, 5, (struct wish){.model = "shared"});
+    if (!dear[_i].is_refused) {
+        ck_assert_str_eq(holder_heard(client), "response 5");
+        return;
+    }
+    ck_assert_str_eq(holder_heard(client), "response 5 limit_exceeded");
+    const char *text = holder_messages()->messages[0].error.text;
+    ck_assert_msg(strstr(text, "20.1 ms here, and the limit is 20 ms") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "raise frame_ms in [limits]") != NULL, "%s", text);
+    holder_expect_no_stream();
+    holder_configure(CONFIG_limits_frame_ms, "21");
+    wish_open(client, 6, (struct wish){.model = "shared"});
+    ck_assert_str_eq(holder_heard(client), "response 6");
+}
+END_TEST
+
+/* 2^29 multiply-adds, which no thread does in a millisecond. */
+START_TEST(a_dear_attention_is_refused_by_what_was_measured)
+{
+    holder_configure(CONFIG_limits_frame_ms, "1");
+    wish_open(client, 5, (struct wish){.window = 2048, .head_dim = 64, .retroactive = true});
+    ck_assert_str_eq(holder_heard(client), "response 5 limit_exceeded");
+    ck_assert_ptr_nonnull(strstr(holder_messages()->messages[0].error.text, "the limit is 1 ms"));
+    holder_expect_no_stream();
+}
+END_TEST
+
+/* A large model; an attention; and one that is large, which takes both steps. */
+static const struct wish steps[] = {{.model = "large"}, {.window = 4}, {.window = 1 << 18}};
+#define N_STEPS 3
+
+START_TEST(a_large_stream_is_opened_away_from_the_shard)
+{
+    holder_large_model("large");
+    wish_ask_open(client, 5, steps[_i]);
+    ck_assert(client->is_waiting);
+    ck_assert_str_eq(holder_heard(client), "");
+    holder_wait(client);
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    holder_push(client, stream_held(1), 0, 2);
+    holder_run_dry(0);
+    ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 1:1=0.5 warming");
+    holder_ask_about(client, 6, ATTNP_M_CLOSE, stream_held(1));
+    holder_expect_no_stream();
+}
+END_TEST
+
+START_TEST(a_connection_that_ends_while_its_stream_is_opened_leaves_nothing)
+{
+    holder_large_model("large");
+    wish_ask_open(client, 5, steps[_i]);
+    connection_break(client);
+    holder_wait_away(0);
+    holder_expect_no_stream();
+    ck_assert(LIST_EMPTY(&holder_shards[0].shares.all));
+    ck_assert_uint_eq(counters_get(&holder_shards[0].counters.opened), 0);
+}
+END_TEST
+
+START_TEST(a_connection_that_is_ending_is_given_no_stream)
+{
+    struct attnp_error error;
+    holder_large_model("large");
+    wish_ask_open(client, 5, steps[_i]);
+    attnp_fail(&error, ATTNP_DRAINING, "to end it");
+    connection_end(client, &error);
+    ck_assert_str_eq(holder_heard(client), "error draining");
+    holder_wait_away(0);
+    ck_assert_uint_eq(client->n_streams, 0);
+    ck_assert_str_eq(holder_heard(client), "");
+    holder_expect_no_stream();
+}
+END_TEST
+
+START_TEST(the_daemon_may_end_while_a_stream_is_opened)
+{
+    holder_large_model("large");
+    wish_ask_open(client, 5, steps[_i]);
+    wish_ask_open(holder_new(0, USER), 6, steps[_i]);
+    ck_assert(client->is_waiting); /* the fixture ends */
+}
+END_TEST
+
+/* Work of one user waits for work of the same one, and for nobody else's. */
+START_TEST(one_stream_of_a_user_is_opened_at_a_time)
+{
+    struct connection *second = holder_new(0, USER), *gone = holder_new(0, USER), *other = holder_new(0, USER + 1);
+    wish_ask_open(client, 1, steps[_i]);
+    wish_ask_open(second, 2, steps[_i]);
+    wish_ask_open(gone, 3, steps[_i]);
+    wish_ask_open(other, 4, steps[_i]);
+    const struct away *first = STAILQ_FIRST(&client->share->away);
+    ck_assert(first->is_running && !STAILQ_NEXT(first, link)->is_running);
+    ck_assert(STAILQ_FIRST(&other->share->away)->is_running);
+    connection_break(gone);
+    holder_wait_away(0);
+    ck_assert_str_eq(holder_heard(client), "response 1");
+    ck_assert_str_eq(holder_heard(second), "response 2");
+    ck_assert_str_eq(holder_heard(other), "response 4");
+    ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_STREAMS), 2);
+}
+END_TEST
+
+START_TEST(a_name_is_taken_while_its_stream_is_opened)
+{
+    struct connection *second = holder_new((unsigned)_i, USER);
+    holder_large_model("large");
+    wish_ask_open(client, 5, (struct wish){.model = "large", .name = "mine"});
+    wish_open(second, 6, (struct wish){.model = "shared", .name = "mine"});
+    ck_assert_str_eq(holder_heard(second), "response 6 stream_exists");
+    holder_wait(client);
+    ck_assert_str_eq(holder_heard(client), "response 5");
+}
+END_TEST
+
+START_TEST(of_two_attentions_with_one_name_the_second_is_refused)
+{
+    struct connection *second = holder_new(0, USER);
+    wish_ask_open(client, 5, (struct wish){.name = "mine"});
+    wish_ask_open(second, 6, (struct wish){.name = "mine"});
+    holder_wait(client);
+    holder_wait(second);
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    ck_assert_str_eq(holder_heard(second), "response 6 stream_exists");
+    ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_STREAMS), 1);
+}
+END_TEST
+
+/* The mail that was posted to the shard is opened, and nothing else happens. */
+static void take_mail(unsigned shard)
+{
+    struct mails mails;
+    mailbox_take(&holder_shards[shard].mailbox, &mails);
+    STAILQ_CONCAT(&holder_shards[shard].turn.mails, &mails);
+    while (!STAILQ_EMPTY(&holder_shards[shard].turn.mails))
+        loop_open_mails(&holder_shards[shard]);
+}
+
+/* Numbers rise by one, so a client may guess them. */
+START_TEST(nothing_can_be_asked_of_a_stream_that_is_being_opened)
+{
+    const uint8_t token[ATTNP_TOKEN_BYTES] = {0};
+    struct connection *root = holder_new((unsigned)_i, 0);
+    static const enum attnp_method methods[] = {ATTNP_M_RESET, ATTNP_M_CLOSE, ATTNP_M_KILL};
+    holder_large_model("large");
+    wish_ask_open(client, 5, (struct wish){.model = "large"});
+    for (uint32_t i = 0; i < 3; i++) {
+        struct attnp_writer *writer = holder_ask(i, methods[i]);
+        attnp_write_map(writer, 1);
+        attnp_put_uint(writer, "stream", 1);
+        holder_asked(root);
+    }
+    wish_attach(root, 3, 1, token);
+    take_mail(0);
+    holder_wait(client);
+    holder_open_mail((unsigned)_i);
+    ck_assert_str_eq(holder_heard(root), "response 0 unknown_stream; response 1 unknown_stream; "
+                                         "response 2 unknown_stream; response 3 unknown_stream");
+    ck_assert_ptr_nonnull(strstr(holder_messages()->messages[0].error.text, "still being opened"));
+    ck_assert_str_eq(holder_heard(client), "response 5");
+    ck_assert_uint_eq(users_count(holder_shared.users, 0, USERS_WAITING_REQUESTS), 0);
+}
+END_TEST
+
 static Suite *open_suite(void)
 {
     Suite *suite = suite_create("open");
@@ -322,6 +548,20 @@ static Suite *open_suite(void)
     tcase_add_test(tests, a_name_is_the_users_own_and_free_again_after_the_end);
     tcase_add_loop_test(tests, a_refused_open_says_why_and_leaves_nothing_behind, 0,
                         sizeof(refusals) / sizeof(refusals[0]));
+    tcase_add_loop_test(tests, what_does_not_depend_on_a_plan_is_refused_without_one, 0,
+                        sizeof(before_a_plan) / sizeof(before_a_plan[0]));
+    tcase_add_test(tests, what_has_no_plan_is_refused_away_from_the_shard);
+    tcase_add_loop_test(tests, a_frame_that_may_take_longer_than_frame_ms_is_refused, 0,
+                        sizeof(dear) / sizeof(dear[0]));
+    tcase_add_test(tests, a_dear_attention_is_refused_by_what_was_measured);
+    tcase_add_loop_test(tests, a_large_stream_is_opened_away_from_the_shard, 0, N_STEPS);
+    tcase_add_loop_test(tests, a_connection_that_ends_while_its_stream_is_opened_leaves_nothing, 0, N_STEPS);
+    tcase_add_loop_test(tests, a_connection_that_is_ending_is_given_no_stream, 0, N_STEPS);
+    tcase_add_loop_test(tests, the_daemon_may_end_while_a_stream_is_opened, 0, N_STEPS);
+    tcase_add_loop_test(tests, one_stream_of_a_user_is_opened_at_a_time, 1, N_STEPS);
+    tcase_add_loop_test(tests, a_name_is_taken_while_its_stream_is_opened, 0, HOLDER_SHARDS);
+    tcase_add_test(tests, of_two_attentions_with_one_name_the_second_is_refused);
+    tcase_add_loop_test(tests, nothing_can_be_asked_of_a_stream_that_is_being_opened, 0, HOLDER_SHARDS);
     suite_add_tcase(suite, tests);
     return suite;
 }
