@@ -372,7 +372,8 @@ static void run_fill(struct away *away)
 static void filled(struct away *away)
 {
     struct opening *opening = (struct opening *)away;
-    finish_away(opening, opening->has_failed ? -1 : 0, &opening->error);
+    struct attnp_error error = opening->error; /* which does not outlive the opening */
+    finish_away(opening, opening->has_failed ? -1 : 0, &error);
 }
 
 static bool is_wanted(const struct away *away)

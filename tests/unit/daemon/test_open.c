@@ -531,6 +531,24 @@ START_TEST(nothing_can_be_asked_of_a_stream_that_is_being_opened)
 }
 END_TEST
 
+START_TEST(a_stream_without_room_for_its_answers_is_refused_after_all)
+{
+    holder_large_model("large");
+    wish_open(client, 4, (struct wish){.model = "none"}); /* so that there is room to be refused */
+    response();
+    struct tally tally = taken();
+    wish_ask_open(client, 5, steps[_i]);
+    holder_configure(CONFIG_limits_buffer_bytes, "4096");
+    holder_wait(client);
+    const struct heard_message *told = response();
+    ck_assert_int_eq(told->error.code, ATTNP_OVER_CAPACITY);
+    ck_assert_msg(strstr(told->error.text, "raise buffer_bytes in") != NULL, "%s", told->error.text);
+    const struct tally now = taken();
+    ck_assert_mem_eq(&now, &tally, sizeof(now));
+    holder_expect_no_stream();
+}
+END_TEST
+
 static Suite *open_suite(void)
 {
     Suite *suite = suite_create("open");
@@ -562,6 +580,7 @@ static Suite *open_suite(void)
     tcase_add_loop_test(tests, a_name_is_taken_while_its_stream_is_opened, 0, HOLDER_SHARDS);
     tcase_add_test(tests, of_two_attentions_with_one_name_the_second_is_refused);
     tcase_add_loop_test(tests, nothing_can_be_asked_of_a_stream_that_is_being_opened, 0, HOLDER_SHARDS);
+    tcase_add_loop_test(tests, a_stream_without_room_for_its_answers_is_refused_after_all, 0, N_STEPS);
     suite_add_tcase(suite, tests);
     return suite;
 }
