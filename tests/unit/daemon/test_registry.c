@@ -141,6 +141,71 @@ START_TEST(lists_come_in_pages_by_rising_number)
 }
 END_TEST
 
+/* As an add would be answered: but nothing is registered, and nothing charged. */
+START_TEST(a_check_answers_like_an_add_and_takes_nothing)
+{
+    struct card one = card_of(1, "a", 400);
+    ck_assert_int_eq(registry_add(registry, &one, 0, 1, &error), 0);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(registry_check(registry, 1, "b", 1, 600, &error), 0);
+    ck_assert_int_eq(registry_check(registry, 1, NULL, 0, 600, &error), 0);
+    ck_assert_int_eq(registry_check(registry, 2, "a", 1, 600, &error), 0); /* a name is its user's */
+    ck_assert_int_eq(registry_check(registry, 1, "a", 1, 0, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_STREAM_EXISTS);
+    ck_assert_int_eq(registry_check(registry, 1, "b", 1, 601, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
+    ck_assert_ptr_nonnull(strstr(error.text, "601 bytes, and 600 of 1000"));
+    ck_assert_uint_eq(users_count(users, 1, USERS_STREAMS), 1);
+    ck_assert_uint_eq(users_count(users, 1, USERS_STATE_BYTES), 400);
+    ck_assert_uint_eq(users_total(users, USERS_STREAMS), 1);
+    registry_remove(registry, &one);
+    ck_assert_int_eq(registry_check(registry, 1, "a", 1, 1000, &error), 0);
+}
+END_TEST
+
+START_TEST(a_check_counts_streams)
+{
+    struct card cards[4];
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(registry_check(registry, 1, NULL, 0, 0, &error), 0);
+        cards[i] = card_of(1, "", 0);
+        ck_assert_int_eq(registry_add(registry, &cards[i], 0, 1, &error), 0);
+    }
+    ck_assert_int_eq(registry_check(registry, 1, NULL, 0, 0, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
+    for (int i = 0; i < 4; i++)
+        registry_remove(registry, &cards[i]);
+}
+END_TEST
+
+#define N_NAMES 3000
+
+/* Whatever names are alike, each is its own: by its length, and by the user. */
+START_TEST(many_names_are_told_apart)
+{
+    static struct card cards[2 * N_NAMES];
+    char why[ATTNP_ERROR_TEXT + 1], name[ATTNP_MAX_NAME + 1];
+    struct card_view view;
+    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams, "6000", "test", why), 0);
+    ck_assert_int_eq(config_set(&config, CONFIG_limits_streams_per_user, "6000", "test", why), 0);
+    for (int i = 0; i < 2 * N_NAMES; i++) {
+        snprintf(name, sizeof(name), "%0*d", i / 2 % 30 + 1, i / 2);
+        cards[i] = card_of((uid_t)(i % 2), name, 0);
+        ck_assert_int_eq(registry_add(registry, &cards[i], 0, 1, &error), 0);
+    }
+    for (int i = 0; i < 2 * N_NAMES; i++) {
+        const struct attnp_target target = named(cards[i].name);
+        ck_assert_int_eq(registry_look(registry, &target, (uid_t)(i % 2), false, &view, &error), 0);
+        ck_assert_uint_eq(view.number, cards[i].number);
+    }
+    for (int i = 0; i < 2 * N_NAMES; i++) {
+        registry_remove(registry, &cards[i]);
+        const struct attnp_target target = named(cards[i].name);
+        ck_assert_int_eq(registry_look(registry, &target, (uid_t)(i % 2), false, &view, &error), -1);
+    }
+}
+END_TEST
+
 static Suite *registry_suite(void)
 {
     Suite *suite = suite_create("registry");
@@ -151,6 +216,9 @@ static Suite *registry_suite(void)
     tcase_add_test(tests, no_more_streams_and_bytes_than_allowed);
     tcase_add_test(tests, a_stream_is_seen_by_its_user_and_by_operators);
     tcase_add_test(tests, lists_come_in_pages_by_rising_number);
+    tcase_add_test(tests, a_check_answers_like_an_add_and_takes_nothing);
+    tcase_add_test(tests, a_check_counts_streams);
+    tcase_add_test(tests, many_names_are_told_apart);
     suite_add_tcase(suite, tests);
     return suite;
 }
