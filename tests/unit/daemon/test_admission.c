@@ -138,6 +138,50 @@ START_TEST(one_user_cannot_be_promised_everything)
 }
 END_TEST
 
+/* Of each shard: a tenth of two is 200 ms of a second. Operators, too, are bound by a number. */
+START_TEST(one_user_is_promised_as_much_as_is_written)
+{
+    char why[ATTNP_ERROR_TEXT + 1];
+    struct claim claims[2];
+    struct attnp_error error;
+    struct admission_wish wish = {.uid = _i == 0 ? USER : 0, .model = model, .rate = 150};
+    ck_assert_int_eq(config_set(&config, CONFIG_admission_load_percent_per_user, "10", "test", why), 0);
+    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], &wish, &error), 0);
+    wish.rate = 51;
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[1], &wish, &error), -1);
+    ck_assert_int_eq(error.code, ATTNP_OVER_CAPACITY);
+    ck_assert_msg(strstr(error.text, "take 5.1 % of a shard") != NULL &&
+                      strstr(error.text, "have claimed 15 % of the 20 % that one user may") != NULL,
+                  "%s", error.text);
+    ck_assert_uint_eq(claimed(1), 0);
+    wish.rate = 50;
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[1], &wish, &error), 0);
+    ck_assert_uint_eq(users_count(shared.users, wish.uid, USERS_CLAIMED_NS), 200000000);
+    admission_leave(&shards[0], &claims[0]);
+    ck_assert_uint_eq(users_count(shared.users, wish.uid, USERS_CLAIMED_NS), 50000000);
+    wish.rate = 150;
+    ck_assert_int_eq(admission_enter(&shards[1], &claims[0], &wish, &error), 0);
+    for (size_t i = 0; i < 2; i++)
+        admission_leave(&shards[1], &claims[i]);
+}
+END_TEST
+
+/* What others have claimed is no part of it. */
+START_TEST(what_a_user_is_promised_does_not_depend_on_others)
+{
+    char why[ATTNP_ERROR_TEXT + 1];
+    struct claim claims[2];
+    struct attnp_error error;
+    struct admission_wish wish = {.uid = 0, .model = model, .rate = 200};
+    ck_assert_int_eq(config_set(&config, CONFIG_admission_load_percent_per_user, "10", "test", why), 0);
+    ck_assert_int_eq(admission_enter(&shards[0], &claims[0], &wish, &error), 0);
+    wish.uid = USER;
+    ck_assert_int_eq(admission_enter(&shards[0], &claims[1], &wish, &error), 0);
+    for (size_t i = 0; i < 2; i++)
+        admission_leave(&shards[0], &claims[i]);
+}
+END_TEST
+
 START_TEST(without_a_rate_nothing_is_claimed_or_refused)
 {
     struct claim full, claim;
@@ -293,6 +337,8 @@ static Suite *admission_suite(void)
     tcase_add_test(tests, streams_are_admitted_up_to_the_share);
     tcase_add_test(tests, one_user_cannot_be_promised_everything);
     tcase_add_test(tests, a_refusal_says_what_is_needed_and_left);
+    tcase_add_loop_test(tests, one_user_is_promised_as_much_as_is_written, 0, 2);
+    tcase_add_test(tests, what_a_user_is_promised_does_not_depend_on_others);
     tcase_add_test(tests, without_a_rate_nothing_is_claimed_or_refused);
     tcase_add_test(tests, what_streams_without_a_rate_use_is_not_left);
     tcase_add_test(tests, the_use_of_streams_without_a_rate_is_a_mean);
