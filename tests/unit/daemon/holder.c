@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/admission.h"
 #include "daemon/answers.h"
@@ -104,16 +105,36 @@ void holder_tear_down(void)
     users_free(holder_shared.users);
 }
 
-struct connection *holder_new(unsigned shard, uid_t uid)
+static void expect_connection(unsigned shard, uid_t uid)
 {
     struct attnp_error error;
     ck_assert_int_eq(users_charge(holder_shared.users, uid, USERS_CONNECTIONS, 1, &error), 0);
     shard_connection_given(&holder_shards[shard]);
-    struct connection *holder = connection_new(&holder_shards[shard], ++last_connection, uid, 1);
-    ck_assert_ptr_nonnull(holder);
-    attnp_session_preface(&holder->session);
-    ck_assert_int_eq(attnp_session_accept(&holder->session, ATTNP_REQUEST, ATTNP_M_HELLO, "hello", &error), 0);
-    return holder;
+}
+
+static struct connection *greeted(struct connection *connection)
+{
+    struct attnp_error error;
+    ck_assert_ptr_nonnull(connection);
+    attnp_session_preface(&connection->session);
+    ck_assert_int_eq(attnp_session_accept(&connection->session, ATTNP_REQUEST, ATTNP_M_HELLO, "hello", &error), 0);
+    return connection;
+}
+
+struct connection *holder_new(unsigned shard, uid_t uid)
+{
+    expect_connection(shard, uid);
+    return greeted(connection_new(&holder_shards[shard], ++last_connection, uid, 1));
+}
+
+struct connection *holder_plug(unsigned shard, uid_t uid, int *fd)
+{
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    expect_connection(shard, uid);
+    ck_assert_int_eq(connection_open(&holder_shards[shard], fds[0], ++last_connection, uid, 1), 0);
+    *fd = fds[1];
+    return greeted(connection_find(&holder_shards[shard], last_connection));
 }
 
 static struct model *new_model(const char *name, uint32_t window)
@@ -262,6 +283,15 @@ void holder_turn(unsigned shard)
     connection_begin_turn(&holder_shards[shard]);
     batch_run(&holder_shards[shard]);
     pending_run_due(&holder_shards[shard]);
+}
+
+void holder_poll(unsigned shard)
+{
+    uv_run(&holder_shards[shard].loop, UV_RUN_NOWAIT);
+    while (!STAILQ_EMPTY(&holder_shards[shard].turn.mails))
+        loop_open_mails(&holder_shards[shard]);
+    holder_turn(shard);
+    connection_flush_all(&holder_shards[shard]);
 }
 
 void holder_run_dry(unsigned shard)

@@ -33,6 +33,10 @@ void holder_configure(enum config_key key, const char *value);
 /* A client of this shard that said hello. Owner: the fixture. */
 struct connection *holder_new(unsigned shard, uid_t uid);
 
+/* The same with a socket, whose other end *fd belongs to the caller: it is served by holder_poll alone, and what it is
+ * sent is read there. */
+struct connection *holder_plug(unsigned shard, uid_t uid, int *fd);
+
 /* A model that several streams may compute with, together; open knows it by its name. Owner: the fixture. */
 struct model *holder_model(const char *name);
 
@@ -76,6 +80,9 @@ void holder_arrive(struct stream *stream, uint64_t number, uint64_t us);
 
 /* One turn of the shard's loop: a batch, then the requests that are due. */
 void holder_turn(unsigned shard);
+
+/* One whole turn as loop.c takes it, with sockets and what comes back from other threads. */
+void holder_poll(unsigned shard);
 
 /* Turns until no frame waits that can be computed. What one batch holds may depend on the clock; the order does not. */
 void holder_run_dry(unsigned shard);
