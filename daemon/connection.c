@@ -209,17 +209,32 @@ static void stop_reading(struct connection *connection)
     connection->is_reading = false;
 }
 
-/* Until a later turn. One that was resumed in vain keeps its place before the others. */
+/* Behind those of its user that came before it: they are in the order of their places. Where its place is new, that is
+ * the end; those that keep theirs are no more than MOST_RESUMED, and have only each other before them. */
+static void insert_paused(struct connection *connection)
+{
+    struct connections *paused = &connection->share->paused;
+    struct connection *next = TAILQ_FIRST(paused), *last = TAILQ_LAST(paused, connections);
+    if (last == NULL || last->place < connection->place) {
+        TAILQ_INSERT_TAIL(paused, connection, paused);
+        return;
+    }
+    while (next->place < connection->place)
+        next = TAILQ_NEXT(next, paused);
+    TAILQ_INSERT_BEFORE(next, connection, paused);
+}
+
+/* Until a later turn. One that was resumed in vain in this turn keeps its place before the others. */
 static void pause_turn(struct connection *connection)
 {
+    struct shard_connections *connections = &connection->shard->connections;
     if (connection->is_paused)
         return;
-    if (connection->is_resumed)
-        TAILQ_INSERT_HEAD(&connection->share->paused, connection, paused);
-    else
-        TAILQ_INSERT_TAIL(&connection->share->paused, connection, paused);
+    if (connection->resumed == 0 || connection->resumed != connections->n_turns)
+        connection->place = ++connections->n_places;
+    insert_paused(connection);
     connection->is_paused = true;
-    connection->shard->connections.n_paused++;
+    connections->n_paused++;
     shard_stay_busy(connection->shard);
 }
 
@@ -264,7 +279,7 @@ static size_t consume(struct connection *connection, const uint8_t *bytes, size_
         }
         n = consume_one(connection, bytes + n_done, n_bytes - n_done);
         n_done += n;
-        connection->is_resumed = false;
+        connection->resumed = 0;
         uint64_t now_ns = uv_hrtime();
         share_charge(connection->share, now_ns - begun_ns);
         begun_ns = now_ns;
@@ -346,7 +361,7 @@ static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buff
             pause_turn(connection);
         return;
     }
-    connection->is_resumed = false;
+    connection->resumed = 0;
     if (n_read < 0) {
         end_of_input(connection, n_read == UV_EOF);
         return;
@@ -425,7 +440,7 @@ static void resume(struct share *share)
             return;
         will_read = connection->n_partial == 0;
         unpause(connection);
-        connection->is_resumed = true;
+        connection->resumed = connection->shard->connections.n_turns;
         if (connection->phase == CONNECTION_OPEN && !connection->is_held)
             go_on(connection);
     }

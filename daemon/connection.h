@@ -58,12 +58,13 @@ struct connection {
     bool is_paused;              /* its user has no time left, or it sent much: goes on in a later turn */
     bool is_finishing;           /* the client sends no more, and is still to have the answers that wait */
     bool is_waiting;             /* for what its client asked for: no further message is handled before that is done */
-    bool is_resumed;             /* was paused, and nothing was read or handled since */
     bool is_ending;              /* what it is still sent has room whatever the limits */
     bool is_drained;             /* was told that the daemon stops */
     bool has_failed;             /* a message could not be kept for it: it ends at the next flush */
     struct attnp_error *failure; /* why; NULL where there was no memory to say it */
     uint64_t since_us;           /* opened, or in this phase since */
+    uint64_t place;              /* among its user's paused connections: rises with every one that is paused */
+    uint64_t resumed;            /* in the turn of this number, and nothing was read or handled since; 0: it was */
     uint64_t turn;               /* the loop's number of it */
     size_t turn_bytes;           /* that came in it */
     uint64_t progress_us;        /* when the client last read something, or nothing waited */

@@ -32,6 +32,7 @@ struct shard_connections {
     struct connections all;
     struct connections dirty; /* with something to send */
     size_t n_paused;          /* with something to be read or handled, when their users have time again */
+    uint64_t n_places;        /* that were given to these so far */
     struct connection_bucket by_id[SHARD_BUCKETS];
     uint64_t n_turns; /* of the loop, so far */
     uint8_t *input;   /* [SHARD_INPUT_BYTES], where bytes arrive */

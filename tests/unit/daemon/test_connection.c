@@ -238,6 +238,36 @@ START_TEST(nothing_is_handled_for_a_user_who_owes_time)
 }
 END_TEST
 
+#define N_WAITING 6
+
+/* Whatever a poll finds first: they were resumed, and another one has used the time up before they were read. */
+START_TEST(connections_that_are_resumed_in_vain_keep_their_places)
+{
+    struct plug *clients[N_WAITING];
+    for (size_t i = 0; i < N_WAITING; i++)
+        clients[i] = plug(0, USER);
+    struct share *share = clients[0]->connection->share;
+    share_charge(share, DEBT_NS);
+    for (size_t i = N_WAITING; i-- > 0;) {
+        say_ping(clients[i], 1);
+        send_said(clients[i]);
+        poll_often(2);
+    }
+    for (int again = 0; again < 3; again++) {
+        const struct connection *connection = TAILQ_FIRST(&share->paused);
+        for (size_t i = N_WAITING; i-- > 0; connection = TAILQ_NEXT(connection, paused))
+            ck_assert_ptr_eq(connection, clients[i]->connection);
+        while (holder_shards[0].connections.n_paused > 0)
+            connection_begin_turn(&holder_shards[0]);
+        share_charge(share, DEBT_NS);
+        while (holder_shards[0].connections.n_paused < N_WAITING)
+            uv_run(&holder_shards[0].loop, UV_RUN_NOWAIT);
+    }
+    for (size_t i = 0; i < N_WAITING; i++)
+        hear(clients[i], 1);
+}
+END_TEST
+
 /* One that comes later stands behind them. */
 START_TEST(who_is_served_goes_behind_those_that_wait)
 {
@@ -395,6 +425,7 @@ static Suite *connection_suite(void)
     tcase_add_loop_test(tests, messages_are_handled_in_order_behind_an_open, 0, 2);
     tcase_add_test(tests, nothing_is_read_for_a_user_who_owes_time);
     tcase_add_test(tests, nothing_is_handled_for_a_user_who_owes_time);
+    tcase_add_test(tests, connections_that_are_resumed_in_vain_keep_their_places);
     tcase_add_test(tests, who_is_served_goes_behind_those_that_wait);
     tcase_add_test(tests, a_paused_connection_may_end);
     tcase_add_test(tests, a_users_time_goes_with_its_last_connection);
