@@ -10,7 +10,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Lines above `level` are left out from here on. Main thread, before others start. Before it: info, for people. */
+/* Lines above `level` are left out from here on, and no line waits: one for which standard error has no room is lost,
+ * counted, and told of before the next that finds room. (A file on a disk that hangs is not met by this.) Main thread,
+ * before others start. Before it: info, for people. */
 void log_start(enum log_level level);
 
 /* Another level from here on. Any thread. */
@@ -20,7 +22,8 @@ void log_set_level(enum log_level level);
 int log_level_of(const char *word);
 const char *log_level_name(enum log_level level);
 
-/* One line each; control characters (clients choose some of the words) are written as '?'. Any thread. */
+/* One line each; control characters and what is no UTF-8 (clients, and who names files, choose some of the words) are
+ * written as '?'. None waits. Any thread. */
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_warning(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);
@@ -35,7 +38,7 @@ struct log_about {
     const char *error; /* the error's name */
 };
 
-/* A line of the daemon's own with fields; it may wait, as the lines above. Any thread. */
+/* A line of the daemon's own with fields; the same holds for it. Any thread. */
 __attribute__((format(printf, 3, 4))) void log_with(enum log_level level, const struct log_about *about,
                                                     const char *format, ...);
 
@@ -57,3 +60,6 @@ __attribute__((format(printf, 5, 6))) bool log_event(struct log_quota *quota, ui
 
 /* Now and then: tells how many lines were left out in a second that is over. */
 void log_left_out(struct log_quota *quota, uint64_t now_us);
+
+/* Now and then: tells how many lines found no room, where there is room by now and no other line has told it. */
+void log_lost(void);

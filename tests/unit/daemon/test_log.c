@@ -108,6 +108,74 @@ START_TEST(a_pipe_that_nobody_reads_holds_nobody_up)
 }
 END_TEST
 
+static void fill(int fd)
+{
+    static const char nothing[4096];
+    int flags = fcntl(fd, F_GETFL);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(fd, nothing, sizeof(nothing)) > 0 || write(fd, nothing, 1) > 0)
+        ;
+    ck_assert_int_eq(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), 0);
+}
+
+static void drain(int fd)
+{
+    char text[4096];
+    while (read(fd, text, sizeof(text)) > 0)
+        ;
+}
+
+/* Neither a line of the daemon's own nor one about clients waits; how many were lost is told when there is room again.
+ */
+START_TEST(what_finds_no_room_is_lost_and_counted)
+{
+    for (int is_socket = 0; is_socket <= 1; is_socket++) {
+        char text[512];
+        if (is_socket)
+            ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+        ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+        log_start(LOG_LEVEL_INFO);
+        fill(STDERR_FILENO);
+        log_error("one");
+        log_with(LOG_LEVEL_WARNING, &about, "two");
+        log_info("three");
+        log_debug("none");
+        log_lost();
+        ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0); /* other processes use it, too */
+        drain(ends[0]);
+        log_info("four");
+        log_lost();
+        read_all(text, sizeof(text));
+        ck_assert_str_eq(text, "attnd: warning: lines of this log were lost, as nobody read it or it was full: 3\n"
+                               "attnd: four\n");
+        fill(STDERR_FILENO);
+        log_info("five");
+        drain(ends[0]);
+        log_lost();
+        read_all(text, sizeof(text));
+        ck_assert_str_eq(text, "attnd: warning: lines of this log were lost, as nobody read it or it was full: 1\n");
+    }
+}
+END_TEST
+
+/* The words of clients, and of who names files, reach a terminal. */
+START_TEST(what_is_no_text_is_marked)
+{
+    char text[512], line[1100], cut[2048];
+    log_info("a\x1b[31mb\xff_\xc3\xa9h\xc2\x9bi\tj");
+    read_all(text, sizeof(text));
+    ck_assert_str_eq(text, "attnd: a?[31mb?_\xc3\xa9h??i?j\n");
+    for (size_t i = 0; i < sizeof(line) - 1; i++) /* it is cut within a character */
+        line[i] = i % 2 == 0 ? '\xc3' : '\xa9';
+    line[sizeof(line) - 1] = '\0';
+    log_info("%s", line);
+    size_t n = read_all(cut, sizeof(cut));
+    ck_assert_int_eq(cut[n - 2], '?');
+    ck_assert_int_eq(cut[n - 3], '\xa9');
+}
+END_TEST
+
 START_TEST(the_journals_pipe_gets_levels_where_its_socket_takes_nothing)
 {
     struct log_quota quota = {0};
@@ -205,6 +273,8 @@ static Suite *log_suite(void)
     tcase_add_test(tcase, a_flood_is_cut_and_told_how_much_was);
     tcase_add_test(tcase, a_flood_of_mistakes_leaves_room_for_warnings);
     tcase_add_test(tcase, a_pipe_that_nobody_reads_holds_nobody_up);
+    tcase_add_test(tcase, what_finds_no_room_is_lost_and_counted);
+    tcase_add_test(tcase, what_is_no_text_is_marked);
     tcase_add_test(tcase, the_journals_pipe_gets_levels_where_its_socket_takes_nothing);
     tcase_add_test(tcase, an_entry_arrives_with_its_fields);
     tcase_add_test(tcase, a_field_without_room_is_left_out_whole);
