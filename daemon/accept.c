@@ -8,12 +8,12 @@
 #include "daemon/accept.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/client_log.h"
+#include "daemon/file.h"
 #include "daemon/log.h"
 #include "daemon/traffic.h"
 #include "daemon/users.h"
@@ -171,7 +171,7 @@ static int accept_on_reserve(struct accept *accept)
                    "the daemon is out of descriptors; try again later, or raise its LimitNOFILE=");
         turn_away(accept, fd, &error);
     }
-    accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    accept->reserve_fd = file_open_nothing();
     return why;
 }
 
@@ -214,7 +214,7 @@ int accept_start(struct accept *accept, uv_loop_t *loop, struct shared *shared, 
 {
     accept->shared = shared;
     accept->listener = listener;
-    accept->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    accept->reserve_fd = file_open_nothing();
     int status = uv_poll_init(loop, &accept->poll, listener->fd);
     if (status != 0) {
         log_error("the socket cannot be watched: %s", uv_strerror(status));

@@ -8,21 +8,27 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "daemon/file.h"
+
+/* Of a file that tells a limit, or the groups: the kernel writes some dozens of bytes a group. */
+#define MOST_BYTES (1 << 18)
 
 /* "max", a file that is not there, and version 1's largest number are no limits. */
 static uint64_t read_limit(const char *folder, const char *file_name)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], why[FILE_WHY_BYTES], *text;
     uintmax_t limit = UINT64_MAX;
+    size_t n;
     if (snprintf(path, sizeof(path), "%s/%s", folder, file_name) >= (int)sizeof(path))
         return UINT64_MAX;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
+    if (file_read(path, MOST_BYTES, &text, &n, why) != 0)
         return UINT64_MAX;
-    if (fscanf(file, "%ju", &limit) != 1)
+    if (sscanf(text, "%ju", &limit) != 1)
         limit = UINT64_MAX;
-    fclose(file);
+    free(text);
     return limit;
 }
 
@@ -53,7 +59,6 @@ static int has_controller(const char *controllers, const char *name)
 static uint64_t limit_of_line(char *line, const char *root)
 {
     char memory_root[PATH_MAX], *rest = line;
-    line[strcspn(line, "\n")] = '\0';
     const char *number = strsep(&rest, ":"), *controllers = strsep(&rest, ":");
     if (rest == NULL)
         return UINT64_MAX;
@@ -67,14 +72,15 @@ static uint64_t limit_of_line(char *line, const char *root)
 
 uint64_t cgroup_memory_bytes(const char *membership, const char *root)
 {
-    char line[PATH_MAX + 256];
+    char why[FILE_WHY_BYTES], *text;
+    size_t n;
     uint64_t least = UINT64_MAX;
-    FILE *file = fopen(membership, "re");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+    if (file_read(membership, MOST_BYTES, &text, &n, why) != 0)
+        return UINT64_MAX;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
         uint64_t limit = limit_of_line(line, root);
         least = limit < least ? limit : least;
     }
-    if (file != NULL)
-        fclose(file);
+    free(text);
     return least;
 }

@@ -32,6 +32,16 @@ static int set_text(struct config *config, enum config_key key, const char *valu
     return 0;
 }
 
+/* A comment begins with either character, at the beginning of a line. Where one of them begins a value, or follows
+ * white space in it, somebody took the value for ended. */
+static char comment_in(const char *value)
+{
+    for (const char *c = value; *c != '\0'; c++)
+        if ((*c == '#' || *c == ';') && (c == value || c[-1] == ' ' || c[-1] == '\t'))
+            return *c;
+    return '\0';
+}
+
 /* "64K" and the like; false where the text is no such number or does not fit. */
 static bool parse_number(const char *text, enum config_type type, uint64_t *number)
 {
@@ -90,6 +100,11 @@ static int set(struct config *config, enum config_key key, const char *value, co
                char why[ATTNP_ERROR_TEXT + 1])
 {
     int status;
+    char comment = comment_in(value);
+    if (comment != '\0') {
+        snprintf(why, ATTNP_ERROR_TEXT, CONFIG_COMMENT_TEXT, config_keys[key].name, comment);
+        return -1;
+    }
     if (config_is_text(key))
         status = set_text(config, key, value, append && config_keys[key].type == CONFIG_TYPE_LIST, why);
     else if (config_keys[key].type == CONFIG_TYPE_LEVEL)
@@ -118,7 +133,7 @@ int config_set_item(struct config *config, enum config_key key, const char *item
         return -1;
     }
     for (const char *c = item; *c != '\0'; c++) {
-        if (*c == ':' || *c == '\\')
+        if (strchr(":\\#;", *c) != NULL)
             *end++ = '\\';
         *end++ = *c;
     }

@@ -6,18 +6,22 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/config_keys.h"
+#include "daemon/file.h"
+
+/* With every key at its longest a file has some dozens of kilobytes; the rest is for comments. */
+#define MOST_BYTES (1 << 20)
 
 struct reading {
     struct config *config;
     const char *path;
-    FILE *file, *complaints;
+    const char *rest, *end; /* of the text that is not yet read */
+    FILE *complaints;
     int line, mistakes;
     int line_of[CONFIG_N_KEYS]; /* where a key was given in this file; 0: not yet */
 };
@@ -108,65 +112,97 @@ static int handle_pair(void *user, const char *section, const char *name, const 
     return 1;
 }
 
-static bool is_comment(const char *line)
+static void complain(struct reading *reading, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void complain(struct reading *reading, const char *format, ...)
 {
-    line += strspn(line, " \t");
-    return *line == ';' || *line == '#';
+    va_list arguments;
+    fprintf(reading->complaints, "%s:%d: ", reading->path, reading->line);
+    va_start(arguments, format);
+    vfprintf(reading->complaints, format, arguments);
+    va_end(arguments);
+    fputc('\n', reading->complaints);
+    reading->mistakes++;
 }
 
-/* fgets that counts lines and tells one that does not fit inih's buffer, which inih itself would take for two. A
+/* What stands behind a section's bracket inih would pass over, and likewise what follows " ;". A " #" it would leave in
+ * the value, which is how a mistake with a key that is no text is found all the same. */
+static bool is_whole(struct reading *reading, const char *line, size_t n)
+{
+    const char *bracket = line[0] == '[' ? memchr(line, ']', n) : NULL;
+    for (size_t i = bracket != NULL ? (size_t)(bracket - line) + 1 : n; i < n; i++)
+        if (strchr(" \t\r", line[i]) == NULL) {
+            complain(reading,
+                     "text follows the section; what it is to be, comment or key, stands on a line of its own");
+            return false;
+        }
+    for (size_t i = 1; bracket == NULL && i < n; i++)
+        if (line[i] == ';' && (line[i - 1] == ' ' || line[i - 1] == '\t')) {
+            complain(reading, CONFIG_COMMENT_TEXT, "the value", ';');
+            return false;
+        }
+    return true;
+}
+
+/* Whether inih is to see this line of n bytes, for which it has n_bytes of room, the line's end and a zero included. A
  * comment may be as long as it likes. */
+static bool is_good(struct reading *reading, const char *line, size_t n, size_t n_bytes)
+{
+    size_t n_space = 0;
+    while (n_space < n && (line[n_space] == ' ' || line[n_space] == '\t'))
+        n_space++;
+    if (memchr(line, '\0', n) != NULL) {
+        complain(reading, "there is a zero byte in it: this is no text");
+        return false;
+    }
+    if (n_space == n || line[n_space] == ';' || line[n_space] == '#')
+        return false;
+    if (n > n_bytes - 2) {
+        complain(reading, "the line is longer than %zu bytes", n_bytes - 2);
+        return false;
+    }
+    return is_whole(reading, line + n_space, n - n_space);
+}
+
+/* Gives inih the next line. Comments, and lines with a mistake that was told, are empty for it. */
 static char *read_line(char *line, int n_bytes, void *user)
 {
     struct reading *reading = user;
-    if (fgets(line, n_bytes, reading->file) == NULL)
+    if (reading->rest == reading->end)
         return NULL;
+    const char *begin = reading->rest, *end = memchr(begin, '\n', (size_t)(reading->end - begin));
+    reading->rest = end != NULL ? end + 1 : reading->end;
+    size_t n = (size_t)((end != NULL ? end : reading->end) - begin);
     reading->line++;
-    if (strchr(line, '\n') == NULL && !feof(reading->file)) {
-        if (!is_comment(line)) {
-            fprintf(reading->complaints, "%s:%d: the line is longer than %d bytes\n", reading->path, reading->line,
-                    n_bytes - 2);
-            reading->mistakes++;
-        }
-        for (int c = 0; c != '\n' && c != EOF;)
-            c = fgetc(reading->file);
-        strcpy(line, "\n");
-    }
+    if (!is_good(reading, begin, n, (size_t)n_bytes))
+        n = 0;
+    memcpy(line, begin, n);
+    line[n] = '\n';
+    line[n + 1] = '\0';
     return line;
-}
-
-/* A FIFO that nobody writes reads as empty: a reload must not wait for it. */
-static FILE *open_file(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return NULL;
-    FILE *file = fcntl(fd, F_SETFL, 0) == 0 ? fdopen(fd, "r") : NULL;
-    if (file == NULL)
-        close(fd);
-    return file;
 }
 
 static int read_file(struct config *config, const char *path, bool must_exist, FILE *complaints)
 {
     struct reading reading = {.config = config, .path = path, .complaints = complaints};
-    reading.file = open_file(path);
-    if (reading.file == NULL && errno == ENOENT && !must_exist)
+    char why[FILE_WHY_BYTES], *text;
+    size_t n;
+    int status = file_read(path, MOST_BYTES, &text, &n, why);
+    if (status == FILE_ABSENT && !must_exist)
         return 0;
-    if (reading.file == NULL) {
-        fprintf(complaints, "%s: the configuration cannot be read: %s\n", path, strerror(errno));
+    if (status != 0) {
+        fprintf(complaints, "%s: the configuration cannot be read: %s\n", path, why);
         return -1;
     }
+    reading.rest = text;
+    reading.end = text + n;
     int syntax = ini_parse_stream(read_line, &reading, handle_pair, &reading);
+    free(text);
     if (syntax > 0)
         fprintf(complaints, "%s:%d: this is neither [section], nor 'key = value', nor a comment\n", path, syntax);
     else if (syntax < 0)
         fprintf(complaints, "%s: no memory to read the configuration\n", path);
-    else if (ferror(reading.file))
-        fprintf(complaints, "%s: the configuration cannot be read: is it a file?\n", path);
-    bool failed = syntax != 0 || reading.mistakes != 0 || ferror(reading.file);
-    fclose(reading.file);
-    return failed ? -1 : 0;
+    return syntax != 0 || reading.mistakes != 0 ? -1 : 0;
 }
 
 static int is_conf(const struct dirent *entry)

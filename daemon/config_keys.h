@@ -5,6 +5,11 @@
 
 #include "daemon/config.h"
 
+/* Of what is no value: the key's name, and the character with which a comment begins. */
+#define CONFIG_COMMENT_TEXT                                                                                            \
+    "%s seems to have a comment behind it ('%c' after white space); a comment stands on a line of its own, and a "     \
+    "backslash before the character makes it part of a path in a list"
+
 enum config_type {
     CONFIG_TYPE_TEXT,
     CONFIG_TYPE_LIST,

@@ -14,6 +14,9 @@
 
 #define FILE_NAME "costs"
 
+/* A cost that is doubtful and more than so many times what was measured is wrong. */
+#define PROOF 8
+
 void costs_forget_all(struct costs *costs)
 {
     for (size_t i = 0; i < costs->n; i++)
@@ -88,13 +91,34 @@ struct record *costs_record(struct costs *costs, const char *key)
 }
 
 /* The cost of this key, which the caller then uses; NULL: none can be kept. */
-static struct cost *find(struct costs *costs, const char *key)
+static struct cost *find(struct costs *costs, const char *key, bool *is_doubtful)
 {
     pthread_mutex_lock(&costs->mutex);
     struct record *record = costs_record(costs, key);
     struct cost *cost = record != NULL ? cost_use(record->cost) : NULL;
+    *is_doubtful = record != NULL && record->is_hearsay && cost_frame_ns(cost, 1) >= COSTS_DOUBTFUL_NS;
+    if (record != NULL)
+        record->is_hearsay = false;
     pthread_mutex_unlock(&costs->mutex);
     return cost;
+}
+
+/* What a doubtful cost proves to be. False: nothing else than it says, or no memory to see. */
+static bool corrected(struct model *model, size_t most_together, uint64_t limit_ns)
+{
+    struct cost *cost = cost_new();
+    if (cost == NULL || measure_plan(cost, model->plan, most_together, limit_ns) != 0 ||
+        cost_frame_ns(cost, 1) * PROOF > cost_frame_ns(model->cost, 1)) {
+        cost_release(cost);
+        return false;
+    }
+    log_warning("a frame of %s%s%s is said to cost %.0f us, and costs %.1f us: measured anew",
+                model_is_attention(model) ? "an attention" : "'", model->name, model_is_attention(model) ? "" : "'",
+                cost_us(model->cost), cost_us(cost));
+    for (size_t i = 0; i < COST_SIZES; i++)
+        cost_set(model->cost, i, atomic_load_explicit(&cost->ns[i], memory_order_relaxed));
+    cost_release(cost);
+    return true;
 }
 
 int costs_learn(struct costs *costs, struct model *model, uint64_t limit_ns)
@@ -104,18 +128,23 @@ int costs_learn(struct costs *costs, struct model *model, uint64_t limit_ns)
     bool is_attention = model_is_attention(model);
     snprintf(key, sizeof(key), "%s %016" PRIx64 " %s %s", is_attention ? "attention" : "model", facts->work_hash,
              facts->variant, plan_library_version());
-    struct cost *cost = find(costs, key);
+    size_t most_together = is_attention ? 1 : PLAN_MOST_AT_ONCE;
+    bool is_doubtful;
+    struct cost *cost = find(costs, key, &is_doubtful);
     if (cost != NULL)
         model_set_cost(model, cost);
+    if (is_doubtful)
+        return corrected(model, most_together, limit_ns);
     if (cost_frame_ns(model->cost, 1) > 0)
         return 0;
-    return measure_plan(model->cost, model->plan, is_attention ? 1 : PLAN_MOST_AT_ONCE, limit_ns) == 0 ? 1 : -1;
+    return measure_plan(model->cost, model->plan, most_together, limit_ns) == 0 ? 1 : -1;
 }
 
 void costs_learn_models(struct costs *costs, struct models *models)
 {
     struct model *list[MODELS_MOST];
     size_t n = models_list(models, list), n_measured = 0;
+    const char *source = costs->path != NULL ? costs->path : "models with the same content";
     uint64_t begun_ns = uv_hrtime(), limit_ns = n > 0 ? START_NS / n : START_NS;
     if (limit_ns > COSTS_MODEL_NS)
         limit_ns = COSTS_MODEL_NS;
@@ -128,9 +157,9 @@ void costs_learn_models(struct costs *costs, struct models *models)
     if (n_measured > 0)
         log_info("costs of %zu models measured in %ju ms%s%s", n_measured,
                  (uintmax_t)((uv_hrtime() - begun_ns) / 1000000),
-                 n_measured < n ? "; those of the others are from " : "", n_measured < n ? costs->path : "");
+                 n_measured < n ? "; those of the others are from " : "", n_measured < n ? source : "");
     else if (n > 0)
-        log_info("costs of %zu models are from %s; nothing to measure", n, costs->path);
+        log_info("costs of %zu models are from %s; nothing to measure", n, source);
 }
 
 double costs_overhead_ns(const struct costs *costs)

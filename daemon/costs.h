@@ -26,7 +26,8 @@ struct record {
     char key[COSTS_KEY_BYTES];
     struct cost *cost; /* used */
     double saved[COST_SIZES];
-    uint64_t met; /* rising; when it was last asked for */
+    uint64_t met;    /* rising; when it was last asked for */
+    bool is_hearsay; /* it is from the file, and nothing has looked at it in this run */
 };
 
 struct costs {
@@ -46,9 +47,13 @@ void costs_free(struct costs *costs); /* NULL is allowed */
  * replaced. Main thread, once, before costs are learned. */
 void costs_load(struct costs *costs);
 
-/* The model's cost becomes the one that is known for it, and is measured first, in at most limit_ns, where none is.
- * 1: it was measured, 0: it was known, -1: no memory, and it is known by what running shows. Before the model is
- * used by others. Any thread. */
+/* From the file, a frame that is said to take so long is measured once before it is believed: it would keep streams
+ * from being admitted, and what is never computed is never put right. */
+#define COSTS_DOUBTFUL_NS 100000000
+
+/* The model's cost becomes the one that is known for it, and is measured first, in at most limit_ns, where none is, or
+ * where one from the file is doubtful and proves wrong, which is told in a warning. 1: it was measured, 0: it was
+ * known, -1: no memory, and it is known by what running shows. Before the model is used by others. Any thread. */
 int costs_learn(struct costs *costs, struct model *model, uint64_t limit_ns);
 
 /* The same for all models at the start, in at most a second; logged. */

@@ -7,20 +7,24 @@
 #include "daemon/costs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "daemon/file.h"
 #include "daemon/log.h"
 
 #define VERSION "1"
 
-/* Quarter of an hour for one frame: larger values are none. */
-#define MOST_NS UINT64_C(1000000000000)
+/* All records with all sizes take some 100 kB. */
+#define MOST_BYTES (1 << 20)
+
+/* The dearest frame that libattn takes on is about a second's work: larger values are none. Of what is not computing
+ * there are microseconds. */
+#define MOST_NS          UINT64_C(1000000000)
+#define MOST_OVERHEAD_NS UINT64_C(10000000)
 
 /* What is saved anew without need. */
 #define CHANGE 0.1
@@ -31,13 +35,13 @@ struct reading {
     uint64_t n_values;
 };
 
-static bool parse_ns(const char *text, uint64_t *ns)
+static bool parse_number(const char *text, uint64_t most, uint64_t *number)
 {
     char *end;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
-    *ns = value;
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value <= MOST_NS;
+    *number = value;
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value <= most;
 }
 
 /* batch_N, where N is one of the sizes; COST_SIZES: it is not. */
@@ -59,7 +63,7 @@ static bool take_value(struct reading *reading, const char *key, const char *nam
     size_t i = parse_size(name);
     bool is_worst = strcmp(name, "worst_percent") == 0;
     bool is_known = strncmp(key, "model ", 6) == 0 || strncmp(key, "attention ", 10) == 0;
-    if (!is_known || (i == COST_SIZES && !is_worst) || !parse_ns(value, &number) || number == 0)
+    if (!is_known || (i == COST_SIZES && !is_worst) || !parse_number(value, MOST_NS, &number) || number == 0)
         return false;
     struct record *record = costs_record(reading->costs, key);
     if (record == NULL)
@@ -69,6 +73,7 @@ static bool take_value(struct reading *reading, const char *key, const char *nam
     } else {
         cost_set(record->cost, i, (double)number);
         record->saved[i] = (double)number;
+        record->is_hearsay = true;
     }
     reading->n_values++;
     return true;
@@ -81,11 +86,13 @@ static bool take_pair(struct reading *reading, const char *section, const char *
         return reading->is_ours = strcmp(value, VERSION) == 0;
     if (!reading->is_ours || reading->is_ended)
         return false;
-    if (strcmp(section, "costs") == 0 && strcmp(name, "overhead") == 0 && parse_ns(value, &number)) {
+    if (strcmp(section, "costs") == 0 && strcmp(name, "overhead") == 0 &&
+        parse_number(value, MOST_OVERHEAD_NS, &number)) {
         reading->costs->overhead_ns = (double)number;
         return true;
     }
-    if (strcmp(section, "end") == 0 && strcmp(name, "values") == 0 && parse_ns(value, &number))
+    if (strcmp(section, "end") == 0 && strcmp(name, "values") == 0 &&
+        parse_number(value, COSTS_MOST * COST_SIZES, &number))
         return reading->is_ended = number == reading->n_values;
     return take_value(reading, section, name, value);
 }
@@ -102,16 +109,18 @@ static int handle_pair(void *user, const char *section, const char *name, const 
 static int read_file(struct costs *costs)
 {
     struct reading reading = {.costs = costs};
-    FILE *file = fopen(costs->path, "re");
-    if (file == NULL && errno == ENOENT)
+    char why[FILE_WHY_BYTES], *text;
+    size_t n;
+    int status = file_read(costs->path, MOST_BYTES, &text, &n, why);
+    if (status == FILE_ABSENT)
         return 0;
-    if (file == NULL) {
-        log_warning("%s cannot be read: %s; costs are measured anew", costs->path, strerror(errno));
+    if (status != 0) {
+        log_warning("%s cannot be read: %s; costs are measured anew", costs->path, why);
         return -1;
     }
-    int status = ini_parse_file(file, handle_pair, &reading);
-    bool failed = status != 0 || ferror(file) || reading.is_wrong || !reading.is_ended;
-    fclose(file);
+    status = ini_parse_string(text, handle_pair, &reading);
+    bool failed = status != 0 || strlen(text) != n || reading.is_wrong || !reading.is_ended;
+    free(text);
     if (failed)
         log_warning("%s is damaged, or no file of attnd's; costs are measured anew, and it will be replaced",
                     costs->path);
@@ -167,7 +176,7 @@ static char *print(struct costs *costs, size_t *n)
         out,
         "; What frames cost on this machine, in nanoseconds: measured by attnd, which replaces this file. It may be\n"
         "; deleted while attnd does not run; costs are then measured anew.\n[costs]\nversion = %s\noverhead = %.0f\n",
-        VERSION, costs->overhead_ns);
+        VERSION, fmin(costs->overhead_ns, (double)MOST_OVERHEAD_NS));
     for (size_t i = 0; i < costs->n; i++)
         n_values += print_record(out, &costs->records[i]);
     fprintf(out, "\n[end]\nvalues = %u\n", n_values);
@@ -177,42 +186,10 @@ static char *print(struct costs *costs, size_t *n)
     return NULL;
 }
 
-/* 0, or errno. */
-static int write_whole(const char *path, const char *text, size_t n)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), status = 0;
-    if (fd < 0)
-        return errno;
-    for (size_t done = 0; done < n && status == 0;) {
-        ssize_t n_written = write(fd, text + done, n - done);
-        if (n_written >= 0)
-            done += (size_t)n_written;
-        else if (errno != EINTR)
-            status = errno;
-    }
-    if (close(fd) != 0 && status == 0)
-        status = errno;
-    return status;
-}
-
-static int replace(const char *path, const char *text, size_t n)
-{
-    char *other = NULL;
-    if (asprintf(&other, "%s.new", path) < 0)
-        return ENOMEM;
-    int status = write_whole(other, text, n);
-    if (status == 0 && rename(other, path) != 0)
-        status = errno;
-    if (status != 0)
-        unlink(other);
-    free(other);
-    return status;
-}
-
 void costs_save(struct costs *costs, double overhead_ns, bool always)
 {
     size_t n = 0;
-    char *text = NULL;
+    char *text = NULL, why[FILE_WHY_BYTES] = "no memory";
     bool changed = always;
     if (costs->path == NULL)
         return;
@@ -225,9 +202,7 @@ void costs_save(struct costs *costs, double overhead_ns, bool always)
     pthread_mutex_unlock(&costs->mutex);
     if (!changed)
         return;
-    int status = text != NULL ? replace(costs->path, text, n) : ENOMEM;
-    if (status != 0)
-        log_warning("%s cannot be written: %s; costs will be measured anew at the next start", costs->path,
-                    strerror(status));
+    if (text == NULL || file_replace(costs->path, text, n, why) != 0)
+        log_warning("%s cannot be written: %s; costs will be measured anew at the next start", costs->path, why);
     free(text);
 }

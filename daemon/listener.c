@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/file.h"
 #include "daemon/log.h"
 #include "daemon/systemd.h"
 
@@ -37,13 +38,13 @@ static bool same_file(int fd, const char *path)
 
 static int take_lock(struct listener *listener)
 {
-    char path[128];
+    char path[128], why[FILE_WHY_BYTES];
     lock_path(listener, path);
     for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int fd = file_open_own(path, why);
         if (fd < 0) {
             log_error("the lock file %s cannot be opened: %s; its folder has to exist and be writable to attnd's user",
-                      path, strerror(errno));
+                      path, why);
             return -1;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

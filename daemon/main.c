@@ -9,40 +9,43 @@
 #include <sysexits.h>
 
 #include "daemon/costs.h"
+#include "daemon/file.h"
 #include "daemon/log.h"
 #include "daemon/memory.h"
 #include "daemon/registry.h"
 #include "daemon/server.h"
 #include "daemon/users.h"
+#include "protocol/utf8.h"
 
-/* The name of a process, or NULL and errno. */
-static const char *name_of(pid_t pid, char name[32])
+/* The name of a process, or NULL and why. */
+static const char *name_of(pid_t pid, char name[32], char why[FILE_WHY_BYTES])
 {
-    char path[64];
+    char path[64], *text;
+    size_t n;
     snprintf(path, sizeof(path), "/proc/%jd/comm", (intmax_t)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        errno = errno == ENOENT ? ESRCH : errno;
+    int status = file_read(path, 64, &text, &n, why);
+    if (status == FILE_ABSENT)
+        snprintf(why, FILE_WHY_BYTES, "%s", strerror(ESRCH));
+    if (status != 0)
         return NULL;
-    }
-    if (fscanf(file, "%31s", name) != 1)
-        name[0] = '\0';
-    fclose(file);
+    snprintf(name, 32, "%.*s", (int)strcspn(text, "\n"), text);
+    free(text);
     return name;
 }
 
 /* SIGHUP ends a program that does not expect it: only one that is called as this one is told. 0, or -1 (logged). */
 static int tell(pid_t pid)
 {
-    char buffer[32];
-    const char *name = name_of(pid, buffer);
+    char buffer[32], why[FILE_WHY_BYTES];
+    const char *name = name_of(pid, buffer, why);
     if (name != NULL && strcmp(name, "attnd") != 0) {
         log_error("process %jd is '%s' and not attnd", (intmax_t)pid, name);
         return -1;
     }
     if (name != NULL && kill(pid, SIGHUP) == 0)
         return 0;
-    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)pid, strerror(errno));
+    log_error("process %jd cannot be told to read its configuration again: %s", (intmax_t)pid,
+              name != NULL ? strerror(errno) : why);
     return -1;
 }
 
@@ -60,12 +63,35 @@ static int check(const struct options *options, const struct config *config)
     return options->reload == 0 || tell(options->reload) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Each mistake is a line on standard error. What is in the files may be anything, and a terminal may be what reads it.
+ */
+static int configure(const struct options *options, struct config *config)
+{
+    char *text = NULL, line[4096];
+    size_t n_text;
+    FILE *complaints = open_memstream(&text, &n_text);
+    if (complaints == NULL) {
+        log_error("no memory to read the configuration");
+        return EXIT_FAILURE + 1;
+    }
+    int status = options_configure(options, config, complaints);
+    fclose(complaints);
+    for (char *rest = text, *one; text != NULL && (one = strtok_r(rest, "\n", &rest)) != NULL;) {
+        attnp_utf8_copy(line, sizeof(line) - 1, one, strlen(one));
+        fprintf(stderr, "%s\n", line);
+    }
+    free(text);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static struct server server = {.listener = {.fd = -1, .lock_fd = -1}, .accept = {.reserve_fd = -1}};
+    file_keep_standard();
+    signal(SIGPIPE, SIG_IGN); /* from the first line on that may be logged */
     int status = options_read(&server.options, argc, argv);
     if (status == 0)
-        status = options_configure(&server.options, &server.config, stderr);
+        status = configure(&server.options, &server.config);
     if (status != 0)
         return status - 1;
     if (server.options.check || server.options.reload != 0)
@@ -112,5 +138,6 @@ free_registry:
 free_users:
     users_free(server.shared.users);
 end:
+    log_lost();
     return status;
 }

@@ -101,6 +101,7 @@ static void on_status(uv_timer_t *timer)
     struct server *server = timer->data;
     char line[STATUS_BYTES];
     accept_look(&server->accept);
+    log_lost();
     if (server->stopping)
         return;
     status_line(&server->told, &server->shared, line);
@@ -157,7 +158,6 @@ int server_start_loop(struct server *server)
         log_error("the main loop cannot start: %s", uv_strerror(status));
         return -1;
     }
-    signal(SIGPIPE, SIG_IGN);
     uv_signal_init(&server->loop, &server->on_terminate);
     uv_signal_init(&server->loop, &server->on_interrupt);
     uv_signal_init(&server->loop, &server->on_hangup);

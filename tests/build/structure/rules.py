@@ -3,8 +3,8 @@
 import fnmatch
 
 # The daemon's files, from top to bottom: each may call and include its own row and those below. Files are named by their
-# stems, so that the folder in which one stands is free. The four groups of the last row (models, limits, configuration, log)
-# stand side by side.
+# stems, so that the folder in which one stands is free. The groups of the last row (models, limits, configuration, log,
+# files) stand side by side.
 ORDER = (
     "main",
     "server accept listener reload status systemd",
@@ -13,7 +13,7 @@ ORDER = (
     "stream stream_parts registry pushes batch answers deadline idle due release",
     "connection connection_* outbox reply client_log",
     "shard shard_parts share away mailbox counters traffic admission ledger asker",
-    "plan model models catalogue cost costs costs_file measure  users memory cgroup  config config_* options  log journal",
+    "plan model models catalogue cost costs costs_file measure  users memory cgroup  config config_* options  log journal  file",
 )
 
 # The row of ORDER that a batch never enters, and how many files of the daemon it may enter.

@@ -11,21 +11,34 @@
 static struct config config;
 static char complaints[4096];
 
-/* Reads `text` as a file; what it complains about is in `complaints`. */
-static int read_text(const char *text)
+static char written[32];
+
+static void write_bytes(const char *text, size_t n)
 {
-    char path[] = "/tmp/attnd-config-XXXXXX";
-    int fd = mkstemp(path);
+    strcpy(written, "/tmp/attnd-config-XXXXXX");
+    int fd = mkstemp(written);
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    ck_assert_int_eq(write(fd, text, n), (ssize_t)n);
     close(fd);
+}
+
+/* Reads and removes what was written; what it complains about is in `complaints`. */
+static int read_written(void)
+{
     memset(complaints, 0, sizeof(complaints));
     FILE *out = fmemopen(complaints, sizeof(complaints) - 1, "w");
     config_init(&config);
-    int status = config_read(&config, path, 1, out);
+    int status = config_read(&config, written, 1, out);
     fclose(out);
-    unlink(path);
+    unlink(written);
     return status;
+}
+
+/* Reads `text` as a file. */
+static int read_text(const char *text)
+{
+    write_bytes(text, strlen(text));
+    return read_written();
 }
 
 START_TEST(defaults_are_within_their_own_ranges)
@@ -135,9 +148,74 @@ END_TEST
 
 START_TEST(comments_and_empty_lines_mean_nothing)
 {
-    ck_assert_int_eq(read_text("; a comment\n# another\n\n[limits]\nstreams = 5 ; a third\n"), 0);
+    ck_assert_int_eq(read_text("; a comment\n# another\n \t; a third\n\n[limits]\t\nstreams = 5\n# the last"), 0);
     ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 5);
     ck_assert_str_eq(complaints, "");
+}
+END_TEST
+
+/* Taken for a part of a path, it would be found where nobody looks; left out in silence, it may have been one. */
+START_TEST(a_comment_behind_a_value_is_a_mistake_of_its_line)
+{
+    static const char *const lines[] = {"socket = /run/a # b",  "socket = /run/a ; b",  "socket = /run/a\t#b",
+                                        "socket = # a comment", "socket = ; a comment", "socket = /run/a ;"};
+    char text[128];
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        snprintf(text, sizeof(text), "[listen]\n\n%s\n", lines[i]);
+        ck_assert_msg(read_text(text) == -1, "%s was taken", lines[i]);
+        ck_assert_msg(strstr(complaints, ":3: ") != NULL, "%s: %s", lines[i], complaints);
+        ck_assert_ptr_nonnull(strstr(complaints, "a comment stands on a line of its own"));
+    }
+    ck_assert_int_eq(read_text("[models]\nfiles = /a : /b # c\n[limits] # d\n[limits] streams = 5\n"), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, ":2: files seems to have a comment behind it"));
+    ck_assert_ptr_nonnull(strstr(complaints, ":3: text follows the section"));
+    ck_assert_ptr_nonnull(strstr(complaints, ":4: text follows the section"));
+    ck_assert_int_eq(read_text("[listen]\nsocket = /run/a#b;c\n"), 0);
+    ck_assert_str_eq(config_text(&config, CONFIG_listen_socket), "/run/a#b;c");
+}
+END_TEST
+
+START_TEST(a_path_may_have_what_begins_comments)
+{
+    char why[ATTNP_ERROR_TEXT + 1], text[CONFIG_TEXT_BYTES + 32];
+    ck_assert_int_eq(read_text("[models]\nfiles = /a \\# b:/c \\; d\n"), 0);
+    ck_assert_str_eq(items(), "/a # b|/c ; d|");
+    ck_assert_int_eq(config_set_item(&config, CONFIG_models_files, "# e ;f", "test", false, why), 0);
+    ck_assert_str_eq(items(), "# e ;f|");
+    snprintf(text, sizeof(text), "[models]\nfiles = %s\n", config_text(&config, CONFIG_models_files));
+    ck_assert_int_eq(read_text(text), 0);
+    ck_assert_str_eq(items(), "# e ;f|");
+}
+END_TEST
+
+START_TEST(what_is_no_text_is_told_by_line)
+{
+    static const char text[] = "[limits]\nstreams = 5\0\nconnections = x\n";
+    write_bytes(text, sizeof(text) - 1);
+    ck_assert_int_eq(read_written(), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, ":2: there is a zero byte in it"));
+    ck_assert_ptr_nonnull(strstr(complaints, ":3: connections is 'x'"));
+}
+END_TEST
+
+/* A device without an end, and what no memory would hold, are met at a start as at a reload. */
+START_TEST(what_is_no_file_is_told)
+{
+    static const char *const paths[] = {"/dev/zero", "/", "/proc/self/mem"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        memset(complaints, 0, sizeof(complaints));
+        FILE *out = fmemopen(complaints, sizeof(complaints) - 1, "w");
+        config_init(&config);
+        ck_assert_int_eq(config_read(&config, paths[i], true, out), -1);
+        fclose(out);
+        ck_assert_ptr_nonnull(strstr(complaints, "the configuration cannot be read: "));
+    }
+    write_bytes("", 0);
+    ck_assert_int_eq(truncate(written, (off_t)1 << 40), 0);
+    ck_assert_int_eq(read_written(), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, "1099511627776 bytes"));
+    config_init(&config);
+    ck_assert_int_eq(config_read(&config, "/dev/null", true, stderr), 0); /* none */
 }
 END_TEST
 
@@ -250,8 +328,8 @@ START_TEST(a_fifo_is_not_waited_for)
     snprintf(path, sizeof(path), "%s/attnd.conf.d/1.conf", folder);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     write_file("attnd.conf.d/2.conf", "[limits]\nstreams = 3\n");
-    ck_assert_int_eq(read_folder(false), 0);
-    ck_assert_uint_eq(config_number(&config, CONFIG_limits_streams), 3);
+    ck_assert_int_eq(read_folder(false), -1);
+    ck_assert_ptr_nonnull(strstr(complaints, "/1.conf: the configuration cannot be read: it is a FIFO"));
 }
 END_TEST
 
@@ -344,6 +422,10 @@ static Suite *config_suite(void)
     tcase_add_test(tests, a_list_is_split_at_colons_but_not_within_an_item);
     tcase_add_test(tests, a_longest_text_fits_and_a_longer_one_does_not);
     tcase_add_test(tests, comments_and_empty_lines_mean_nothing);
+    tcase_add_test(tests, a_comment_behind_a_value_is_a_mistake_of_its_line);
+    tcase_add_test(tests, a_path_may_have_what_begins_comments);
+    tcase_add_test(tests, what_is_no_text_is_told_by_line);
+    tcase_add_test(tests, what_is_no_file_is_told);
     tcase_add_test(tests, every_line_with_a_mistake_is_named);
     tcase_add_test(tests, a_file_without_a_last_newline_is_read_whole);
     tcase_add_test(tests, a_missing_file_is_a_mistake_only_where_it_was_asked_for);

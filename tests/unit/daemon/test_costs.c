@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/costs.h"
@@ -256,6 +257,8 @@ START_TEST(foreign_files_are_no_files)
         "[costs]\nversion = 1\n[model a]\nbatch_1 = -5\n[end]\nvalues = 1\n",
         "[costs]\nversion = 1\n[model a]\nbatch_1 = 5e3\n[end]\nvalues = 1\n",
         "[costs]\nversion = 1\n[model a]\nbatch_1 = 99999999999999999999\n[end]\nvalues = 1\n",
+        "[costs]\nversion = 1\n[model a]\nbatch_1 = 1000000001\n[end]\nvalues = 1\n",
+        "[costs]\nversion = 1\noverhead = 10000001\n[model a]\nbatch_1 = 5\n[end]\nvalues = 1\n",
         "[costs]\nversion = 1\n[somebody]\nbatch_1 = 5\n[end]\nvalues = 1\n",
         "[costs]\nversion = 1\n[end]\nvalues = 0\n[model a]\nbatch_1 = 5\n",
     };
@@ -268,6 +271,53 @@ START_TEST(foreign_files_are_no_files)
     write_file(good, strlen(good));
     begin_again();
     ck_assert_uint_eq(costs->n, 1);
+}
+END_TEST
+
+/* What cannot be read as a file is waited for by nobody, and is replaced like one that is damaged. */
+START_TEST(what_is_no_file_is_replaced)
+{
+    static const char *const targets[] = {"/dev/zero", "/proc/self/mem", NULL};
+    char text[1024], victim[sizeof(path)], beside[sizeof(path) + 4];
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        ck_assert_int_eq(targets[i] != NULL ? symlink(targets[i], path) : mkfifo(path, 0600), 0);
+        begin_again();
+        ck_assert_uint_eq(costs->n, 0);
+        costs_save(costs, 1234, true);
+        begin_again();
+        ck_assert_double_eq(costs_overhead_ns(costs), 1234);
+        ck_assert_int_eq(unlink(path), 0);
+    }
+    write_file("", 0);
+    ck_assert_int_eq(truncate(path, (off_t)1 << 40), 0);
+    begin_again();
+    costs_save(costs, 1234, true);
+    ck_assert_uint_lt(read_file(text, sizeof(text)), sizeof(text));
+    snprintf(victim, sizeof(victim), "%s/victim", folder);
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    ck_assert_int_eq(symlink(victim, beside), 0);
+    costs_save(costs, 1234, true);
+    ck_assert_int_ne(access(victim, F_OK), 0);
+    ck_assert_int_ne(access(beside, F_OK), 0);
+}
+END_TEST
+
+/* A cost that is possible and false would keep streams from being admitted for as long as nobody computes. */
+START_TEST(a_doubtful_cost_is_measured_once)
+{
+    struct model *first = attention_of(12, 3), *again = attention_of(12, 3), *third = attention_of(12, 3);
+    costs_learn(costs, first, COSTS_ATTENTION_NS);
+    cost_set(first->cost, 0, COSTS_DOUBTFUL_NS);
+    costs_save(costs, 7890, true);
+    begin_again();
+    ck_assert_int_eq(costs_learn(costs, again, COSTS_ATTENTION_NS), 1);
+    ck_assert_double_lt(cost_frame_ns(again->cost, 1), COSTS_DOUBTFUL_NS);
+    cost_set(again->cost, 0, 5 * COSTS_DOUBTFUL_NS); /* what this run has found is believed */
+    ck_assert_int_eq(costs_learn(costs, third, COSTS_ATTENTION_NS), 0);
+    ck_assert_double_eq(cost_frame_ns(third->cost, 1), 5 * COSTS_DOUBTFUL_NS);
+    model_release(first);
+    model_release(again);
+    model_release(third);
 }
 END_TEST
 
@@ -330,6 +380,8 @@ static Suite *costs_suite(void)
     tcase_add_test(tests, what_hardly_changed_is_not_written);
     tcase_add_test(tests, a_cut_file_is_no_file);
     tcase_add_test(tests, foreign_files_are_no_files);
+    tcase_add_test(tests, what_is_no_file_is_replaced);
+    tcase_add_test(tests, a_doubtful_cost_is_measured_once);
     tcase_add_test(tests, the_longest_unused_goes_first);
     tcase_add_test(tests, measuring_fills_in_what_it_can);
     suite_add_tcase(suite, tests);
