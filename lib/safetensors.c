@@ -20,7 +20,6 @@
 
 /* What every function below needs to judge one tensor. */
 struct reader {
-    const unsigned char *data;
     size_t data_offset; /* of the data in the file */
     size_t data_bytes;
     struct attn_reason *why;
@@ -69,7 +68,6 @@ static int read_span(const struct reader *reader, struct attn_tensor *tensor, js
             "tensor %s: data_offsets [%zu, %zu] are not in the data, which has %zu bytes and begins at offset %zu",
             tensor->name, begin, end, reader->data_bytes, reader->data_offset);
     tensor->offset = reader->data_offset + begin;
-    tensor->values = reader->data + begin;
     if (end - begin != tensor->n_values * sizeof(float))
         return attn_refuse(reader->why, ATTN_E_MODEL,
                            "tensor %s at offset %zu: it has %zu bytes, but its shape needs %zu", tensor->name,
@@ -154,7 +152,8 @@ static int read_tensors(const struct reader *reader, struct attn_safetensors *fi
         return attn_refuse(reader->why, ATTN_E_MEMORY, "no memory for the list of %zu tensors", n_members);
     const char *name;
     json_t *value;
-    json_object_foreach(file->header, name, value) {
+    json_object_foreach(file->header, name, value)
+    {
         if (strcmp(name, "__metadata__") == 0)
             continue;
         int error = read_tensor(reader, &file->tensors[file->n_tensors], name, value);
@@ -163,13 +162,10 @@ static int read_tensors(const struct reader *reader, struct attn_safetensors *fi
         file->n_tensors++;
     }
     qsort(file->tensors, file->n_tensors, sizeof(*file->tensors), by_offset);
-    int error = check_cover(reader, file);
-    for (size_t i = 0; error == 0 && i < file->n_tensors; i++)
-        error = attn_tensor_check_finite(&file->tensors[i], reader->why);
-    return error;
+    return check_cover(reader, file);
 }
 
-int attn_safetensors_init(struct attn_safetensors *file, const void *bytes, size_t n_bytes, struct attn_reason *why)
+int attn_safetensors_open(struct attn_safetensors *file, const void *bytes, size_t n_bytes, struct attn_reason *why)
 {
     memset(file, 0, sizeof(*file));
     uint64_t length;
@@ -195,13 +191,29 @@ int attn_safetensors_init(struct attn_safetensors *file, const void *bytes, size
     if (file->header == NULL)
         return error;
     struct reader reader = {
-        .data = (const unsigned char *)header + length,
         .data_offset = LENGTH_BYTES + (size_t)length,
         .data_bytes = n_bytes - LENGTH_BYTES - (size_t)length,
         .why = why,
     };
     error = read_metadata(file, json_object_get(file->header, "__metadata__"), why);
     return error < 0 ? error : read_tensors(&reader, file);
+}
+
+int attn_safetensors_fill(struct attn_safetensors *file, const void *bytes, struct attn_reason *why)
+{
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < file->n_tensors; i++) {
+        struct attn_tensor *tensor = &file->tensors[i];
+        tensor->values = (const unsigned char *)bytes + tensor->offset;
+        error = attn_tensor_check_finite(tensor, why);
+    }
+    return error;
+}
+
+int attn_safetensors_init(struct attn_safetensors *file, const void *bytes, size_t n_bytes, struct attn_reason *why)
+{
+    int error = attn_safetensors_open(file, bytes, n_bytes, why);
+    return error < 0 ? error : attn_safetensors_fill(file, bytes, why);
 }
 
 void attn_safetensors_done(struct attn_safetensors *file)

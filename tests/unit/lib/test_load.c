@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is no model file is refused by name before anything of it is read. */
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,6 +73,46 @@ START_TEST(a_huge_file_is_refused)
 }
 END_TEST
 
+/* Bytes that this process has read so far; 0: the kernel does not tell. */
+static unsigned long long read_so_far(void)
+{
+    unsigned long long n = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    if (file == NULL || fscanf(file, "rchar: %llu", &n) != 1)
+        n = 0;
+    if (file != NULL)
+        fclose(file);
+    return n;
+}
+
+/* What is no model is found out before a gigabyte of it is read. */
+START_TEST(a_file_is_judged_by_its_header)
+{
+    static const struct {
+        const char *header, *says;
+    } cases[] = {
+        {"{", "the header is not valid JSON"},
+        {"{\"__metadata__\":{\"attnd\":\"{}\"}}", "belong to no tensor"},
+        {"{\"__metadata__\":{\"attnd\":\"{}\"},"
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[268435408],\"data_offsets\":[0,1073741632]}}",
+         "configuration: version is missing"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t length = strlen(cases[i].header);
+        make_file(i < 2 ? (off_t)1 << 30 : (off_t)(8 + length) + 1073741632);
+        int fd = open(path, O_WRONLY);
+        ck_assert_int_eq((int)write(fd, &length, sizeof(length)), (int)sizeof(length));
+        ck_assert_int_eq((int)write(fd, cases[i].header, (size_t)length), (int)length);
+        close(fd);
+        unsigned long long before = read_so_far();
+        refused(path, ATTN_E_MODEL, cases[i].says);
+        if (before != 0)
+            ck_assert_uint_lt(read_so_far() - before, 4u << 20);
+        unlink(path);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *made = suite_create("load");
@@ -81,6 +122,7 @@ static Suite *suite(void)
     tcase_add_test(cases, a_folder_is_refused);
     tcase_add_test(cases, a_fifo_is_refused);
     tcase_add_test(cases, a_huge_file_is_refused);
+    tcase_add_test(cases, a_file_is_judged_by_its_header);
     suite_add_tcase(made, cases);
     return made;
 }
