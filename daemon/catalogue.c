@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/memory.h"
+#include "daemon/users.h"
+#include "protocol/utf8.h"
 
 #define ENDING      ".safetensors"
 #define MOST_LABELS 2048 /* they are one array of a message, whose values are limited */
@@ -15,18 +19,26 @@
 struct reading {
     struct catalogue *catalogue;
     const struct catalogue *before;
+    struct users *users;
     const atomic_bool *stop;
     bool is_check;
 };
 
-/* The file's name without folder and ending; false where that is no possible name of a model. */
+/* A file that is not served, and why. */
+struct refusal {
+    bool is_lasting; /* for what the file is, and not for want of memory */
+    char why[320];
+};
+
+/* The file's name without folder and ending; false where that is no possible name of a model: clients take no text that
+ * they could not print, and would not understand a hello with such a name in it. */
 static bool name_of(const char *path, char name[ATTNP_MAX_MODEL + 1])
 {
     const char *base = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
     size_t n = strlen(base), n_ending = strlen(ENDING);
     if (n > n_ending && strcmp(base + n - n_ending, ENDING) == 0)
         n -= n_ending;
-    if (n == 0 || n > ATTNP_MAX_MODEL)
+    if (n == 0 || n > ATTNP_MAX_MODEL || !attnp_utf8_clean(base, n))
         return false;
     memcpy(name, base, n);
     name[n] = '\0';
@@ -66,9 +78,11 @@ struct model *catalogue_find(const struct catalogue *catalogue, const char *name
 /* The entry becomes a user of the model. 0, or -1: no memory. */
 static int append(struct catalogue *catalogue, struct model *model, const char *path, const struct stat *status)
 {
-    char *copy = strdup(path);
+    size_t n_path = strlen(path) + 1;
+    char *copy = malloc(n_path);
     if (copy == NULL)
         return -1;
+    memcpy(copy, path, n_path);
     catalogue->entries[catalogue->n++] = (struct catalogue_entry){.model = model_use(model),
                                                                   .path = copy,
                                                                   .device = status->st_dev,
@@ -98,15 +112,18 @@ static bool same_content(const struct catalogue_entry *entry, const struct plan 
     return entry != NULL && plan_facts(entry->model->plan)->hash == plan_facts(plan)->hash;
 }
 
-/* Reads the file. NULL and why: it cannot be served. Else the caller uses the model. */
-static struct model *load(const struct reading *reading, const char *path, const char *name,
-                          const struct catalogue_entry *old, char *why, size_t n_why)
+/* Reads the file. NULL and why: it cannot be served. Else the caller uses the model, for which nothing is charged yet.
+ */
+static struct model *read_model(const struct reading *reading, const char *path, const char *name,
+                                const struct catalogue_entry *old, struct refusal *refusal)
 {
     struct plan *plan = NULL;
     struct model *model = NULL;
-    if (plan_load(&plan, path, why, n_why) != 0)
+    int status = plan_load(&plan, path, refusal->why, sizeof(refusal->why));
+    refusal->is_lasting = status != PLAN_NO_MEMORY;
+    if (status != 0)
         return NULL;
-    if (!describable(plan_facts(plan), why, n_why))
+    if (!describable(plan_facts(plan), refusal->why, sizeof(refusal->why)))
         goto free_plan;
     if (!reading->is_check && same_content(old, plan)) {
         model = model_use(old->model);
@@ -121,9 +138,26 @@ static struct model *load(const struct reading *reading, const char *path, const
     model = model_new(name, plan);
     if (model != NULL)
         return model;
-    snprintf(why, n_why, "no memory");
+    refusal->is_lasting = false;
+    snprintf(refusal->why, sizeof(refusal->why), "no memory");
 free_plan:
     plan_free(plan);
+    return model;
+}
+
+/* The same, in the memory that models and states may have: a model counts with the size of its file, of which nearly
+ * all is weights, before it is read. */
+static struct model *load(const struct reading *reading, const char *path, const char *name,
+                          const struct catalogue_entry *old, uint64_t n_bytes, struct refusal *refusal)
+{
+    refusal->is_lasting = false;
+    if (users_hold_model(reading->users, n_bytes, refusal->why, sizeof(refusal->why)) != 0)
+        return NULL;
+    struct model *model = read_model(reading, path, name, old, refusal);
+    if (model != NULL && (old == NULL || model != old->model))
+        model_charge(model, reading->users, n_bytes);
+    else
+        users_release_model(reading->users, n_bytes);
     return model;
 }
 
@@ -131,7 +165,9 @@ free_plan:
 static bool has_room(const struct reading *reading, const char *path, char name[ATTNP_MAX_MODEL + 1])
 {
     if (!name_of(path, name)) {
-        log_error("model %s is not served: its name has to be 1 to %d bytes", path, ATTNP_MAX_MODEL);
+        log_error("model %s is not served: its name has to be 1 to %d bytes of UTF-8 without control characters; "
+                  "rename the file",
+                  path, ATTNP_MAX_MODEL);
         return false;
     }
     if (catalogue_find(reading->catalogue, name, strlen(name)) != NULL) {
@@ -145,10 +181,14 @@ static bool has_room(const struct reading *reading, const char *path, char name[
     return true;
 }
 
+/* What take returns where the whole reading cannot go on. */
+#define CANNOT_GO_ON (-2)
+
 /* 0, or -1: the file is not served, and why is logged. `may_stay`: a file that is broken now keeps its older model. */
 static int take(const struct reading *reading, const char *path, bool may_stay)
 {
-    char name[ATTNP_MAX_MODEL + 1], why[320] = "no memory";
+    char name[ATTNP_MAX_MODEL + 1];
+    struct refusal refusal = {.why = ""};
     const struct catalogue_entry *old = entry_before(reading, path);
     struct stat status;
     struct model *model = NULL;
@@ -161,20 +201,24 @@ static int take(const struct reading *reading, const char *path, bool may_stay)
     if (old != NULL && is_unchanged(old, &status))
         model = model_use(old->model);
     else
-        model = load(reading, path, name, old, why, sizeof(why));
+        model = load(reading, path, name, old, (uint64_t)status.st_size, &refusal);
     if (model == NULL && old != NULL && may_stay) {
-        log_error("model %s is not valid, and the one that was read before stays: %s", path, why);
+        log_error("model %s %s, and the one that was read before stays: %s", path,
+                  refusal.is_lasting ? "is not valid" : "cannot be taken over now", refusal.why);
         status = (struct stat){.st_dev = old->device, .st_ino = old->inode, .st_size = old->n_bytes};
         status.st_mtim = old->modified;
         model = model_use(old->model);
     }
-    if (model == NULL || append(reading->catalogue, model, path, &status) != 0) {
-        model_release(model);
-        log_error("model %s is not served: %s", path, why);
+    if (model == NULL) {
+        log_error("model %s is not served: %s", path, refusal.why);
         return -1;
     }
+    int error = append(reading->catalogue, model, path, &status);
     model_release(model);
-    return 0;
+    if (error == 0)
+        return 0;
+    log_error("no memory to note the model %s", path);
+    return CANNOT_GO_ON;
 }
 
 static bool is_stopped(const struct reading *reading)
@@ -198,15 +242,19 @@ static int read_directory(const struct reading *reading, const char *directory, 
         log_error("model directory %s cannot be read: %s; see directories in [models]", directory, strerror(errno));
         return -1;
     }
+    bool goes_on = true;
     for (int i = 0; i < n; i++) {
         char path[PATH_MAX];
-        if (!is_stopped(reading) &&
-            snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name) < (int)sizeof(path))
-            take(reading, path, true);
+        goes_on = goes_on && !is_stopped(reading);
+        if (snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name) >= (int)sizeof(path))
+            log_error("model %s in %s is not served: the path is longer than %zu bytes", entries[i]->d_name, directory,
+                      sizeof(path) - 1);
+        else if (goes_on)
+            goes_on = take(reading, path, true) != CANNOT_GO_ON;
         free(entries[i]);
     }
     free(entries);
-    return is_stopped(reading) ? -1 : 0;
+    return goes_on && !is_stopped(reading) ? 0 : -1;
 }
 
 static int by_name(const void *a, const void *b)
@@ -237,18 +285,24 @@ failed:
 }
 
 int catalogue_read(struct catalogue *catalogue, const struct config *config, const struct catalogue *before,
-                   const atomic_bool *stop)
+                   struct users *users, const atomic_bool *stop)
 {
-    const struct reading reading = {.catalogue = catalogue, .before = before, .stop = stop};
+    const struct reading reading = {.catalogue = catalogue, .before = before, .users = users, .stop = stop};
     return read_all(&reading, config);
 }
 
 int catalogue_check(const struct config *config)
 {
     struct catalogue catalogue;
-    const struct reading reading = {.catalogue = &catalogue, .is_check = true};
+    struct users *users = users_new(config, geteuid(), memory_bytes());
+    const struct reading reading = {.catalogue = &catalogue, .users = users, .is_check = true};
+    if (users == NULL) {
+        log_error("no memory to check the models");
+        return -1;
+    }
     int status = read_all(&reading, config);
     catalogue_done(&catalogue);
+    users_free(users);
     return status;
 }
 

@@ -14,6 +14,8 @@
 /* So many models' descriptions fit one message (protocol/limits.h: 4096 values). */
 #define MODELS_MOST 100
 
+struct users;
+
 struct catalogue {
     struct catalogue_entry {
         struct model *model; /* used */
@@ -28,11 +30,12 @@ struct catalogue {
 
 /* Reads every *.safetensors of the configured directories, then the single files; of two with one name the first
  * counts. A file that is as it was in `before` (NULL: there is none) keeps its model. One of a directory that is no
- * valid model is logged and left out, or keeps the model that `before` has of it. A directory or single file that was
- * asked for by name and cannot be read is an error, as is *stop (NULL: never) becoming true. 0, or -1 (logged), and
- * *catalogue is empty. Any thread, while nobody changes `config` and `before`. */
+ * valid model, or for which there is no memory or no room in what `users` allows, is logged and left out, or keeps the
+ * model that `before` has of it. A directory or single file that was asked for by name and cannot be read is an error,
+ * as is *stop (NULL: never) becoming true. 0, or -1 (logged), and *catalogue is empty. Any thread, while nobody changes
+ * `config` and `before`. */
 int catalogue_read(struct catalogue *catalogue, const struct config *config, const struct catalogue *before,
-                   const atomic_bool *stop);
+                   struct users *users, const atomic_bool *stop);
 
 /* The same, for what it logs: each model, and what is wrong. Keeps none, and no two of them in memory. */
 int catalogue_check(const struct config *config);

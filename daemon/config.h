@@ -40,7 +40,7 @@
     X(limits, streams_per_user, NUMBER, RELOAD, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, streams_per_connection, NUMBER, RELOAD, "4096", 1, 1000000, "streams of one connection") \
     X(limits, state_bytes, SIZE, RELOAD, "0", 0, INT64_MAX, \
-      "bytes of all streams together; 0: half of the memory of the machine or container") \
+      "bytes of all streams and models together; 0: half of the memory of the machine or container") \
     X(limits, state_bytes_per_user, SIZE, RELOAD, "0", 0, INT64_MAX, "those of one user; 0: all but a sixteenth") \
     X(limits, buffer_bytes, SIZE, RELOAD, "0", 0, INT64_MAX, \
       "bytes of all connections' buffers, of unfinished and of unsent messages; 0: an eighth of the memory") \

@@ -18,6 +18,9 @@
 
 #define VERSION "1"
 
+/* What inih returns where it has none. */
+#define INI_NO_MEMORY (-2)
+
 /* All records with all sizes take some 100 kB. */
 #define MOST_BYTES (1 << 20)
 
@@ -32,6 +35,7 @@
 struct reading {
     struct costs *costs;
     bool is_ours, is_wrong, is_ended;
+    bool has_no_memory; /* and is_wrong */
     uint64_t n_values;
 };
 
@@ -66,8 +70,10 @@ static bool take_value(struct reading *reading, const char *key, const char *nam
     if (!is_known || (i == COST_SIZES && !is_worst) || !parse_number(value, MOST_NS, &number) || number == 0)
         return false;
     struct record *record = costs_record(reading->costs, key);
-    if (record == NULL)
+    if (record == NULL) {
+        reading->has_no_memory = reading->costs->n < COSTS_MOST;
         return false;
+    }
     if (is_worst) {
         cost_set_worst(record->cost, (double)number / 100);
     } else {
@@ -121,7 +127,9 @@ static int read_file(struct costs *costs)
     status = ini_parse_string(text, handle_pair, &reading);
     bool failed = status != 0 || strlen(text) != n || reading.is_wrong || !reading.is_ended;
     free(text);
-    if (failed)
+    if (reading.has_no_memory || status == INI_NO_MEMORY)
+        log_warning("there is no memory to read %s; costs are measured anew", costs->path);
+    else if (failed)
         log_warning("%s is damaged, or no file of attnd's; costs are measured anew, and it will be replaced",
                     costs->path);
     return failed ? -1 : 0;

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
         goto free_registry;
     if (listener_open(&server.listener, &server.config) != 0)
         goto stop_loop;
-    if (models_load(&server.models, &server.config) != 0)
+    if (models_load(&server.models, &server.config, server.shared.users) != 0)
         goto close_listener;
     if (server_learn_costs(&server) != 0)
         goto free_models;

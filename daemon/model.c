@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/users.h"
+
 struct model *model_new(const char *name, struct plan *plan)
 {
     struct model *model = calloc(1, sizeof(*model));
@@ -15,6 +17,12 @@ struct model *model_new(const char *name, struct plan *plan)
     model->plan = plan;
     atomic_init(&model->n_users, 1);
     return model;
+}
+
+void model_charge(struct model *model, struct users *account, uint64_t n_bytes)
+{
+    model->account = account;
+    model->n_bytes = n_bytes;
 }
 
 struct model *model_use(struct model *model)
@@ -30,6 +38,8 @@ void model_release(struct model *model)
         return;
     plan_free(model->plan);
     cost_release(model->cost);
+    if (model->account != NULL)
+        users_release_model(model->account, model->n_bytes);
     free(model);
 }
 

@@ -9,16 +9,23 @@
 #include "daemon/cost.h"
 #include "daemon/plan.h"
 
+struct users;
+
 struct model {
     char name[ATTNP_MAX_MODEL + 1]; /* file name without .safetensors; "": a raw attention */
     struct plan *plan;              /* its own */
     struct cost *cost;              /* used; raw attentions of one shape share one. Never NULL */
+    struct users *account;          /* that holds n_bytes for it; NULL: none does */
+    uint64_t n_bytes;
     atomic_uint n_users;
 };
 
 /* A model with one user, the caller, which owns the plan from here on. NULL: no memory (the plan stays the caller's).
  * Any thread. */
 struct model *model_new(const char *name, struct plan *plan);
+
+/* These bytes, which users_hold_model has counted, are the model's: they are released with it. Before others use it. */
+void model_charge(struct model *model, struct users *account, uint64_t n_bytes);
 
 /* One user more, or one less; the last one's release frees it. NULL is allowed. Any thread. */
 struct model *model_use(struct model *model);

@@ -32,11 +32,11 @@ void models_replace(struct models *models, struct catalogue *fresh)
     catalogue_done(fresh);
 }
 
-int models_load(struct models *models, const struct config *config)
+int models_load(struct models *models, const struct config *config, struct users *users)
 {
     struct catalogue first;
     *models = (struct models){.mutex = PTHREAD_MUTEX_INITIALIZER};
-    if (catalogue_read(&first, config, NULL, NULL) != 0)
+    if (catalogue_read(&first, config, NULL, users, NULL) != 0)
         return -1;
     models_replace(models, &first);
     return 0;

@@ -14,7 +14,7 @@ struct models {
 };
 
 /* The first set: see catalogue_read. 0, or -1 (logged). Main thread. */
-int models_load(struct models *models, const struct config *config);
+int models_load(struct models *models, const struct config *config, struct users *users);
 void models_free(struct models *models);
 
 /* Serves another set from here on, which is empty afterwards; what is different is logged. Streams go on with the

@@ -154,7 +154,7 @@ int plan_load(struct plan **plan, const char *path, char *why, size_t n_why)
     if (status != 0) {
         snprintf(why, n_why, "%s%s%s", attn_error_text(status), reason.text[0] != '\0' ? ": " : "", reason.text);
         free(made);
-        return -1;
+        return status == ATTN_E_MEMORY ? PLAN_NO_MEMORY : -1;
     }
     fill_facts(made);
     *plan = made;

@@ -34,8 +34,11 @@ struct plan_facts {
 /* 0, or -1 and *error: bad_params, not_supported, no_memory. The caller owns *plan. */
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error);
 
-/* Loads a model file. 0, or -1 and why (at most n_why bytes, names the tensor and the offset). The caller owns *plan.
- */
+/* What plan_load returns where the file may be good, and there was no memory to see. */
+#define PLAN_NO_MEMORY (-2)
+
+/* Loads a model file. 0, or -1 or PLAN_NO_MEMORY, and why (at most n_why bytes, names the tensor and the offset). The
+ * caller owns *plan. */
 int plan_load(struct plan **plan, const char *path, char *why, size_t n_why);
 
 void plan_free(struct plan *plan); /* NULL is allowed */

@@ -83,8 +83,8 @@ static void read_models(void *argument)
     sigset_t all;
     sigfillset(&all); /* signals are the main thread's business */
     pthread_sigmask(SIG_SETMASK, &all, NULL);
-    reload->status =
-        catalogue_read(&reload->catalogue, reload->fresh, &reload->target.models->catalogue, &reload->stop);
+    reload->status = catalogue_read(&reload->catalogue, reload->fresh, &reload->target.models->catalogue,
+                                    reload->target.shared->users, &reload->stop);
     if (reload->status == 0)
         learn_costs(reload);
     uv_async_send(&reload->models_read);

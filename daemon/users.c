@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -39,6 +40,7 @@ struct users {
     const struct config *config;
     uid_t daemon_uid;
     uint64_t memory_bytes, most_connections, totals[N_USERS_WHAT];
+    uint64_t model_bytes; /* taken of state_bytes in all, by nobody */
     struct bucket buckets[N_BUCKETS];
 };
 
@@ -82,6 +84,7 @@ void users_free(struct users *users)
 {
     if (users == NULL)
         return;
+    assert(users->model_bytes == 0);
     for (size_t i = 0; i < N_BUCKETS; i++)
         assert(LIST_EMPTY(&users->buckets[i])); /* something ended and did not give back what it took */
     pthread_mutex_destroy(&users->mutex);
@@ -162,6 +165,7 @@ struct met {
     bool in_all;
     uid_t uid;
     uint64_t taken, most;
+    uint64_t model_bytes; /* in what is taken */
 };
 
 static int refuse(const struct met *met, enum users_what what, uint64_t n, struct attnp_error *error)
@@ -169,10 +173,13 @@ static int refuse(const struct met *met, enum users_what what, uint64_t n, struc
     const struct limit *limit = &limits[what];
     const char *key = limit->key;
     uintmax_t left = met->taken < met->most ? met->most - met->taken : 0;
+    char beside[64] = "";
+    if (met->model_bytes != 0)
+        snprintf(beside, sizeof(beside), " beside models, which take %ju", (uintmax_t)met->model_bytes);
     if (limit->is_bytes && met->in_all)
         return attnp_fail(error, limit->code,
-                          "%s needs %ju bytes, and %ju of %ju are left; %s, or raise %s in [limits]", limit->what,
-                          (uintmax_t)n, left, (uintmax_t)met->most, limit->remedy, key);
+                          "%s needs %ju bytes, and %ju of %ju are left%s; %s, or raise %s in [limits]", limit->what,
+                          (uintmax_t)n, left, (uintmax_t)met->most, beside, limit->remedy, key);
     if (limit->is_bytes)
         return attnp_fail(error, limit->code,
                           "%s needs %ju bytes, and user %u has %ju of %ju left; %s, or raise %s_per_user in [limits]",
@@ -197,8 +204,10 @@ static int check(const struct users *users, const struct user *user, enum users_
 {
     bool is_operator = users_is_operator(users, user->uid);
     uint64_t extra = is_operator ? limits[what].operators : 0;
-    struct met own = {false, user->uid, user->counts[what], most_of_one(users, what, is_operator) + extra};
-    struct met all = {true, user->uid, users->totals[what], most_in_all(users, what) + extra};
+    uint64_t model_bytes = what == USERS_STATE_BYTES ? users->model_bytes : 0;
+    struct met own = {false, user->uid, user->counts[what], most_of_one(users, what, is_operator) + extra, 0};
+    struct met all = {true, user->uid, users->totals[what] + model_bytes, most_in_all(users, what) + extra,
+                      model_bytes};
     if (is_above(&all, n))
         return refuse(&all, what, n, error);
     return is_above(&own, n) ? refuse(&own, what, n, error) : 0;
@@ -246,6 +255,32 @@ void users_discharge(struct users *users, uid_t uid, enum users_what what, uint6
         add(users, user, what, -n);
         forget_idle(user);
     }
+    pthread_mutex_unlock(&users->mutex);
+}
+
+int users_hold_model(struct users *users, uint64_t n_bytes, char *why, size_t n_why)
+{
+    pthread_mutex_lock(&users->mutex);
+    uint64_t most = most_in_all(users, USERS_STATE_BYTES);
+    uint64_t taken = users->totals[USERS_STATE_BYTES] + users->model_bytes;
+    bool is_held = taken <= most && n_bytes <= most - taken;
+    if (is_held)
+        users->model_bytes += n_bytes;
+    else
+        snprintf(why, n_why,
+                 "it takes %ju bytes, and %ju of %ju are left beside other models, which take %ju, and streams; raise "
+                 "state_bytes in [limits]",
+                 (uintmax_t)n_bytes, (uintmax_t)(taken < most ? most - taken : 0), (uintmax_t)most,
+                 (uintmax_t)users->model_bytes);
+    pthread_mutex_unlock(&users->mutex);
+    return is_held ? 0 : -1;
+}
+
+void users_release_model(struct users *users, uint64_t n_bytes)
+{
+    pthread_mutex_lock(&users->mutex);
+    assert(users->model_bytes >= n_bytes);
+    users->model_bytes -= n_bytes;
     pthread_mutex_unlock(&users->mutex);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -51,6 +52,11 @@ bool users_is_operator(const struct users *users, uid_t uid);
 
 /* Gives back n of what was charged. */
 void users_discharge(struct users *users, uid_t uid, enum users_what what, uint64_t n);
+
+/* A model takes of the same memory as states, and belongs to nobody: n bytes of what all users may have of state_bytes
+ * together are its own until it is released. 0, or -1 and why. */
+int users_hold_model(struct users *users, uint64_t n_bytes, char *why, size_t n_why);
+void users_release_model(struct users *users, uint64_t n_bytes);
 
 /* How much is taken by all users, and by this one; and the most that there may be in all. */
 uint64_t users_total(struct users *users, enum users_what what);

@@ -151,6 +151,29 @@ class Costs(Folder):
             self.assertLess(client.request("models")["models"][0]["cost_us"], 900_000)
 
 
+class Models(Folder):
+    def test_a_name_that_is_no_text_spoils_nobodys_hello(self):
+        folder = os.fsencode(self.folder)
+        for name in (b"good", b"b\xffd", b"b\x1b[31md"):
+            shutil.copy(MODEL, os.path.join(folder, name + b".safetensors"))
+        with Daemon("--shards", "1", "--models", self.folder) as daemon, daemon.client() as client:
+            self.assertEqual([model["name"] for model in client.request("models")["models"]], ["good"])
+            self.assertIn("/b?d.safetensors is not served: its name has to be", daemon.log())
+            self.assertIn("/b?[31md.safetensors is not served: its name has to be", daemon.log())
+
+    def test_they_take_of_the_memory_of_states(self):
+        for name in ("a", "b"):
+            shutil.copy(MODEL, self.path(f"{name}.safetensors"))
+        with Daemon("--shards", "1", "--models", self.folder, config="[limits]\nstate_bytes = 1000000\n") as daemon, \
+                daemon.client() as client:
+            self.assertEqual([model["name"] for model in client.request("models")["models"]], ["a"])
+            self.assertIn("b.safetensors is not served: it takes 703792 bytes, and 296208 of 1000000 are left", daemon.log())
+            with self.assertRaises(harness.RpcError) as caught:
+                client.open_attention(window=1000, head_dim=128)
+            self.assertEqual(caught.exception.name, "over_capacity")
+            self.assertIn("beside models, which take 703792", caught.exception.error["message"])
+
+
 class Configuration(Folder):
     """At a start, a configuration that cannot be read is told, and the daemon ends; at a reload it keeps the old one."""
 

@@ -7,6 +7,7 @@
 
 #include "daemon/costs.h"
 #include "daemon/measure.h"
+#include "tests/unit/failing.h"
 #include "tests/unit/run.h"
 
 static char folder[] = "/tmp/attnd-costs-XXXXXX";
@@ -302,6 +303,28 @@ START_TEST(what_is_no_file_is_replaced)
 }
 END_TEST
 
+START_TEST(no_memory_is_not_called_damage)
+{
+    static const char text[] = "[costs]\nversion = 1\n[model a]\nbatch_1 = 5\n[end]\nvalues = 1\n";
+    char words[256] = "";
+    int ends[2];
+    write_file(text, sizeof(text) - 1);
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+    for (long n = 0; n < 2; n++) { /* of the text, and of the record */
+        costs_forget_all(costs);
+        failing_after = n;
+        costs_load(costs);
+        ck_assert_int_eq(failing_after, LONG_MAX);
+        ck_assert_uint_eq(costs->n, 0);
+        ck_assert_int_gt((int)read(ends[0], words, sizeof(words) - 1), 0);
+        ck_assert_ptr_nonnull(strstr(words, "no memory"));
+    }
+    costs_load(costs);
+    ck_assert_uint_eq(costs->n, 1);
+}
+END_TEST
+
 /* A cost that is possible and false would keep streams from being admitted for as long as nobody computes. */
 START_TEST(a_doubtful_cost_is_measured_once)
 {
@@ -381,6 +404,7 @@ static Suite *costs_suite(void)
     tcase_add_test(tests, a_cut_file_is_no_file);
     tcase_add_test(tests, foreign_files_are_no_files);
     tcase_add_test(tests, what_is_no_file_is_replaced);
+    tcase_add_test(tests, no_memory_is_not_called_damage);
     tcase_add_test(tests, a_doubtful_cost_is_measured_once);
     tcase_add_test(tests, the_longest_unused_goes_first);
     tcase_add_test(tests, measuring_fills_in_what_it_can);

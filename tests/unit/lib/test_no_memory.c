@@ -2,7 +2,6 @@
 /* Where memory runs out, wherever that is, a good file is not called a bad one: a caller gives up what is damaged, and
  * keeps what it only cannot read now. */
 #include <jansson.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,59 +11,14 @@
 #include "attn/attn.h"
 #include "draft.h"
 #include "lib/json.h"
+#include "tests/unit/failing.h"
 #include "tests/unit/run.h"
-
-/* Allocations that still succeed; behind those one fails, or all. */
-static long left = LONG_MAX;
-static bool for_good;
-
-static bool fails(void)
-{
-    if (left == LONG_MAX)
-        return false;
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    if (!for_good)
-        left = LONG_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *memory, size_t n);
-void *__real_aligned_alloc(size_t alignment, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *memory, size_t n);
-void *__wrap_aligned_alloc(size_t alignment, size_t n);
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *memory, size_t n)
-{
-    return fails() ? NULL : __real_realloc(memory, n);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t n)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, n);
-}
 
 /* jansson's buffer grows by doubling, and jansson overlooks where it cannot: lib/json.c asks for that memory before. */
 static void *json_malloc(size_t n)
 {
     bool may_be_the_buffer = n >= 32 && (n & (n - 1)) == 0;
-    return !may_be_the_buffer && fails() ? NULL : __real_malloc(n);
+    return !may_be_the_buffer && failing_now() ? NULL : __real_malloc(n);
 }
 
 static void set_up(void)
@@ -80,9 +34,9 @@ static void load_with_ever_more(int (*load)(struct attn_plan **plan, void *argum
     for (int error = ATTN_E_MEMORY; error != 0; n++) {
         struct attn_plan *plan = NULL;
         struct attn_reason why = {""};
-        left = n;
+        failing_after = n;
         error = load(&plan, argument, &why);
-        left = LONG_MAX;
+        failing_after = LONG_MAX;
         attn_plan_free(plan);
         ck_assert_msg(error == 0 || error == ATTN_E_MEMORY, "allocation %ld: %d, %s", n, error, why.text);
         ck_assert_msg(error == 0 || strstr(why.text, "no memory") != NULL, "allocation %ld: %s", n, why.text);
@@ -113,7 +67,7 @@ START_TEST(a_good_file_is_never_called_a_bad_one)
     int fd = mkstemp(path);
     ck_assert_int_eq(write(fd, file.bytes, file.n_bytes), (ssize_t)file.n_bytes);
     close(fd);
-    for_good = _i != 0;
+    failing_for_good = _i != 0;
     load_with_ever_more(parse, &file);
     load_with_ever_more(load, path);
     unlink(path);
