@@ -143,23 +143,27 @@ int costs_learn(struct costs *costs, struct model *model, uint64_t limit_ns)
 void costs_learn_models(struct costs *costs, struct models *models)
 {
     struct model *list[MODELS_MOST];
-    size_t n = models_list(models, list), n_measured = 0;
-    const char *source = costs->path != NULL ? costs->path : "models with the same content";
+    size_t n = models_list(models, list), n_measured = 0, n_known = 0;
+    const char *source = costs->path != NULL ? costs->path : "models that are the same";
     uint64_t begun_ns = uv_hrtime(), limit_ns = n > 0 ? START_NS / n : START_NS;
     if (limit_ns > COSTS_MODEL_NS)
         limit_ns = COSTS_MODEL_NS;
     for (size_t i = 0; i < n; i++) {
-        n_measured += costs_learn(costs, list[i], limit_ns) == 1;
+        int learned = costs_learn(costs, list[i], limit_ns);
+        n_measured += learned == 1;
+        n_known += learned == 0;
+        if (learned < 0)
+            log_warning("no memory to measure what a frame of '%s' costs; running will show it", list[i]->name);
         log_debug("a frame of '%s' costs %.1f us alone, %.1f us among %zu", list[i]->name, cost_us(list[i]->cost),
                   cost_us_batched(list[i]->cost), cost_best(list[i]->cost, COST_MOST_TOGETHER));
         model_release(list[i]);
     }
     if (n_measured > 0)
         log_info("costs of %zu models measured in %ju ms%s%s", n_measured,
-                 (uintmax_t)((uv_hrtime() - begun_ns) / 1000000),
-                 n_measured < n ? "; those of the others are from " : "", n_measured < n ? source : "");
-    else if (n > 0)
-        log_info("costs of %zu models are from %s; nothing to measure", n, source);
+                 (uintmax_t)((uv_hrtime() - begun_ns) / 1000000), n_known > 0 ? "; those of the others are from " : "",
+                 n_known > 0 ? source : "");
+    else if (n_known > 0)
+        log_info("costs of %zu models are from %s; nothing to measure", n_known, source);
 }
 
 double costs_overhead_ns(const struct costs *costs)

@@ -161,6 +161,14 @@ class Models(Folder):
             self.assertIn("/b?d.safetensors is not served: its name has to be", daemon.log())
             self.assertIn("/b?[31md.safetensors is not served: its name has to be", daemon.log())
 
+    def test_where_costs_come_from_is_told_without_a_file_too(self):
+        for name in ("a", "b"):
+            shutil.copy(MODEL, self.path(f"{name}.safetensors"))
+        with Daemon("--shards", "1", "--models", self.folder) as daemon, daemon.client() as client:
+            self.assertEqual(len(client.request("models")["models"]), 2)
+            self.assertIn("costs of 1 models measured", daemon.log())
+            self.assertIn("those of the others are from models that are the same", daemon.log())
+
     def test_they_take_of_the_memory_of_states(self):
         for name in ("a", "b"):
             shutil.copy(MODEL, self.path(f"{name}.safetensors"))
