@@ -8,8 +8,9 @@
  * passed is no listening Unix stream socket or more than one. Once, from the main thread: it clears the environment. */
 int systemd_listen_fd(const char **why);
 
-/* READY=1 with a first status, also at the end of what RELOADING=1 began; STATUS=; STOPPING=1; WATCHDOG=1. Main thread.
- */
+/* READY=1 with a first status, also at the end of what RELOADING=1 began; STATUS=; STOPPING=1; WATCHDOG=1. None waits
+ * for systemd to read: where its socket is full, READY, RELOADING and STOPPING go with a later call, and the others are
+ * left out. Main thread. */
 __attribute__((format(printf, 1, 2))) void systemd_ready(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void systemd_status(const char *format, ...);
 void systemd_reloading(void);

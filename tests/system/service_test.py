@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The daemon under a service manager: a socket that is passed, and what is told. The manager here is this test."""
+import contextlib
 import os
 import re
 import shutil
@@ -115,6 +116,25 @@ class Service(unittest.TestCase):
             # An interval may end between the open and the frames.
             told = self.told_where(re.compile(r"STATUS=1 streams on 1 connections.*; [1-9]\d* frames/s").match, "a rate")
         self.assertRegex(told, r"; [1-9]\d* frames/s, p99 \d+\.\d\d ms; 0 dropped, 0 skipped, 0 late$")
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_a_manager_that_does_not_read_holds_nothing_up(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    filler.sendto(b"STATUS=full", os.path.join(self.folder, "notify"))
+        process = self.start(WATCHDOG_USEC="200000")
+        path = os.path.join(self.folder, "own.sock")
+        harness.until(lambda: process.poll() is not None or harness.listens(path))
+        with harness.Client(path) as client:
+            self.assertEqual(client.request("ping")["server"], "attnd")
+        process.send_signal(signal.SIGHUP)
+        with harness.Client(path) as client:
+            self.assertEqual(client.request("ping")["server"], "attnd")
+        self.assertIn("STATUS=serving 0 models", self.told("READY=1"))
+        self.told("WATCHDOG=1")
         process.terminate()
         self.assertEqual(process.wait(PATIENCE_S), 0)
 
