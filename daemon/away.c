@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Behind shards, clients and whatever else runs on the machine; where that is refused (attnd.service allows no change of
- * priorities), beside them. */
+/* Behind shards, clients and whatever else runs on the machine; where that is refused (attnd.service allows no change
+ * of priorities), beside them. */
 #define NICE 10
 
 static void run(uv_work_t *work)

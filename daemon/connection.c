@@ -32,6 +32,9 @@
  */
 #define TURN_BYTES SHARD_INPUT_BYTES
 
+/* What one look at the connections may take; the others are looked at first the next time. */
+#define LOOK_US 1000
+
 /* So many paused connections of a user go on in one turn, if the user has time for as many. */
 #define MOST_RESUMED 16
 
@@ -332,20 +335,33 @@ static void handle_bytes(struct connection *connection, const uint8_t *bytes, si
         stop_reading(connection);
 }
 
+void connection_asked(struct connection *connection)
+{
+    connection->n_unanswered++;
+}
+
+void connection_answered(struct connection *connection)
+{
+    assert(connection->n_unanswered > 0);
+    connection->n_unanswered--;
+}
+
 static bool is_settled(const struct connection *connection)
 {
-    return outbox_bytes(&connection->outbox) == 0 && connection->shard->connections.handler->is_settled(connection);
+    return connection->n_unanswered == 0 && outbox_bytes(&connection->outbox) == 0 &&
+           connection->shard->connections.handler->is_settled(connection);
 }
 
 /* A client that only shut down its writing half has the answers to what it sent before; one that closed its socket is
  * noticed by the first of them. */
 static void end_of_input(struct connection *connection, bool is_orderly)
 {
-    connection->is_finishing = is_orderly && connection->phase == CONNECTION_OPEN && !is_settled(connection);
-    if (!connection->is_finishing) {
+    bool is_owed = connection->phase == CONNECTION_ENDING || !is_settled(connection);
+    if (!is_orderly || !is_owed) {
         connection_break(connection);
         return;
     }
+    connection->is_finishing = true;
     stop_reading(connection);
     mark_dirty(connection);
 }
@@ -465,7 +481,10 @@ static void relieve(struct connection *connection)
         outbox_bytes(&connection->outbox) > setting(connection, CONFIG_limits_unsent_bytes) / 2)
         return;
     connection->is_held = false;
-    go_on(connection);
+    if (share_has_time(connection->share))
+        go_on(connection);
+    else
+        pause_turn(connection);
     if (connection->phase == CONNECTION_OPEN)
         connection->shard->connections.handler->relieved(connection);
 }
@@ -525,7 +544,7 @@ static bool has_read(struct connection *connection)
     return read || outbox_bytes(&connection->outbox) == 0;
 }
 
-void connection_look(struct connection *connection, uint64_t now_us)
+static void look(struct connection *connection, uint64_t now_us)
 {
     struct attnp_error error;
     size_t unsent = outbox_bytes(&connection->outbox);
@@ -544,10 +563,24 @@ void connection_look(struct connection *connection, uint64_t now_us)
                    (uintmax_t)send_ms);
         connection_end(connection, &error);
     } else if (connection->phase == CONNECTION_OPEN && connection->session.state != ATTNP_READY &&
-               now_us - connection->since_us > hello_ms * 1000) {
+               !connection->is_paused && now_us - connection->since_us > hello_ms * 1000) {
         attnp_fail(&error, ATTNP_BAD_ORDER, "no hello came within %ju ms; send the preface and hello first",
                    (uintmax_t)hello_ms);
         connection_end(connection, &error);
+    }
+}
+
+void connection_look_all(struct shard *shard, uint64_t now_us)
+{
+    struct connections *all = &shard->connections.all;
+    const struct connection *last = TAILQ_LAST(all, connections);
+    struct connection *connection = NULL;
+    uint64_t until_us = now_us + LOOK_US;
+    while (connection != last && !TAILQ_EMPTY(all) && shard_now_us() < until_us) {
+        connection = TAILQ_FIRST(all);
+        TAILQ_REMOVE(all, connection, all);
+        TAILQ_INSERT_TAIL(all, connection, all);
+        look(connection, now_us); /* which may have ended it: only its address is compared from here on */
     }
 }
 

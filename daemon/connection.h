@@ -56,6 +56,7 @@ struct connection {
     bool is_dirty, is_reading;
     bool is_held;                /* something waits until the client reads: bytes unread, or frames not computed */
     bool is_paused;              /* its user has no time left, or it sent much: goes on in a later turn */
+    size_t n_unanswered;         /* requests whose response is not sent yet */
     bool is_finishing;           /* the client sends no more, and is still to have the answers that wait */
     bool is_waiting;             /* for what its client asked for: no further message is handled before that is done */
     bool is_ending;              /* what it is still sent has room whatever the limits */
@@ -159,8 +160,13 @@ void connection_begin_turn(struct shard *shard);
 /* Sends what waits on all dirty connections, and ends those that failed. */
 void connection_flush_all(struct shard *shard);
 
-/* The timer's look at one connection: a client that says no hello, or reads nothing; memory that is not used. */
-void connection_look(struct connection *connection, uint64_t now_us);
+/* The timer's look at the connections, as many as there is time for: clients that say no hello, or read nothing; memory
+ * that is not used. */
+void connection_look_all(struct shard *shard, uint64_t now_us);
+
+/* The client asked something that has one response; and that response is sent. */
+void connection_asked(struct connection *connection);
+void connection_answered(struct connection *connection);
 
 /* An operator may look at and act on everybody's streams: root, and the daemon's own user. */
 bool connection_is_operator(const struct connection *connection);

@@ -41,7 +41,7 @@
     X(state_bytes, uint, view->bytes)                                                                                  \
     X(warming, bool, view->position < view->warming_frames)                                                            \
     X(parked_s, uint, view->parked_us != 0 ? seconds_since(view->parked_us) : 0)                                       \
-    X(idle_s, uint, seconds_since(view->active_us))                                                                    \
+    X(idle_s, uint, view->active_us != 0 ? seconds_since(view->active_us) : 0)                                         \
     X(age_s, uint, seconds_since(view->opened_us))
 
 /* Of a map: how many, and the most bytes of key and value, a number's with its type. */

@@ -40,14 +40,6 @@ static void close_handles(struct shard *shard)
     shard_close_handles(shard);
 }
 
-static bool has_waiting_frames(const struct connection *connection)
-{
-    for (size_t i = 0; i < connection->n_streams; i++)
-        if (stream_waiting(stream_of_held(connection->streams[i])) > 0)
-            return true;
-    return false;
-}
-
 static void end_drained(struct shard *shard)
 {
     struct connection *connection;
@@ -56,7 +48,7 @@ static void end_drained(struct shard *shard)
     attnp_fail(&error, ATTNP_DRAINING,
                "attnd stops; connect again when it is back, and open with what was not answered");
     TAILQ_FOREACH(connection, &shard->connections.all, all)
-    if (is_over || !has_waiting_frames(connection))
+    if (is_over || (requests_handler.is_settled(connection) && !connection->is_waiting))
         connection_end(connection, &error);
     connection_flush_all(shard);
     while (is_over && !TAILQ_EMPTY(&shard->connections.all))
@@ -151,13 +143,9 @@ static void on_poll_ended(uv_check_t *check)
 static void on_tick(uv_timer_t *timer)
 {
     struct shard *shard = timer->data;
-    struct connection *connection, *next;
     uint64_t now_us = shard_now_us();
     admission_tick(shard, now_us);
-    for (connection = TAILQ_FIRST(&shard->connections.all); connection != NULL; connection = next) {
-        next = TAILQ_NEXT(connection, all);
-        connection_look(connection, now_us);
-    }
+    connection_look_all(shard, now_us);
     expiry_look(shard, now_us);
     log_left_out(&shard->log_quota, now_us);
     connection_flush_all(shard);

@@ -226,7 +226,7 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     put_labels(writer, facts, stream->card.output_dim);
     attnp_put_uint(writer, "credit", stream->card.credit);
     attnp_put_uint(writer, "next_frame", stream->sequence.next);
-    attnp_put_uint(writer, "position", plan_position(stream->state));
+    attnp_put_uint(writer, "position", counters_get(&stream->card.position));
     attnp_put_uint(writer, "replay_frames", facts->replay_frames);
     attnp_put_uint(writer, "state_bytes", stream->card.bytes);
     attnp_put_uint(writer, "window", facts->window);

@@ -10,6 +10,9 @@
 #include "daemon/reply.h"
 #include "daemon/users.h"
 
+/* What requests that are due may take of one turn; the others wait for the next, and their streams with them. */
+#define DUE_US 500
+
 void pending_init(struct stream *stream)
 {
     STAILQ_INIT(&stream->pending.requests);
@@ -90,21 +93,26 @@ void pending_add(struct shard *shard, struct stream *stream, const struct pendin
         pending_queue(shard, stream, pending);
 }
 
+/* Carries out the first request, which is due. False: the stream is no longer of this shard. */
+static bool run_first(struct shard *shard, struct stream *stream)
+{
+    uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
+    struct pending *pending = take(stream);
+    assert(pending->at == stream->sequence.settled);
+    answers_name_unanswered(stream);
+    enum pending_outcome outcome = pending->kind->carry_out(shard, stream, &pending->asker);
+    if (outcome == PENDING_AWAY)
+        stream->pending.is_away = true;
+    free_pending(shard, uid, pending);
+    return outcome != PENDING_MOVED;
+}
+
 bool pending_run(struct shard *shard, struct stream *stream)
 {
     bool is_here = true;
     assert(stream->card.shard == shard->index && stream->batch.answer == NULL); /* the batch is answered */
-    uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
-    while (is_here && due_is(stream)) {
-        struct pending *pending = take(stream);
-        assert(pending->at == stream->sequence.settled); /* its place in the sequence */
-        answers_name_unanswered(stream);
-        enum pending_outcome outcome = pending->kind->carry_out(shard, stream, &pending->asker);
-        is_here = outcome != PENDING_MOVED;
-        if (outcome == PENDING_AWAY)
-            stream->pending.is_away = true;
-        free_pending(shard, uid, pending);
-    }
+    while (is_here && due_is(stream))
+        is_here = run_first(shard, stream);
     return is_here;
 }
 
@@ -115,12 +123,29 @@ bool pending_come_back(struct shard *shard, struct stream *stream)
     return pending_run(shard, stream);
 }
 
+/* One request of the stream, which is charged to its holder's user. */
+static void run_due(struct shard *shard, struct stream *stream)
+{
+    struct share *share = stream->held.by != NULL ? share_use(stream->held.by->share) : NULL;
+    uint64_t begun_ns = uv_hrtime();
+    if (run_first(shard, stream) && !due_add(shard, stream))
+        batch_add(shard, stream);
+    if (share != NULL) {
+        share_charge(share, uv_hrtime() - begun_ns);
+        share_leave(share);
+    }
+}
+
 void pending_run_due(struct shard *shard)
 {
+    uint64_t until_us = shard_now_us() + DUE_US;
     struct stream *stream;
-    while ((stream = due_take(shard)) != NULL)
-        if (pending_run(shard, stream))
-            batch_add(shard, stream);
+    while ((stream = due_take(shard)) != NULL) {
+        run_due(shard, stream);
+        if (shard_now_us() >= until_us)
+            break;
+    }
+    shard_stay_busy(shard);
 }
 
 void pending_refuse_all(struct shard *shard, struct stream *stream, const struct attnp_error *error)

@@ -50,7 +50,8 @@ struct pending *pending_new(struct shard *shard, const struct stream *stream, co
                             const struct asker *asker);
 void pending_queue(struct shard *shard, struct stream *stream, struct pending *pending);
 
-/* Carries out what is due in all streams of the shard that are listed in due.h, after a batch. */
+/* Carries out what is due in the streams of the shard that are listed in due.h, after a batch, as far as there is time
+ * for it in one turn; the streams that are left stay listed. */
 void pending_run_due(struct shard *shard);
 
 /* Carries out what is due in one stream. False: the stream is no longer of this shard. */

@@ -13,9 +13,9 @@ struct registry {
     pthread_mutex_t mutex;
     struct users *users;
     uint64_t last_number;
-    struct ordered order; /* by number, since numbers rise */
-    uint64_t secret[2];   /* of the buckets of names */
-    size_t mask;          /* buckets of each table, less one: a power of two */
+    struct ordered order;                /* by number, since numbers rise */
+    uint64_t secret[3 + ATTNP_MAX_NAME]; /* of the buckets of names */
+    size_t mask;                         /* buckets of each table, less one: a power of two */
     struct bucket *numbers, *names;
 };
 
@@ -36,15 +36,14 @@ struct registry *registry_new(struct users *users)
         return NULL;
     registry->numbers = calloc(n, sizeof(*registry->numbers));
     registry->names = calloc(n, sizeof(*registry->names));
-    if (registry->numbers == NULL || registry->names == NULL) {
+    bool has_secret = getrandom(registry->secret, sizeof(registry->secret), 0) == sizeof(registry->secret);
+    if (registry->numbers == NULL || registry->names == NULL || !has_secret) {
         free(registry->numbers);
         free(registry->names);
         free(registry);
         return NULL;
     }
     registry->mask = n - 1;
-    if (getrandom(registry->secret, sizeof(registry->secret), 0) != sizeof(registry->secret))
-        registry->secret[0] = registry->secret[1] = (uint64_t)(uintptr_t)registry; /* a kernel without it: something */
     registry->users = users;
     TAILQ_INIT(&registry->order);
     pthread_mutex_init(&registry->mutex, NULL);
@@ -62,14 +61,15 @@ void registry_free(struct registry *registry)
     free(registry);
 }
 
-/* Names are a user's own, and chosen by clients. FNV-1a over the name, started with the user and a secret of this run,
- * and ended with another: who does not know these cannot choose names that meet in one bucket. */
+/* Names are a user's own, and chosen by clients. Multilinear hashing with random words of this run: whatever two names
+ * there are, they meet in one bucket as seldom as chance has it (Lemire and Kaser, Strongly universal string hashing is
+ * fast, 2014). */
 static struct bucket *names_of(struct registry *registry, uid_t uid, const char *name, size_t n_name)
 {
-    uint64_t hash = registry->secret[0] ^ uid;
+    const uint64_t *words = registry->secret;
+    uint64_t hash = words[0] + words[1] * uid + words[2] * n_name;
     for (size_t i = 0; i < n_name; i++)
-        hash = (hash ^ (unsigned char)name[i]) * 1099511628211u;
-    hash = (hash ^ hash >> 32) * (registry->secret[1] | 1);
+        hash += words[3 + i] * (unsigned char)name[i];
     return &registry->names[hash >> 32 & registry->mask];
 }
 

@@ -55,8 +55,10 @@ void reply_send(struct shard *shard, const struct asker *asker)
     int status = end_response(shard, asker, &bytes, &n_bytes);
     if (asker->shard == shard->index) {
         struct connection *connection = connection_find(shard, asker->connection);
-        if (connection != NULL)
+        if (connection != NULL) {
+            connection_answered(connection);
             connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
+        }
     } else if (status == 0) {
         mail_response(shard, asker, bytes, n_bytes);
     }

@@ -130,6 +130,8 @@ static enum connection_next handle_message(struct connection *connection, const 
         return pushes_take(connection, body, n_body, error) == 0 ? CONNECTION_GOES_ON : CONNECTION_ENDS;
     int status = attnp_message_read(&message, body, n_body, &id_known, error);
     const struct asker asker = {connection->shard->index, connection->id, message.id};
+    if (id_known)
+        connection_asked(connection);
     if (status != 0)
         return refuse(connection, &asker, id_known, error);
     enum connection_next next = dispatch(connection, &message, &asker, error);
@@ -182,8 +184,10 @@ const struct connection_handler requests_handler = {handle_message, handle_end, 
 static void deliver(struct shard *shard, struct mail *mail)
 {
     struct connection *connection = connection_find(shard, mail->connection);
-    if (connection != NULL)
+    if (connection != NULL) {
+        connection_answered(connection);
         connection_send_bytes(connection, mail->bytes, mail->n_bytes);
+    }
     free(mail);
 }
 

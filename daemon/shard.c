@@ -89,7 +89,8 @@ static void no_work(uv_idle_t *idle)
 void shard_stay_busy(struct shard *shard)
 {
     assert(shard_is_own_thread(shard));
-    if (shard->batch.n_ready == 0 && shard->connections.n_paused == 0 && STAILQ_EMPTY(&shard->turn.mails))
+    if (shard->batch.n_ready == 0 && shard->connections.n_paused == 0 && STAILQ_EMPTY(&shard->turn.mails) &&
+        TAILQ_EMPTY(&shard->due.streams))
         uv_idle_stop(&shard->busy);
     else if (!uv_is_closing((uv_handle_t *)&shard->busy))
         uv_idle_start(&shard->busy, no_work);

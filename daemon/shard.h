@@ -91,7 +91,8 @@ void shard_connection_gone(struct shard *shard, uid_t uid);
 /* Makes the scratch memory at least so large. 0, or -1: no memory. */
 int shard_reserve_scratch(struct shard *shard, size_t n_bytes);
 
-/* Lets the next poll return at once where frames, paused connections or mails wait, and block where none does. */
+/* Lets the next poll return at once where frames, requests, paused connections or mails wait, and block where none
+ * does. */
 void shard_stay_busy(struct shard *shard);
 
 /* For asserts: the caller is the shard's thread, or there is none yet or any more. */

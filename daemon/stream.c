@@ -107,7 +107,7 @@ void *stream_take_block(struct stream *stream, size_t *n_bytes)
 {
     void *block = stream->block;
     *n_bytes = block_bytes(stream);
-    if (block != NULL)
+    if (block != NULL && !stream->pending.is_away) /* or another thread writes there */
         poison(block, *n_bytes);
     stream->block = NULL;
     return block;

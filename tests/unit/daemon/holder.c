@@ -282,7 +282,9 @@ void holder_turn(unsigned shard)
 {
     connection_begin_turn(&holder_shards[shard]);
     batch_run(&holder_shards[shard]);
-    pending_run_due(&holder_shards[shard]);
+    do
+        pending_run_due(&holder_shards[shard]); /* which may stop after a while */
+    while (!TAILQ_EMPTY(&holder_shards[shard].due.streams));
 }
 
 void holder_poll(unsigned shard)
