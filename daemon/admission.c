@@ -162,15 +162,13 @@ void admission_keep(struct shard *shard, struct claim *claim)
         return;
     claim->charge.ns = ns;
     users_charge_anyway(shard->shared->users, claim->charge.uid, USERS_CLAIMED_NS, ns);
-    ledger_value(&shard->ledger);
 }
 
 void admission_leave(struct shard *shard, struct claim *claim)
 {
     users_discharge(shard->shared->users, claim->charge.uid, USERS_CLAIMED_NS, claim->charge.ns);
     claim->charge.ns = 0;
-    ledger_leave(claim);
-    ledger_value(&shard->ledger);
+    ledger_leave(&shard->ledger, claim);
 }
 
 void admission_note_unrated(struct shard *shard, uint64_t took_ns)

@@ -66,34 +66,6 @@ void ledger_claim(struct claim *claim, double rate, struct cost *cost)
     claim->rate_uhz = 0;
 }
 
-int ledger_enter(struct ledger *ledger, struct claim *claim)
-{
-    struct load *load = find_or_make(ledger, claim->cost);
-    if (load == NULL)
-        return -1;
-    /* A billion frames a second is more than any shard computes, and leaves room for as many streams. */
-    claim->rate_uhz = claim->rate < 1e9 ? (uint64_t)llround(claim->rate * UHZ) : (uint64_t)(1e9 * UHZ);
-    claim->load = load;
-    load->rate_uhz += claim->rate_uhz;
-    load->n_streams++;
-    return 0;
-}
-
-void ledger_leave(struct claim *claim)
-{
-    struct load *load = claim->load;
-    if (load == NULL)
-        return;
-    load->rate_uhz -= claim->rate_uhz;
-    claim->load = NULL;
-    claim->rate_uhz = 0;
-    if (--load->n_streams > 0)
-        return;
-    LIST_REMOVE(load, link);
-    cost_release(load->cost);
-    free(load);
-}
-
 static double frame_ns(const struct ledger *ledger, const struct cost *cost, double rate, size_t n_streams)
 {
     double come = rate * SHARD_BATCH_US / 1e6, overhead = (double)atomic_load(&ledger->overhead_ns);
@@ -108,14 +80,54 @@ static double value_of(const struct ledger *ledger, const struct load *load, dou
     return rate * frame_ns(ledger, load->cost, rate, load->n_streams + more_streams);
 }
 
+static void set_value(struct ledger *ledger, double value_ns)
+{
+    ledger->value_ns = LIST_EMPTY(&ledger->loads) || value_ns < 0 ? 0 : value_ns;
+    atomic_store_explicit(&ledger->claimed_ns, (uint64_t)llround(ledger->value_ns), memory_order_relaxed);
+}
+
+int ledger_enter(struct ledger *ledger, struct claim *claim)
+{
+    struct load *load = find_or_make(ledger, claim->cost);
+    if (load == NULL)
+        return -1;
+    double before_ns = value_of(ledger, load, 0, 0);
+    /* A billion frames a second is more than any shard computes, and leaves room for as many streams. */
+    claim->rate_uhz = claim->rate < 1e9 ? (uint64_t)llround(claim->rate * UHZ) : (uint64_t)(1e9 * UHZ);
+    claim->load = load;
+    load->rate_uhz += claim->rate_uhz;
+    load->n_streams++;
+    set_value(ledger, ledger->value_ns + value_of(ledger, load, 0, 0) - before_ns);
+    return 0;
+}
+
+void ledger_leave(struct ledger *ledger, struct claim *claim)
+{
+    struct load *load = claim->load;
+    if (load == NULL)
+        return;
+    double before_ns = value_of(ledger, load, 0, 0);
+    load->rate_uhz -= claim->rate_uhz;
+    load->n_streams--;
+    claim->load = NULL;
+    claim->rate_uhz = 0;
+    double after_ns = load->n_streams > 0 ? value_of(ledger, load, 0, 0) : 0;
+    if (load->n_streams == 0) {
+        LIST_REMOVE(load, link);
+        cost_release(load->cost);
+        free(load);
+    }
+    set_value(ledger, ledger->value_ns + after_ns - before_ns);
+}
+
 double ledger_value(struct ledger *ledger)
 {
     const struct load *load;
     double value = 0;
     LIST_FOREACH(load, &ledger->loads, link)
     value += value_of(ledger, load, 0, 0);
-    atomic_store_explicit(&ledger->claimed_ns, (uint64_t)value, memory_order_relaxed);
-    return value;
+    set_value(ledger, value);
+    return ledger->value_ns;
 }
 
 double ledger_value_with(const struct ledger *ledger, const struct cost *cost, double rate)

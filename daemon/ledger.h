@@ -37,6 +37,7 @@ struct load {
 
 struct ledger {
     LIST_HEAD(loads, load) loads;
+    double value_ns; /* what all claims came to at the newest ledger_value, and what entered and left since then */
     atomic_uint_fast64_t claimed_ns;  /* a second, of all loads, as of the newest ledger_value */
     atomic_uint_fast64_t overhead_ns; /* a frame: reading, queueing and writing it, measured */
 };
@@ -54,7 +55,7 @@ void ledger_set_overhead(struct ledger *ledger, uint64_t overhead_ns);
 int ledger_enter(struct ledger *ledger, struct claim *claim);
 
 /* Takes it out of the ledger in which it stands; a claim that is not entered is left alone. */
-void ledger_leave(struct claim *claim);
+void ledger_leave(struct ledger *ledger, struct claim *claim);
 
 /* What all claims come to by now, in nanoseconds a second, also put into claimed_ns. */
 double ledger_value(struct ledger *ledger);
