@@ -2,6 +2,7 @@
 """The life of a stream: parked, attached, taken over, replayed, late, idle, killed."""
 import contextlib
 import os
+import socket
 import time
 import unittest
 
@@ -259,6 +260,119 @@ class Attaching(Case):
             client.socket.close()
             until(lambda: other.request("stats")["streams"] == 0)
             self.refused("unknown_stream", other.request, "attach", stream=opened["stream"], token=opened["token"])
+
+
+class SendingNoMore(Case):
+    """A client that shuts down its writing half has the answers to what it sent, and is parked then."""
+    LARGE = {"method": "exact", "window": 40000, "heads": 1, "head_dim": 64}    # its states are emptied on another thread
+
+    def rest(self, client):
+        """All that comes until the end of the connection: {request: (error, result)}, {frame: output}."""
+        client.socket.shutdown(socket.SHUT_WR)
+        answers, outputs = {}, {}
+        while (message := client.read()) is not None:
+            if message[0] == 1:
+                answers[message[1]] = (message[2], message[3])
+            else:
+                self.assertEqual(message[1], "output")
+                stream, first, data = message[2][:3]
+                rows = numpy.frombuffer(data, dtype="<f4").reshape(-1, client.output_widths[stream])
+                outputs.update(enumerate(rows, first))
+        return answers, outputs
+
+    def test_it_has_every_answer_and_can_come_back(self):
+        data = frames(60)
+        with Daemon() as daemon:
+            expected = run_alone(daemon, data, **NYSTROM)
+            client = daemon.client()
+            opened = client.open_attention(**NYSTROM)
+            client.push(opened["stream"], 0, data[:40])
+            finish = client.ask("finish", stream=opened["stream"])
+            answers, outputs = self.rest(client)
+            self.assertEqual(list(answers), [finish])
+            self.assertIsNone(answers[finish][0])
+            self.assertEqual(answers[finish][1]["last"], 39)
+            client.socket.close()
+            self.assertEqual(Attaching.parked(daemon), 1)
+            with daemon.client() as other:
+                attached = other.request("attach", stream=opened["stream"], token=opened["token"])
+                self.assertEqual(attached["next_frame"], 40)
+                other.output_widths[opened["stream"]] = opened["output_dim"]
+                outputs.update(push_all(other, opened["stream"], 40, data[40:]))
+            self.assert_same(outputs, expected)
+
+    def test_a_reset_that_takes_long_comes_in_its_place(self):
+        data = frames(4, width=3 * 64)
+        with Daemon() as daemon:
+            expected = run_alone(daemon, data, **self.LARGE)
+            client = daemon.client()
+            stream = client.open_attention(**self.LARGE)["stream"]
+            client.push(stream, 0, frames(3, seed=1, width=3 * 64))
+            reset = client.ask("reset", stream=stream)
+            client.push(stream, 3, data)
+            finish = client.ask("finish", stream=stream)
+            answers, outputs = self.rest(client)
+            self.assertEqual(list(answers), [reset, finish])
+            self.assertEqual(answers[reset], (None, {"next_frame": 3, "position": 0}))
+            self.assertEqual(sorted(outputs), list(range(7)))
+            self.assert_same({number: outputs[3 + number] for number in range(4)}, expected)
+            client.socket.close()
+
+    def test_streams_that_it_opens_last_are_opened_and_parked(self):
+        with Daemon() as daemon:
+            client = daemon.client()
+            asked = [client.ask("open", attention=self.LARGE), client.ask("open", attention=NYSTROM)]
+            answers, _ = self.rest(client)
+            self.assertEqual(list(answers), asked)
+            client.socket.close()
+            self.assertEqual(Attaching.parked(daemon), 2)
+            with daemon.client() as other:
+                for _, opened in answers.values():
+                    other.request("attach", stream=opened["stream"], token=opened["token"])
+
+    def test_one_that_reads_slowly_has_all_of_it_too(self):
+        data = frames(16, width=3 * 32)
+        with Daemon(config=HOLDING_BACK) as daemon:
+            expected = run_alone(daemon, data, **WIDE)
+            client = daemon.client()
+            stream = client.open_attention(**WIDE)["stream"]
+            client.push(stream, 0, data)
+            finish = client.ask("finish", stream=stream)
+            client.socket.shutdown(socket.SHUT_WR)
+            daemon.settle()             # nothing more fits the socket
+            with daemon.client() as other:
+                info = other.request("info", stream=stream)
+                self.assertFalse(info.get("parked"))
+                self.assertLess(info["outputs"], 16)
+            answers, outputs = self.rest(client)
+            self.assert_same(outputs, expected)
+            self.assertEqual(list(answers), [finish])
+            client.socket.close()
+            self.assertEqual(Attaching.parked(daemon), 1)
+
+    def test_one_that_closes_instead_is_parked_and_can_come_back(self):
+        data = frames(16, width=3 * 32)
+        with Daemon(config=HOLDING_BACK) as daemon:
+            expected = run_alone(daemon, data, **WIDE)
+            for first in (0, 16):
+                with self.subTest(first=first):
+                    client = daemon.client()
+                    opened = client.open_attention(**WIDE)
+                    with daemon.stopped():      # so that the end is there with the frames
+                        client.push(opened["stream"], 0, data)
+                        if first == 0:
+                            client.socket.close()
+                    if first == 16:
+                        daemon.settle()         # some answers fill the socket
+                        client.socket.close()
+                    until(lambda: Attaching.parked(daemon) == 1)
+                    with daemon.client() as other:
+                        attached = other.request("attach", stream=opened["stream"], token=opened["token"])
+                        self.assertEqual(attached["next_frame"], 16)
+                        other.output_widths[opened["stream"]] = opened["output_dim"]
+                        other.push(opened["stream"], 0, numpy.zeros_like(data))
+                        self.assert_same(other.outputs(16), expected)
+                        other.request("close", stream=opened["stream"])
 
 
 class Endings(Case):
