@@ -170,6 +170,35 @@ class Groups(States):
         self.assertLess(self.batches(), self.N_STREAMS / 2)
 
 
+class DearFrames(States):
+    """A frame is computed whole, and others wait for it."""
+
+    def config(self, frame_ms):
+        return f"[limits]\nframe_ms = {frame_ms}\n"
+
+    def test_a_model_whose_frames_take_too_long_is_refused_with_the_figure_and_the_key(self):
+        self.prepare(15_000_000)
+        self.write(re.sub(r"worst_percent = \d+", "worst_percent = 200", self.text()))
+        self.assertIn("worst_percent = 200", self.text())
+        with self.daemon(config=self.config(20)) as daemon, daemon.client() as client:
+            with self.assertRaises(RpcError) as caught:
+                client.open(model=NAME)
+            self.assertEqual(caught.exception.name, "limit_exceeded")
+            self.assertIn("30.0 ms", str(caught.exception))
+            self.assertIn("the limit is 20 ms", str(caught.exception))
+            self.assertIn("raise frame_ms in [limits]", str(caught.exception))
+            self.assertEqual(client.request("streams")["streams"], [])
+            client.open_attention()         # others are served
+            daemon.reload(self.config(30))
+            client.open(model=NAME)
+        self.assertIn("worst_percent = 200", self.text())
+
+    def test_the_bundled_model_is_served_as_it_is(self):
+        with self.daemon(config="") as daemon, daemon.client() as client:
+            client.open(model=NAME)
+        self.assertRegex(self.text(), r"worst_percent = \d+")
+
+
 class Costs(States):
     def test_they_are_measured_once_and_kept(self):
         with self.daemon() as daemon, daemon.client() as client:
