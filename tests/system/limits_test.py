@@ -278,6 +278,36 @@ class Limits(unittest.TestCase):
                 self.assertEqual(greedy.answer(2 * i + 1)["frames"], 0)
                 self.assertEqual(greedy.answer(2 * i + 2)["stream"], i + 1)
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
+    def test_a_user_who_asks_for_much_on_many_connections_lets_others_have_their_turn(self):
+        with contextlib.ExitStack() as stack:
+            daemon = stack.enter_context(Daemon("--shards", "1", config="[listen]\nmode = 0666\n"))
+            os.chmod(daemon.folder, 0o755)
+            os.seteuid(65534)
+            try:
+                greedy = [stack.enter_context(daemon.client()) for _ in range(20)]
+            finally:
+                os.seteuid(0)
+            other = stack.enter_context(daemon.client())
+            other.open(attention=SMALL)     # what its frames cost is known from here on
+            with daemon.stopped():
+                for number, client in enumerate(greedy):
+                    client.send(b"".join(pack([0, i, "open", {"attention": {**SMALL, "window": 100 * number + i}}])
+                                         for i in range(2, 32)) +
+                                b"".join(pack([0, i, "ping", {}]) for i in range(32, 232)))
+                opened = other.ask("open", attention=SMALL)
+                stats = other.ask("stats")
+            stream = other.answer(opened)["stream"]
+            self.assertLess(other.answer(stats)["opened"], 20 * 30, "the other waited for all of it")
+            other.output_widths[stream] = 2
+            other.push(stream, 0, numpy.zeros((4, 6)))
+            self.assertEqual(len(other.outputs(4)), 4)
+            for client in greedy:           # and all of it is done
+                for number in range(2, 32):
+                    self.assertIn("stream", client.answer(number))
+                for number in range(32, 232):
+                    self.assertEqual(client.answer(number)["server"], "attnd")
+
     def test_many_resets_that_wait(self):
         with Daemon("--shards", "1") as daemon, daemon.client() as client:
             stream = client.open_attention(window=4096, head_dim=256)["stream"]
