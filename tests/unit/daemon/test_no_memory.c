@@ -141,6 +141,14 @@ START_TEST(an_open_of_a_model_without_memory_leaves_nothing)
 }
 END_TEST
 
+/* It goes on on another thread, where the block is made. */
+START_TEST(an_open_of_a_large_model_without_memory_leaves_nothing)
+{
+    cost_set(holder_large_model("large")->cost, 0, 1e5);
+    open_with_failures((struct wish){.model = "large", .rate = 1, .name = "mine"}, false, 6);
+}
+END_TEST
+
 START_TEST(an_open_of_an_attention_without_memory_leaves_nothing)
 {
     open_with_failures((struct wish){.rate = 1, .name = "mine"}, _i == 1, 8);
@@ -168,6 +176,36 @@ START_TEST(a_request_without_memory_is_refused_and_the_stream_goes_on)
         ck_assert_int_eq(holder_messages()->messages[0].kind, HEARD_OUTPUT);
     }
     ck_assert_uint_ge(number, _i == 0 ? 3 : 2); /* a reset is a mail first */
+}
+END_TEST
+
+/* The request and its mail are refused; what the other thread needs is done without. */
+START_TEST(a_large_reset_without_memory_is_answered_once)
+{
+    struct connection *client = holder_new(0, USER);
+    struct stream *stream = holder_open(client, (struct holder_terms){.model = holder_large_model("large")});
+    uint64_t number = 0;
+    bool failed = true;
+    for (long n = 0; failed; n++) {
+        say_something(client);
+        holder_push(client, stream, number++, 1);
+        holder_turn(0);
+        holder_heard(client);
+        n_until_failure = n;
+        holder_ask_about(client, 5, ATTNP_M_RESET, stream);
+        failed = has_failed();
+        ck_assert(!failed || !stream->pending.is_away);
+        holder_wait_away(0);
+        const char *text = holder_heard(client);
+        if (failed && n < 2)
+            ck_assert_str_eq(text, "response 5 no_memory");
+        else
+            ck_assert_str_eq(text, "response 5");
+        ck_assert_uint_eq(users_total(holder_shared.users, USERS_WAITING_REQUESTS), 0);
+    }
+    ck_assert_uint_ge(number, 4);
+    holder_ask_about(client, 6, ATTNP_M_CLOSE, stream);
+    holder_expect_no_stream();
 }
 END_TEST
 
@@ -236,8 +274,10 @@ static Suite *no_memory_suite(void)
     TCase *tests = tcase_create("no_memory");
     tcase_add_checked_fixture(tests, set_up, holder_tear_down);
     tcase_add_test(tests, an_open_of_a_model_without_memory_leaves_nothing);
+    tcase_add_test(tests, an_open_of_a_large_model_without_memory_leaves_nothing);
     tcase_add_loop_test(tests, an_open_of_an_attention_without_memory_leaves_nothing, 0, 2);
     tcase_add_loop_test(tests, a_request_without_memory_is_refused_and_the_stream_goes_on, 0, 2);
+    tcase_add_test(tests, a_large_reset_without_memory_is_answered_once);
     tcase_add_loop_test(tests, an_attach_without_memory_leaves_the_stream_with_somebody, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;
