@@ -60,8 +60,9 @@ extern "C" {
 
 #define ATTNC_DEFAULT_SOCKET "/run/attnd/attnd.sock"
 
-#define ATTNC_E_CONNECT  -1 /**< the daemon cannot be reached; `system` of the error is the errno */
-#define ATTNC_E_TIMEOUT  -2 /**< nothing came for as long as the options allow; the connection is of no more use */
+#define ATTNC_E_CONNECT -1 /**< the daemon cannot be reached; `system` of the error is the errno */
+#define ATTNC_E_TIMEOUT                                                                                                \
+    -2 /**< what was waited for did not come within the options' time; the connection is of no more use */
 #define ATTNC_E_CLOSED   -3 /**< the connection or the stream has ended; the text says why, as far as the daemon told */
 #define ATTNC_E_REFUSED  -4 /**< the daemon refused the request; `name` is the protocol's name of the error */
 #define ATTNC_E_PROTOCOL -5 /**< what came is not what the protocol says; the connection is of no more use */
@@ -125,10 +126,14 @@ struct attnc_connect_options {
     size_t size;         /**< sizeof(struct attnc_connect_options) */
     const char *socket;  /**< path of the Unix socket; NULL: ATTNC_DEFAULT_SOCKET */
     const char *name;    /**< how the client calls itself to the daemon; NULL: "libattnclient" */
-    uint32_t connect_ms; /**< longest wait for the connection and the daemon's greeting; 0: 5000 */
+    uint32_t connect_ms; /**< longest wait for the connection and the daemon's greeting in all; 0: 5000 */
     uint32_t silence_ms; /**< longest wait with nothing from the daemon in any later call; 0: 30000 */
     void (*on_notice)(void *ctx, const struct attnc_notice *notice); /**< of the connection; NULL: they are not told */
     void *ctx;
+    uint32_t call_ms; /**< longest wait of any later call in all, whatever else the daemon sends meanwhile; 0: 60000, or
+                           silence_ms where that is longer. Frames of the stream that is pushed to, finished, reset or
+                           closed begin this time anew when they are settled. Time within callbacks does not count. A
+                           call that takes longer is ATTNC_E_TIMEOUT. attnc_wait has its own time */
 };
 
 /** Connects and greets. *client is the caller's, to be freed with attnc_close; NULL on failure. `options` may be NULL,
@@ -264,7 +269,8 @@ ATTNC_API const struct attnc_stream_info *attnc_stream_info(const struct attnc_s
  * it expects. Errors: those of waiting; ATTNC_E_CLOSED where the stream has ended. */
 ATTNC_API int attnc_push(struct attnc_stream *stream, const float *frames, size_t k);
 
-/** Reads what has come and calls the callbacks; where nothing has, waits up to timeout_ms (−1: as long as it takes).
+/** Reads what has come and calls the callbacks; where nothing has, waits up to timeout_ms (−1: up to silence_ms of the
+ *  connect options, after which nothing at all is ATTNC_E_TIMEOUT).
  *  Returns 1 where something came, 0 where not. Errors: those of waiting. */
 ATTNC_API int attnc_wait(struct attnc_client *client, int timeout_ms);
 

@@ -10,28 +10,29 @@
 
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
+#include "libattnclient/field.h"
 #include "libattnclient/options.h"
 #include "protocol/preface.h"
 #include "protocol/scan.h"
 
 #define DEFAULT_CONNECT_MS 5000
 #define DEFAULT_SILENCE_MS 30000
-#define LARGEST_MESSAGE    (256u * 1024 * 1024) /* that a daemon may claim to take or send */
+#define DEFAULT_CALL_MS    60000
+
+/* Where the fields begin that later versions added. */
+#define CONNECT_BYTES_FIRST offsetof(struct attnc_connect_options, call_ms)
+
+#define LARGEST_MESSAGE (256u * 1024 * 1024) /* that a daemon may claim to take or send */
+#define LEAST_MESSAGE   1024                 /* what every request without landmarks fits */
 
 static void keep_limits(struct attnc_client *client, const msgpack_object *limits)
 {
-    const msgpack_object *most = attnp_map_get(limits, "max_message");
-    if (!most || most->type != MSGPACK_OBJECT_POSITIVE_INTEGER || most->via.u64 > LARGEST_MESSAGE)
+    uint64_t most;
+    if (!attnc_field_number(limits, "max_message", LARGEST_MESSAGE, &most) || most < LEAST_MESSAGE)
         return;
-    client->max_message = most->via.u64;
-    if (client->connection.max_message < most->via.u64)
-        client->connection.max_message = most->via.u64;
-}
-
-static const msgpack_object *get_string(const msgpack_object *map, const char *key)
-{
-    const msgpack_object *value = map->type == MSGPACK_OBJECT_MAP ? attnp_map_get(map, key) : NULL;
-    return value && value->type == MSGPACK_OBJECT_STR ? value : NULL;
+    client->max_message = most;
+    if (client->connection.max_message < most)
+        client->connection.max_message = most;
 }
 
 /* The preface and `hello`, whose answer says whom we speak to. */
@@ -52,15 +53,14 @@ static int greet(struct attnc_client *client, const char *name)
     if (result < 0)
         return result;
     const msgpack_object *hello = client->request.response.result;
-    const msgpack_object *server = get_string(hello, "server"), *version = get_string(hello, "version");
-    if (!server)
+    const size_t room = sizeof(client->server);
+    if (!attnc_field_text(hello, "server", client->server, room))
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon's greeting does not say what it is; is it attnd?");
-    snprintf(client->server, sizeof(client->server), "%.*s%s%.*s", (int)server->via.str.size, attnp_text_of(server),
-             version ? " " : "", version ? (int)version->via.str.size : 0, version ? attnp_text_of(version) : "");
-    const msgpack_object *limits = attnp_map_get(hello, "limits");
-    if (limits && limits->type == MSGPACK_OBJECT_MAP)
-        keep_limits(client, limits);
+                          "the daemon's greeting does not say what it is (server); is it attnd?");
+    size_t used = strlen(client->server);
+    if (used + 2 < room && attnc_field_text(hello, "version", client->server + used + 1, room - used - 1))
+        client->server[used] = ' ';
+    keep_limits(client, attnp_map_get(hello, "limits"));
     return 0;
 }
 
@@ -84,6 +84,15 @@ static uint32_t limit_ms(uint32_t ms, uint32_t otherwise)
     return ms == 0 ? otherwise : ms > INT_MAX ? INT_MAX : ms;
 }
 
+/* The greeting has one limit alone; from then on it is the calls that have. */
+static void set_limits(struct attnc_client *client, const struct attnc_connect_options *options)
+{
+    uint32_t silence_ms = limit_ms(options->silence_ms, DEFAULT_SILENCE_MS);
+    client->call_ms = limit_ms(options->call_ms, silence_ms > DEFAULT_CALL_MS ? silence_ms : DEFAULT_CALL_MS);
+    client->connection.silence_ms = silence_ms;
+    attnc_connection_limit(&client->connection, 0, NULL);
+}
+
 int attnc_connect(struct attnc_client **out, const struct attnc_connect_options *given, struct attnc_error *error)
 {
     static const struct attnc_connect_options defaults = {.size = sizeof(defaults)};
@@ -91,18 +100,16 @@ int attnc_connect(struct attnc_client **out, const struct attnc_connect_options 
     struct attnc_error ignored;
     error = error ? error : &ignored;
     *out = NULL;
-    int result = attnc_options_take(&options, sizeof(options), sizeof(options), given ? given : &defaults,
+    int result = attnc_options_take(&options, sizeof(options), CONNECT_BYTES_FIRST, given ? given : &defaults,
                                     "attnc_connect_options", error);
     if (result < 0)
         return result;
     struct attnc_client *client = new_client(&options);
     if (!client)
         return attnc_fail(error, ATTNC_E_MEMORY, "no memory for a client");
-    uint32_t connect_ms = limit_ms(options.connect_ms, DEFAULT_CONNECT_MS);
-    client->connection.silence_ms = connect_ms;
-    client->connection.deadline = attnc_connection_now_ms() + connect_ms;
-    result =
-        attnc_connection_open(&client->connection, options.socket ? options.socket : ATTNC_DEFAULT_SOCKET, connect_ms);
+    client->connection.silence_ms = INT_MAX;
+    attnc_connection_limit(&client->connection, limit_ms(options.connect_ms, DEFAULT_CONNECT_MS), "greeting");
+    result = attnc_connection_open(&client->connection, options.socket ? options.socket : ATTNC_DEFAULT_SOCKET);
     if (result == 0)
         result = greet(client, options.name ? options.name : "libattnclient");
     if (result < 0) {
@@ -110,8 +117,7 @@ int attnc_connect(struct attnc_client **out, const struct attnc_connect_options 
         attnc_close(client);
         return result;
     }
-    client->connection.silence_ms = limit_ms(options.silence_ms, DEFAULT_SILENCE_MS);
-    client->connection.deadline = 0;
+    set_limits(client, &options);
     *out = client;
     return 0;
 }

@@ -30,8 +30,10 @@ struct attnc_stream {
 
 struct attnc_client {
     struct attnc_connection connection;
-    struct attnc_error error; /* of the last failure */
-    size_t max_message;       /* longest body that the daemon takes, bytes */
+    struct attnc_error error;     /* of the last failure */
+    size_t max_message;           /* longest body that the daemon takes, bytes */
+    uint32_t call_ms;             /* longest time of a call in all */
+    struct attnc_stream *awaited; /* whose frames bring what a call waits for nearer; NULL: no stream's */
     struct attnc_streams streams;
     struct attnc_request request;
     uint8_t *push_bytes; /* [push_capacity] the message being pushed */

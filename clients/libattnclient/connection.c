@@ -4,9 +4,10 @@
  * alone. A daemon that cannot write its outputs stops reading, so a client that only writes would stop it for ever;
  * whoever waits in this file waits for both directions, and takes in what comes.
  *
- * The socket is non-blocking, every wait is a poll, and a time limit counts from the last byte in either direction: a
- * daemon that is slow is waited for, one that is silent is not. Only the greeting has a deadline. There is no output
- * buffer: a send ends when the kernel has it all.
+ * The socket is non-blocking, and every wait is a poll with two limits. One counts from the last byte in either
+ * direction, so that a daemon that is silent is soon told from one that is slow. The other bounds what a call waits in
+ * all, so that no daemon holds a call by sending something else for ever. There is no output buffer: a send ends when
+ * the kernel has it all.
  */
 #include "config.h"
 
@@ -52,14 +53,14 @@ void attnc_connection_done(struct attnc_connection *connection)
 
 /* A Unix socket whose backlog is full answers EAGAIN and never becomes ready by itself: it is tried again until the
  * time is up. */
-static int connect_within(int descriptor, const struct sockaddr_un *address, int timeout_ms)
+static int connect_until(int descriptor, const struct sockaddr_un *address, uint64_t deadline)
 {
-    for (int waited_ms = 0;; waited_ms += 10) {
+    for (;;) {
         if (connect(descriptor, (const struct sockaddr *)address, sizeof(*address)) == 0)
             return 0;
         if (errno != EAGAIN && errno != EINTR)
             return -1;
-        if (waited_ms >= timeout_ms) {
+        if (attnc_connection_now_ms() >= deadline) {
             errno = ETIMEDOUT;
             return -1;
         }
@@ -67,7 +68,7 @@ static int connect_within(int descriptor, const struct sockaddr_un *address, int
     }
 }
 
-int attnc_connection_open(struct attnc_connection *connection, const char *path, int timeout_ms)
+int attnc_connection_open(struct attnc_connection *connection, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
@@ -75,17 +76,19 @@ int attnc_connection_open(struct attnc_connection *connection, const char *path,
                           "%s: the path of a socket has at most %zu bytes, this one %zu", path,
                           sizeof(address.sun_path) - 1, strlen(path));
     strcpy(address.sun_path, path);
+    connection->deadline = attnc_connection_now_ms() + connection->limit_ms;
     connection->descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connection->descriptor < 0)
         return attnc_fail_system(connection->error, ATTNC_E_CONNECT, "no socket can be made");
     int flags = fcntl(connection->descriptor, F_GETFL);
     if (fcntl(connection->descriptor, F_SETFL, flags | O_NONBLOCK) < 0)
         return attnc_fail_system(connection->error, ATTNC_E_CONNECT, "the socket cannot be set up");
-    if (connect_within(connection->descriptor, &address, timeout_ms) == 0)
+    if (connect_until(connection->descriptor, &address, connection->deadline) == 0)
         return 0;
     if (errno == ETIMEDOUT)
         return attnc_fail(connection->error, ATTNC_E_TIMEOUT,
-                          "%s: the daemon did not take the connection within %d ms; is it hung?", path, timeout_ms);
+                          "%s: the daemon did not take the connection within %u ms; is it hung?", path,
+                          connection->limit_ms);
     return attnc_fail_system(connection->error, ATTNC_E_CONNECT, "%s: cannot connect", path);
 }
 
@@ -166,28 +169,48 @@ uint64_t attnc_connection_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Waits for the events; the revents, 0 where the time was up. */
-static int wait_for(const struct attnc_connection *connection, short events, int timeout_ms)
+void attnc_connection_limit(struct attnc_connection *connection, uint32_t limit_ms, const char *awaited)
+{
+    connection->limit_ms = limit_ms;
+    connection->deadline = 0;
+    connection->awaited = awaited;
+}
+
+void attnc_connection_restart(struct attnc_connection *connection)
+{
+    connection->deadline = 0;
+}
+
+void attnc_connection_excuse(struct attnc_connection *connection, uint64_t began_ms)
+{
+    if (connection->deadline)
+        connection->deadline += attnc_connection_now_ms() - began_ms;
+}
+
+/* Waits for the events; the revents, 0 where the time was up. Signals make no wait longer. */
+static int wait_for(struct attnc_connection *connection, short events, int timeout_ms)
 {
     struct pollfd poll_for = {.fd = connection->descriptor, .events = events};
+    uint64_t now = attnc_connection_now_ms(), until = now + (uint64_t)timeout_ms;
     int n;
-    if (connection->deadline) {
-        uint64_t now = attnc_connection_now_ms(), left = now < connection->deadline ? connection->deadline - now : 0;
-        if (left == 0)
-            return 0;
-        timeout_ms = left < (uint64_t)timeout_ms ? (int)left : timeout_ms;
-    }
-    do
-        n = poll(&poll_for, 1, timeout_ms);
-    while (n < 0 && errno == EINTR);
+    if (connection->limit_ms && !connection->deadline)
+        connection->deadline = now + connection->limit_ms;
+    if (connection->deadline && connection->deadline <= now)
+        return 0;
+    if (connection->deadline && connection->deadline < until)
+        until = connection->deadline;
+    do {
+        n = poll(&poll_for, 1, until > now ? (int)(until - now) : 0);
+        now = attnc_connection_now_ms();
+    } while (n < 0 && errno == EINTR);
     return n > 0 ? poll_for.revents : 0;
 }
 
-static int fail_silent(struct attnc_connection *connection)
+static int fail_late(struct attnc_connection *connection)
 {
-    if (connection->deadline)
-        return attnc_fail(connection->error, ATTNC_E_TIMEOUT,
-                          "no greeting came from the daemon within %u ms; is it hung?", connection->silence_ms);
+    if (connection->deadline && connection->deadline <= attnc_connection_now_ms())
+        return attnc_fail(connection->error, ATTNC_E_TIMEOUT, "no %s came from the daemon within %u ms; is it hung?",
+                          connection->awaited, connection->limit_ms);
     return attnc_fail(connection->error, ATTNC_E_TIMEOUT, "nothing came from the daemon for %u ms; is it hung?",
                       connection->silence_ms);
 }
@@ -209,7 +232,7 @@ static int send_all(struct attnc_connection *connection, const void *bytes, size
             return attnc_fail_system(connection->error, ATTNC_E_CLOSED, "writing to the daemon failed");
         int ready = wait_for(connection, events, connection->silence_ms);
         if (ready == 0)
-            return fail_silent(connection);
+            return fail_late(connection);
         int result = ready & ~POLLOUT ? read_some(connection) : 0;
         if (result < 0)
             return result;
@@ -223,7 +246,7 @@ static int receive(struct attnc_connection *connection, int timeout_ms)
     if (taken != 0)
         return taken < 0 ? taken : 1;
     if (wait_for(connection, POLLIN, timeout_ms < 0 ? (int)connection->silence_ms : timeout_ms) == 0)
-        return timeout_ms < 0 ? fail_silent(connection) : 0;
+        return timeout_ms < 0 ? fail_late(connection) : 0;
     return read_some(connection);
 }
 

@@ -14,7 +14,9 @@ typedef int attnc_take_fn(void *ctx, const uint8_t *body, size_t n_body);
 struct attnc_connection {
     int descriptor;      /* non-blocking; −1: none */
     uint32_t silence_ms; /* longest wait with nothing coming in */
-    uint64_t deadline;   /* attnc_connection_now_ms() at which every wait ends, whatever comes; 0: none */
+    uint32_t limit_ms;   /* longest time of all waits for `awaited` together, whatever comes meanwhile; 0: none */
+    uint64_t deadline;   /* end of that time, by attnc_connection_now_ms(); 0: no wait has begun */
+    const char *awaited; /* name of what is waited for, in errors; static */
     size_t max_message;  /* longest body taken, bytes */
     uint8_t *bytes;      /* [capacity] what has been read: [begin, end) is not taken yet */
     size_t begin, end, capacity;
@@ -32,11 +34,22 @@ void attnc_connection_init(struct attnc_connection *connection, struct attnc_err
 /* Closes the socket and frees the buffer. */
 void attnc_connection_done(struct attnc_connection *connection);
 
-/* Connects to a Unix socket within timeout_ms. ATTNC_E_CONNECT, _TIMEOUT, _OPTIONS (path too long). */
-int attnc_connection_open(struct attnc_connection *connection, const char *path, int timeout_ms);
+/* Connects to a Unix socket within limit_ms, which counts from here. ATTNC_E_CONNECT, _TIMEOUT, _OPTIONS (path too
+ * long). */
+int attnc_connection_open(struct attnc_connection *connection, const char *path);
 
 /* Milliseconds of a clock that only goes forwards. */
 uint64_t attnc_connection_now_ms(void);
+
+/* From the next wait on all waits together may take limit_ms (0: any time), until this is called again. `awaited` names
+ * what is waited for; static. A call that never waits reads no clock. */
+void attnc_connection_limit(struct attnc_connection *connection, uint32_t limit_ms, const char *awaited);
+
+/* What is waited for has come nearer: its time begins anew with the next wait. */
+void attnc_connection_restart(struct attnc_connection *connection);
+
+/* Time since began_ms was the caller's own, and does not count. */
+void attnc_connection_excuse(struct attnc_connection *connection, uint64_t began_ms);
 
 /* After a failure of one of these two both fail with the same error, at once: half a message may have been sent, or not
  * have been understood.

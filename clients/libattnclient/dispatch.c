@@ -7,8 +7,8 @@
 
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
+#include "libattnclient/field.h"
 #include "protocol/push.h"
-#include "protocol/utf8.h"
 
 #define TEXT_BYTES 256 /* of an event's name or reason; what an operator says has at most 120 */
 
@@ -16,6 +16,7 @@
 static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, bool applied)
 {
     struct attnc_stream_info *info = &stream->info;
+    struct attnc_client *client = stream->client;
     uint64_t end = first + count;
     if (end <= info->settled || end > info->next_frame)
         return false;
@@ -23,6 +24,8 @@ static bool settle(struct attnc_stream *stream, uint64_t first, uint64_t count, 
     info->settled = end;
     if (end == stream->resumed_frame)
         info->position = stream->resumed_position;
+    if (client->awaited == stream)
+        attnc_connection_restart(&client->connection);
     return true;
 }
 
@@ -56,6 +59,7 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
         return ATTNC_E_PROTOCOL;
     if (settle(stream, wire.first, k, true))
         stream->info.position = wire.position + k;
+    uint64_t began_ms = client->connection.deadline ? attnc_connection_now_ms() : 0;
     for (uint64_t i = 0; i < k && stream->listener.on_output; i++) {
         memcpy(stream->values, wire.outputs + i * output_bytes, output_bytes);
         const struct attnc_output output = {
@@ -69,15 +73,18 @@ static int take_output(struct attnc_client *client, const uint8_t *body, size_t 
         };
         stream->listener.on_output(stream->listener.ctx, &output);
     }
+    attnc_connection_excuse(&client->connection, began_ms);
     return 0;
 }
 
-static void tell(const struct attnc_client *client, const struct attnc_notice *notice)
+static void tell(struct attnc_client *client, const struct attnc_notice *notice)
 {
+    uint64_t began_ms = client->connection.deadline ? attnc_connection_now_ms() : 0;
     if (notice->stream && notice->stream->listener.on_notice)
         notice->stream->listener.on_notice(notice->stream->listener.ctx, notice);
     else if (client->on_notice)
         client->on_notice(client->ctx, notice);
+    attnc_connection_excuse(&client->connection, began_ms);
 }
 
 /* An error that answers no request: it refuses a frame, or turns frames away, or announces the end of stream or
@@ -116,47 +123,32 @@ static int take_error(struct attnc_client *client, const msgpack_object *params)
     return 0;
 }
 
-static uint64_t get_number(const msgpack_object *map, const char *key)
-{
-    const msgpack_object *value = attnp_map_get(map, key);
-    return value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? value->via.u64 : 0;
-}
-
-/* Copies a string as clean UTF-8, cut where it is too long; "" where there is none. */
-static void get_string(char text[TEXT_BYTES], const msgpack_object *map, const char *key)
-{
-    const msgpack_object *value = attnp_map_get(map, key);
-    text[0] = '\0';
-    if (value && value->type == MSGPACK_OBJECT_STR)
-        attnp_utf8_copy(text, TEXT_BYTES - 1, value->via.str.ptr, value->via.str.size);
-}
-
 static int take_event(struct attnc_client *client, const msgpack_object *params)
 {
     char what[TEXT_BYTES], reason[TEXT_BYTES], message[TEXT_BYTES];
     if (params->type != MSGPACK_OBJECT_MAP)
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL, "the daemon sent an event that cannot be read");
-    get_string(what, params, "event");
-    get_string(reason, params, "reason");
-    get_string(message, params, "message");
-    struct attnc_stream *stream = attnc_streams_find(&client->streams, get_number(params, "stream"));
+    attnc_field_text(params, "event", what, sizeof(what));
+    attnc_field_text(params, "reason", reason, sizeof(reason));
+    attnc_field_text(params, "message", message, sizeof(message));
+    struct attnc_stream *stream = attnc_streams_find(&client->streams, attnc_field_number_or_0(params, "stream"));
     struct attnc_notice notice = {.what = what, .stream = stream, .name = reason, .text = message};
     bool dropped = strcmp(what, "dropped") == 0;
     if (dropped || strcmp(what, "skipped") == 0) {
-        notice.first = get_number(params, "first");
-        notice.count = get_number(params, "count");
+        notice.first = attnc_field_number_or_0(params, "first");
+        notice.count = attnc_field_number_or_0(params, "count");
         if (stream && check_pushed(stream, notice.first, notice.count) < 0)
             return ATTNC_E_PROTOCOL;
         if (stream)
             settle(stream, notice.first, notice.count, !dropped);
     } else if (strcmp(what, "reset") == 0) {
-        notice.next_frame = get_number(params, "next_frame");
+        notice.next_frame = attnc_field_number_or_0(params, "next_frame");
         if (stream)
             stream->info.position = 0;
     } else if (strcmp(what, "idle") == 0) {
-        notice.left_ms = get_number(params, "expires_ms");
+        notice.left_ms = attnc_field_number_or_0(params, "expires_ms");
     } else if (strcmp(what, "drain") == 0) {
-        notice.left_ms = get_number(params, "deadline_ms");
+        notice.left_ms = attnc_field_number_or_0(params, "deadline_ms");
     } else if (stream && (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0)) {
         attnc_stream_end(stream, reason[0] ? reason : what, message);
     }

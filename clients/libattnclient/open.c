@@ -121,5 +121,14 @@ int attnc_open(struct attnc_client *client, struct attnc_stream **out, const str
     if (result < 0)
         return result;
     const struct attnc_listener listener = {options.on_output, options.on_notice, options.ctx};
-    return attnc_stream_opened(client, out, &listener);
+    result = attnc_stream_opened(client, out, &listener);
+    if (result < 0 || (*out)->info.next_frame == options.first_frame)
+        return result;
+    /* Frames that were never pushed would have outputs. */
+    result = attnc_fail(&client->error, ATTNC_E_PROTOCOL,
+                        "the daemon expects frame %llu of a new stream, whose first one is %llu",
+                        (unsigned long long)(*out)->info.next_frame, (unsigned long long)options.first_frame);
+    attnc_stream_leave(*out);
+    *out = NULL;
+    return result;
 }

@@ -7,34 +7,31 @@
 
 #include "libattnclient/client.h"
 #include "libattnclient/error.h"
+#include "libattnclient/field.h"
+#include "protocol/limits.h"
 
 #define MOST_FLOATS                                                                                                    \
     (64u * 1024 * 1024) /* of one frame or output that a daemon may claim: 256 MiB, beyond any message */
 
-/* A whole number of the answer, at most `most`. */
-static bool get_number(const msgpack_object *map, const char *key, uint64_t most, uint64_t *value)
+/* What a stream cannot do without. Returns the key of what is missing or wrong, NULL where nothing is. */
+static const char *read_numbers(struct attnc_stream_info *info, const msgpack_object *map)
 {
-    const msgpack_object *object = attnp_map_get(map, key);
-    if (!object || object->type != MSGPACK_OBJECT_POSITIVE_INTEGER || object->via.u64 > most)
-        return false;
-    *value = object->via.u64;
-    return true;
-}
-
-/* What a stream cannot do without. */
-static bool read_numbers(struct attnc_stream_info *info, const msgpack_object *map)
-{
-    uint64_t input_dim, output_dim, credit;
-    if (!get_number(map, "stream", UINT64_MAX, &info->stream) ||
-        !get_number(map, "input_dim", MOST_FLOATS, &input_dim) ||
-        !get_number(map, "output_dim", MOST_FLOATS, &output_dim) || !get_number(map, "credit", UINT32_MAX, &credit) ||
-        !get_number(map, "next_frame", UINT64_MAX, &info->next_frame))
-        return false;
+    uint64_t input_dim = 0, output_dim = 0, credit = 0;
+    if (!attnc_field_number(map, "stream", UINT64_MAX, &info->stream))
+        return "stream";
+    if (!attnc_field_number(map, "input_dim", MOST_FLOATS, &input_dim) || input_dim == 0)
+        return "input_dim";
+    if (!attnc_field_number(map, "output_dim", MOST_FLOATS, &output_dim) || output_dim == 0)
+        return "output_dim";
+    if (!attnc_field_number(map, "credit", UINT32_MAX, &credit) || credit == 0)
+        return "credit";
+    if (!attnc_field_number(map, "next_frame", ATTNP_MAX_NUMBER, &info->next_frame))
+        return "next_frame";
     info->input_dim = input_dim;
     info->output_dim = output_dim;
     info->credit = credit;
     info->settled = info->next_frame;
-    return input_dim > 0 && output_dim > 0 && credit > 0;
+    return NULL;
 }
 
 /* What an older daemon may not tell stays zero. */
@@ -43,10 +40,10 @@ static void read_rest(struct attnc_stream_info *info, const msgpack_object *map)
     const msgpack_object *token = attnp_map_get(map, "token");
     if (token && token->type == MSGPACK_OBJECT_BIN && token->via.bin.size == sizeof(info->token))
         memcpy(info->token, token->via.bin.ptr, sizeof(info->token));
-    get_number(map, "position", UINT64_MAX, &info->position);
-    get_number(map, "replay_frames", UINT64_MAX, &info->replay_frames);
-    get_number(map, "state_bytes", UINT64_MAX, &info->state_bytes);
-    get_number(map, "warming_frames", UINT64_MAX, &info->warming_frames);
+    attnc_field_number(map, "position", UINT64_MAX, &info->position);
+    attnc_field_number(map, "replay_frames", UINT64_MAX, &info->replay_frames);
+    attnc_field_number(map, "state_bytes", UINT64_MAX, &info->state_bytes);
+    attnc_field_number(map, "warming_frames", UINT64_MAX, &info->warming_frames);
 }
 
 /* Labels are optional; what is not an array of strings counts as none. */
@@ -89,10 +86,11 @@ int attnc_stream_opened(struct attnc_client *client, struct attnc_stream **out, 
         goto no_memory;
     stream->client = client;
     stream->listener = *listener;
-    if (answer->type != MSGPACK_OBJECT_MAP || !read_numbers(&stream->info, answer)) {
+    const char *missing = read_numbers(&stream->info, answer);
+    if (missing) {
         attnc_stream_free(stream);
         return attnc_fail(&client->error, ATTNC_E_PROTOCOL,
-                          "the daemon's description of the stream lacks a number or has a wrong one");
+                          "the daemon's description of the stream has no %s, or one that cannot be", missing);
     }
     read_rest(&stream->info, answer);
     stream->values = calloc(stream->info.output_dim, sizeof(float));

@@ -47,9 +47,13 @@ int attnc_request_end(struct attnc_client *client)
         return attnc_fail(&client->error, ATTNC_E_OPTIONS,
                           "the request does not fit into memory or into a message, which has at most %zu bytes",
                           client->max_message);
+    if (client->call_ms > 0) /* else it is the greeting, whose limit is set */
+        attnc_connection_limit(&client->connection, client->call_ms, "answer");
     int result = attnc_connection_send(&client->connection, bytes, n_bytes);
     while (result >= 0 && !request->has_response)
         result = attnc_connection_receive(&client->connection, -1);
+    if (client->call_ms > 0)
+        attnc_connection_limit(&client->connection, 0, NULL);
     if (result < 0)
         return result;
     const msgpack_object *refusal = request->response.error;

@@ -121,21 +121,15 @@ static int send_frames(struct attnc_stream *stream, const float *frames, size_t 
     return attnc_connection_send(&client->connection, client->push_bytes, attnp_push_write(client->push_bytes, &push));
 }
 
-int attnc_push(struct attnc_stream *stream, const float *frames, size_t k)
+static int push_all(struct attnc_stream *stream, const float *frames, size_t k)
 {
-    struct attnc_client *client = stream->client;
-    size_t frame_bytes = stream->info.input_dim * sizeof(float);
-    if (frame_bytes + ENVELOPE_BYTES > client->max_message)
-        return attnc_fail(&client->error, ATTNC_E_OPTIONS,
-                          "a frame of %zu bytes does not fit the daemon's longest message, %zu bytes", frame_bytes,
-                          client->max_message);
     while (k > 0) {
         int result = check_stream(stream);
         size_t n = frames_to_send(stream, k);
         if (result == 0 && n > 0)
             result = send_frames(stream, frames, n);
         else if (result == 0)
-            result = attnc_connection_receive(&client->connection, -1);
+            result = attnc_connection_receive(&stream->client->connection, -1);
         if (result < 0)
             return result;
         frames += n * stream->info.input_dim;
@@ -144,12 +138,31 @@ int attnc_push(struct attnc_stream *stream, const float *frames, size_t k)
     return check_stream(stream);
 }
 
+int attnc_push(struct attnc_stream *stream, const float *frames, size_t k)
+{
+    struct attnc_client *client = stream->client;
+    size_t frame_bytes = stream->info.input_dim * sizeof(float);
+    if (frame_bytes + ENVELOPE_BYTES > client->max_message)
+        return attnc_fail(&client->error, ATTNC_E_OPTIONS,
+                          "a frame of %zu bytes does not fit the daemon's longest message, %zu bytes", frame_bytes,
+                          client->max_message);
+    client->awaited = stream;
+    attnc_connection_limit(&client->connection, client->call_ms, "output");
+    int result = push_all(stream, frames, k);
+    attnc_connection_limit(&client->connection, 0, NULL);
+    client->awaited = NULL;
+    return result;
+}
+
 static int request(struct attnc_stream *stream, enum attnp_method method)
 {
     struct attnp_writer *writer = attnc_request_begin(stream->client, method);
     attnp_write_map(writer, 1);
     attnp_put_uint(writer, "stream", stream->info.stream);
-    return attnc_request_end(stream->client);
+    stream->client->awaited = stream; /* the frames pushed before are answered first */
+    int result = attnc_request_end(stream->client);
+    stream->client->awaited = NULL;
+    return result;
 }
 
 /* The same, where the stream goes on: if it ended meanwhile, that is why the daemon refused. */

@@ -179,6 +179,132 @@ START_TEST(contradictory_options_are_refused_before_anything_is_sent)
 }
 END_TEST
 
+/* Which call is made, on a client whose connection is open and whose stream is, where the call needs one. */
+enum call { CALL_PING, CALL_OPEN, CALL_ATTACH, CALL_PUSH, CALL_FINISH, CALL_RESET, CALL_CLOSE, N_CALLS };
+
+static enum call called;
+static bool in_bytes; /* the daemon sends a message that never ends; else events that nobody waits for */
+
+static bool needs_stream(enum call call)
+{
+    return call >= CALL_PUSH;
+}
+
+/* Never silent, and never answers. */
+static void script_trickle(struct fake *fake)
+{
+    static const uint8_t header[] = {0, 0, 255, 255, 0x93};
+    uint8_t bytes[4096];
+    if (needs_stream(called))
+        fake_open_full(fake, 0, 0);
+    else
+        fake_greet(fake);
+    if (in_bytes)
+        fake_send(fake, header, sizeof(header));
+    ssize_t n;
+    while ((n = recv(fake->socket, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0 || (n < 0 && errno == EAGAIN)) {
+        if (in_bytes)
+            fake_send(fake, "", 1);
+        else
+            fake_event(fake, "idle", "", 0, 0);
+        poll(NULL, 0, 1);
+    }
+}
+
+static int make_call(struct attnc_client *client, struct attnc_stream *stream)
+{
+    struct attnc_open_options open = {.size = sizeof(open), .model = "sounds"};
+    struct attnc_attach_options attach = {.size = sizeof(attach), .token = (const uint8_t *)FAKE_TOKEN};
+    static const float frames[64];
+    const void *result;
+    size_t n_result;
+    switch (called) {
+    case CALL_PING:
+        return attnc_call(client, "ping", NULL, 0, &result, &n_result);
+    case CALL_OPEN:
+        return attnc_open(client, &stream, &open);
+    case CALL_ATTACH:
+        return attnc_attach(client, &stream, &attach);
+    case CALL_PUSH:
+        return attnc_push(stream, frames, 64);
+    case CALL_FINISH:
+        return attnc_finish(stream);
+    case CALL_RESET:
+        return attnc_reset(stream);
+    default:
+        return attnc_close_stream(stream);
+    }
+}
+
+START_TEST(no_call_is_held_for_ever_by_a_daemon_that_sends_something_else)
+{
+    struct attnc_open_options open = {.size = sizeof(open), .model = "sounds"};
+    struct attnc_stream *stream = NULL;
+    struct fake fake;
+    called = _i % N_CALLS;
+    in_bytes = _i >= N_CALLS;
+    fake_start(&fake, script_trickle);
+    struct attnc_connect_options options = {.size = sizeof(options),
+                                            .socket = fake.path,
+                                            .connect_ms = FAKE_PATIENCE_MS,
+                                            .silence_ms = FAKE_PATIENCE_MS,
+                                            .call_ms = 50};
+    struct attnc_client *client;
+    ck_assert_int_eq(attnc_connect(&client, &options, NULL), 0);
+    int result = needs_stream(called) ? attnc_open(client, &stream, &open) : 0;
+    if (result == 0) /* else the daemon's thread was held up, and opening took too long */
+        result = make_call(client, stream);
+    ck_assert_int_eq(result, ATTNC_E_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(attnc_last_error(client)->text, "came from the daemon within 50 ms"));
+    ck_assert_int_eq(attnc_wait(client, 0), ATTNC_E_TIMEOUT);
+    attnc_close(client);
+    fake_stop(&fake);
+}
+END_TEST
+
+/* A program of before call_ms has smaller options, and waits for as long as it did. */
+START_TEST(options_of_the_size_that_they_had_before_are_taken)
+{
+    struct fake fake;
+    const void *result;
+    size_t n_result;
+    fake_start(&fake, script_call);
+    struct attnc_connect_options options = {.size = offsetof(struct attnc_connect_options, call_ms),
+                                            .socket = fake.path,
+                                            .connect_ms = FAKE_PATIENCE_MS,
+                                            .silence_ms = FAKE_PATIENCE_MS,
+                                            .call_ms = 1};
+    struct attnc_client *client;
+    ck_assert_int_eq(attnc_connect(&client, &options, NULL), 0);
+    ck_assert_int_eq(attnc_call(client, "info", NULL, 0, &result, &n_result), 0);
+    attnc_close(client);
+    options.size--;
+    ck_assert_int_eq(attnc_connect(&client, &options, NULL), ATTNC_E_OPTIONS);
+    fake_stop(&fake);
+}
+END_TEST
+
+/* Frames that were never pushed would have outputs, and fill a file. */
+static void script_far(struct fake *fake)
+{
+    fake_open_full(fake, (uint64_t)1 << 40, 0);
+    fake_read(fake);
+}
+
+START_TEST(a_new_stream_begins_where_it_was_asked_to)
+{
+    struct fake fake;
+    struct attnc_open_options open = {.size = sizeof(open), .model = "sounds"};
+    struct attnc_stream *stream;
+    fake_start(&fake, script_far);
+    struct attnc_client *client = connect_to(&fake);
+    ck_assert_int_eq(attnc_open(client, &stream, &open), ATTNC_E_PROTOCOL);
+    ck_assert_ptr_null(stream);
+    attnc_close(client);
+    fake_stop(&fake);
+}
+END_TEST
+
 static Suite *connect_suite(void)
 {
     Suite *suite = suite_create("connect");
@@ -187,6 +313,9 @@ static Suite *connect_suite(void)
     tcase_add_test(tests, where_nobody_listens_the_error_says_so);
     tcase_add_test(tests, any_request_can_be_called);
     tcase_add_test(tests, contradictory_options_are_refused_before_anything_is_sent);
+    tcase_add_loop_test(tests, no_call_is_held_for_ever_by_a_daemon_that_sends_something_else, 0, 2 * N_CALLS);
+    tcase_add_test(tests, options_of_the_size_that_they_had_before_are_taken);
+    tcase_add_test(tests, a_new_stream_begins_where_it_was_asked_to);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -142,7 +142,10 @@ START_TEST(the_position_follows_what_was_applied_and_every_event_is_told_with_it
     float frames[5] = {0};
     fake_start(&fake, script_all_fates);
     struct attnc_client *client = told_connect(&fake);
-    struct attnc_stream *stream = told_open(client, &told);
+    struct attnc_open_options options = told_options(&told);
+    struct attnc_stream *stream;
+    options.first_frame = 10;
+    ck_assert_int_eq(attnc_open(client, &stream, &options), 0);
     const struct attnc_stream_info *info = attnc_stream_info(stream);
     ck_assert_int_eq(attnc_push(stream, frames, 5), 0);
     told_wait(client, &told, 3);
