@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
@@ -307,7 +308,7 @@ int attend_run(struct settings *settings, int argc, char **argv)
         .children = children,
     };
     struct attend attend = {.settings = settings, .attention = {.size = sizeof(attend.attention)}};
-    argp_parse(&argp, argc, argv, 0, NULL, &attend);
+    arguments_parse(&argp, argc, argv, 0, &attend);
     interrupt_start();
     return attend_all(&attend);
 }

@@ -95,8 +95,7 @@ static void read_some(struct bench_link *link)
     ssize_t n = read(link->fd, link->in + link->in_end, link->in_capacity - link->in_end);
     if (n > 0) {
         link->in_end += (size_t)n;
-        link->heard_ns = bench_now_ns();
-        take_messages(link, link->heard_ns);
+        take_messages(link, bench_now_ns());
     } else if (n == 0 || errno == ECONNRESET) {
         if (!link->why.text[0])
             problem_set(&link->why,

@@ -30,7 +30,6 @@ struct bench_link {
     bool ended;         /* nothing comes or goes any more */
     bool blocked;       /* the kernel had no room for all of `out` */
     bool starved;       /* somebody was told that there is no room in `out` */
-    uint64_t heard_ns;  /* when the newest bytes came; 0: none came */
     size_t max_message; /* longest body taken, bytes */
     uint8_t *in;        /* [in_capacity], [in_begin, in_end) is not taken yet */
     size_t in_begin, in_end, in_capacity;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attnctl/arguments.h"
+
 #define MOST_STREAMS     (1u << 20)
 #define MOST_CONNECTIONS 10000
 
@@ -233,7 +235,7 @@ void bench_options_parse(struct bench_options *options, int argc, char **argv)
         .children = children,
     };
     options->seed = 1;
-    argp_parse(&argp, argc, argv, 0, NULL, options);
+    arguments_parse(&argp, argc, argv, 0, options);
     if (options->attention.window && !options->attention.method)
         options->attention.method = options->attention.landmarks ? "nystrom" : "exact";
 }

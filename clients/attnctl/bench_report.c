@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "attnctl/complain.h"
+#include "attnctl/ndjson.h"
 #include "attnctl/terminal.h"
 
 #define BAR_COLUMNS 40
@@ -72,10 +73,10 @@ static void put_capacity(json_t *json, const struct bench_capacity *capacity)
     json_t *trials = capacity ? json_array() : json_null();
     for (uint32_t i = 0; capacity && i < capacity->n_trials; i++) {
         const struct bench_trial *trial = &capacity->trials[i];
-        json_array_append_new(trials, json_pack("{s:i, s:i, s:b, s:o, s:s*}", "streams", (int)trial->streams, "runs",
+        json_array_append_new(trials, json_pack("{s:i, s:i, s:b, s:o, s:o*}", "streams", (int)trial->streams, "runs",
                                                 (int)trial->runs, "passed", trial->passed, "p99_us",
                                                 count_or_null(trial->p99_us > 0, trial->p99_us), "why",
-                                                trial->passed ? NULL : trial->why.text));
+                                                trial->passed ? NULL : ndjson_string(trial->why.text)));
     }
     json_object_set_new(json, "trials", trials);
 }
@@ -87,7 +88,7 @@ static json_t *as_json(const struct bench_report *report)
     bool comparable = plan->rate > 0 && !result->interrupted && !result->over && !report->capacity;
     char checksum[32];
     json_t *json = json_object();
-    json_object_set_new(json, "model", plan->model ? json_string(plan->model) : json_null());
+    json_object_set_new(json, "model", plan->model ? ndjson_string(plan->model) : json_null());
     json_object_set_new(json, "attention", plan->attention ? of_attention(plan->attention) : json_null());
     json_object_set_new(json, "streams", json_integer(result->streams));
     json_object_set_new(json, "connections", json_integer(plan->connections));
@@ -178,13 +179,9 @@ static void print_table(const struct bench_report *report)
 int bench_report_print(const struct bench_report *report, bool json)
 {
     if (json || !isatty(STDOUT_FILENO)) {
-        json_t *object = as_json(report);
-        json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        putchar('\n');
-        json_decref(object);
-    } else {
-        print_table(report);
+        return ndjson_write_compact(stdout, as_json(report));
     }
+    print_table(report);
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
 }
 

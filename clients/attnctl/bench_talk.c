@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attnctl/bench_pace.h"
+#include "libattnclient/field.h"
 #include "protocol/message.h"
 #include "protocol/preface.h"
 #include "protocol/writer.h"
@@ -121,13 +122,11 @@ static bool is_asked(const struct bench_load *load)
     return load->talk.n_asked_all > 0;
 }
 
-/* When the newest bytes came, on any connection. */
-static uint64_t last_heard_ns(const struct bench_load *load)
+/* A number that grows with each answer and each frame that is settled, and with nothing else that a daemon sends. */
+static uint64_t n_settled(const struct bench_load *load)
 {
-    uint64_t newest_ns = 0;
-    for (uint32_t i = 0; i < load->n_links; i++)
-        newest_ns = load->links[i].heard_ns > newest_ns ? load->links[i].heard_ns : newest_ns;
-    return newest_ns;
+    uint64_t n_frames = load->result ? load->result->answered + load->result->dropped : 0;
+    return n_frames + UINT32_MAX - load->talk.n_asked_all;
 }
 
 int bench_talk_ask(struct bench_load *load, enum bench_question question, double patience_s, struct problem *problem)
@@ -141,13 +140,13 @@ int bench_talk_ask(struct bench_load *load, enum bench_question question, double
         bench_link_flush(&load->links[i]);
     /* An interruption ends hello and open; the answers to finish and close are waited for nevertheless. */
     bool heeds_interrupt = question == BENCH_HELLO || question == BENCH_OPEN;
-    uint64_t patience_ns = (uint64_t)(patience_s * 1e9), heard_ns = bench_now_ns();
-    while (!bench_load_wait(load, is_asked, heard_ns + patience_ns, heeds_interrupt) && last_heard_ns(load) > heard_ns)
-        heard_ns = last_heard_ns(load);
+    uint64_t patience_ns = (uint64_t)(patience_s * 1e9), before = n_settled(load);
+    while (!bench_load_wait(load, is_asked, bench_now_ns() + patience_ns, heeds_interrupt) && n_settled(load) > before)
+        before = n_settled(load);
     if (load->talk.n_asked_all == 0)
         return 0;
-    return problem_set(problem, "%u requests (%s) were not answered, and nothing else came for %.0f s",
-                       load->talk.n_asked_all, names[question], patience_s);
+    return problem_set(problem, "%u requests (%s) were not answered, nor any frame, for %.0f s", load->talk.n_asked_all,
+                       names[question], patience_s);
 }
 
 void bench_talk_forget(struct bench_load *load, const struct bench_link *link)
@@ -156,38 +155,38 @@ void bench_talk_forget(struct bench_load *load, const struct bench_link *link)
     load->talk.n_asked[link->index] = 0;
 }
 
-static uint64_t get_number(const msgpack_object *map, const char *key)
+/* The numbers of an answer to open. Returns the key of what is missing or wrong, NULL where nothing is. */
+static const char *read_opened(const struct bench_load *load, const msgpack_object *result,
+                               struct bench_stream_talk *talk, uint64_t *input_dim)
 {
-    const msgpack_object *value = attnp_map_get(map, key);
-    return value && value->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? value->via.u64 : 0;
-}
-
-/* Copies a string, cut where it is too long; "" where there is none. */
-static void get_string(char text[64], const msgpack_object *map, const char *key)
-{
-    const msgpack_object *value = attnp_map_get(map, key);
-    size_t n = value && value->type == MSGPACK_OBJECT_STR ? value->via.str.size : 0;
-    n = n < 63 ? n : 63;
-    if (n > 0)
-        memcpy(text, value->via.str.ptr, n);
-    text[n] = '\0';
+    uint64_t output_dim = 0, credit = 0, next_frame;
+    if (!attnc_field_number(result, "stream", UINT64_MAX, &talk->number))
+        return "stream";
+    if (!attnc_field_number(result, "input_dim", MOST_FLOATS, input_dim) || *input_dim == 0 ||
+        (load->talk.input_dim && load->talk.input_dim != *input_dim))
+        return "input_dim";
+    if (!attnc_field_number(result, "output_dim", MOST_FLOATS, &output_dim) || output_dim == 0)
+        return "output_dim";
+    if (!attnc_field_number(result, "credit", UINT32_MAX, &credit) || credit == 0)
+        return "credit";
+    if (!attnc_field_number(result, "next_frame", 0, &next_frame))
+        return "next_frame";
+    talk->credit = (uint32_t)credit;
+    talk->output_bytes = (uint32_t)output_dim * sizeof(float);
+    return NULL;
 }
 
 static bool take_opened(struct bench_load *load, struct bench_link *link, uint32_t index, const msgpack_object *result)
 {
     struct bench_stream *stream = &load->streams[index];
-    uint64_t input_dim = get_number(result, "input_dim"), output_dim = get_number(result, "output_dim"),
-             credit = get_number(result, "credit");
-    if (input_dim == 0 || input_dim > MOST_FLOATS || output_dim == 0 || output_dim > MOST_FLOATS || credit == 0 ||
-        credit > UINT32_MAX || (load->talk.input_dim && load->talk.input_dim != input_dim)) {
-        problem_set(&link->why, "the daemon's answer to open lacks a number or has a wrong one");
+    uint64_t input_dim = 0;
+    const char *missing = read_opened(load, result, &stream->talk, &input_dim);
+    if (missing) {
+        problem_set(&link->why, "the daemon's description of the stream has no %s, or one that cannot be", missing);
         return false;
     }
     load->talk.input_dim = (uint32_t)input_dim;
-    stream->talk.number = get_number(result, "stream");
-    stream->talk.credit = (uint32_t)credit;
-    stream->talk.output_bytes = (uint32_t)output_dim * sizeof(float);
-    bench_pace_open_stream(stream, get_number(result, "next_frame"));
+    bench_pace_open_stream(stream, 0);
     return true;
 }
 
@@ -210,7 +209,7 @@ static bool take_response(struct bench_load *load, struct bench_link *link, cons
         return true;
     }
     if (load->talk.asking == BENCH_HELLO) {
-        uint64_t most = get_number(attnp_map_get(message->result, "limits"), "max_message");
+        uint64_t most = attnc_field_number_or_0(attnp_map_get(message->result, "limits"), "max_message");
         bench_link_allow(link, most > ATTNP_MAX_MESSAGE && most <= UINT32_MAX ? most : ATTNP_MAX_MESSAGE);
     }
     return load->talk.asking == BENCH_OPEN ? take_opened(load, link, index, message->result) : true;
@@ -239,9 +238,9 @@ static bool take_error(struct bench_load *load, struct bench_link *link, const m
 static bool take_event(struct bench_load *load, struct bench_link *link, const msgpack_object *params)
 {
     char what[64], reason[64];
-    get_string(what, params, "event");
-    get_string(reason, params, "reason");
-    struct bench_stream *stream = bench_load_find(load, get_number(params, "stream"));
+    attnc_field_text(params, "event", what, sizeof(what));
+    attnc_field_text(params, "reason", reason, sizeof(reason));
+    struct bench_stream *stream = bench_load_find(load, attnc_field_number_or_0(params, "stream"));
     if (strcmp(what, "drain") == 0) {
         bench_pace_drain(load);
     }
@@ -250,7 +249,8 @@ static bool take_event(struct bench_load *load, struct bench_link *link, const m
     if (strcmp(what, "ended") == 0 || strcmp(what, "superseded") == 0) {
         bench_pace_end_stream(load, stream, reason[0] ? reason : what);
     } else if (strcmp(what, "dropped") == 0 || strcmp(what, "skipped") == 0) {
-        if (bench_pace_drop(load, stream, get_number(params, "first"), get_number(params, "count")))
+        if (bench_pace_drop(load, stream, attnc_field_number_or_0(params, "first"),
+                            attnc_field_number_or_0(params, "count")))
             return true;
         problem_set(&link->why, "the daemon named frames as %s that do not wait", what);
         return false;

@@ -14,8 +14,9 @@ int bench_talk_init(struct bench_load *load);
 void bench_talk_done(struct bench_load *load);
 
 /* Asks one thing on every connection (hello), or of every stream (open), or every open stream (finish, close), and
- * waits for all the answers, as long as something comes within `patience_s`. 0, or −1 and a problem: not all have come,
- * or hello or open was interrupted. Streams that were refused are counted in load->result, with the first reason. */
+ * waits for all the answers, as long as an answer or the settling of a frame comes within `patience_s`. 0, or −1 and a
+ * problem: not all have come, or hello or open was interrupted. Streams that were refused are counted in load->result,
+ * with the first reason. */
 int bench_talk_ask(struct bench_load *load, enum bench_question question, double patience_s, struct problem *problem);
 
 /* A link has ended: its answers are not waited for any more. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
@@ -183,7 +184,7 @@ int features_run(struct settings *settings, int argc, char **argv)
     };
     struct features features = {.settings = settings};
     struct source_model model;
-    argp_parse(&argp, argc, argv, 0, NULL, &features);
+    arguments_parse(&argp, argc, argv, 0, &features);
     interrupt_start();
     enum exit_code code = check_outputs(&features);
     if (code == EXIT_DONE)

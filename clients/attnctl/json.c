@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "protocol/message.h"
+#include "protocol/utf8.h"
 
 static json_t *of_object(const msgpack_object *object);
 
@@ -30,6 +31,28 @@ static json_t *of_bin(const msgpack_object_bin *bin)
     return string;
 }
 
+/* A copy as clean UTF-8 without control characters, to be freed; NULL without memory. */
+static char *clean_copy(const msgpack_object *string)
+{
+    size_t n = string->via.str.size;
+    char *copy = malloc(n + 1);
+    if (copy)
+        attnp_utf8_copy(copy, n, attnp_text_of(string), n);
+    return copy;
+}
+
+/* A string of JSON is UTF-8; one that is not is made so. */
+static json_t *of_string(const msgpack_object *string)
+{
+    json_t *json = json_stringn(attnp_text_of(string), string->via.str.size);
+    if (json)
+        return json;
+    char *copy = clean_copy(string);
+    json = copy ? json_string(copy) : NULL;
+    free(copy);
+    return json;
+}
+
 static json_t *of_array(const msgpack_object_array *array)
 {
     json_t *json = json_array();
@@ -43,7 +66,7 @@ static json_t *of_map(const msgpack_object_map *map)
     json_t *json = json_object();
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object *key = &map->ptr[i].key;
-        char *name = key->type == MSGPACK_OBJECT_STR ? strndup(attnp_text_of(key), key->via.str.size) : NULL;
+        char *name = key->type == MSGPACK_OBJECT_STR ? clean_copy(key) : NULL;
         if (name)
             json_object_set_new(json, name, of_object(&map->ptr[i].val));
         free(name);
@@ -64,7 +87,7 @@ static json_t *of_object(const msgpack_object *object)
     case MSGPACK_OBJECT_FLOAT64:
         return isfinite(object->via.f64) ? json_real(object->via.f64) : json_null();
     case MSGPACK_OBJECT_STR:
-        return json_stringn(attnp_text_of(object), object->via.str.size);
+        return of_string(object);
     case MSGPACK_OBJECT_BIN:
         return of_bin(&object->via.bin);
     case MSGPACK_OBJECT_ARRAY:
@@ -106,12 +129,13 @@ static void pack_target(msgpack_packer *packer, const char *target)
         pack_text(packer, target);
 }
 
-static json_t *call(struct attnc_client *client, const char *method, const msgpack_sbuffer *params)
+json_t *json_call_packed(struct attnc_client *client, const char *method, const msgpack_sbuffer *params)
 {
     const void *result;
     size_t n_result;
     int outcome = attnc_call(client, method, params->size > 0 ? params->data : NULL, params->size, &result, &n_result);
-    return outcome < 0 ? NULL : json_of_msgpack(result, n_result);
+    json_t *json = outcome < 0 ? NULL : json_of_msgpack(result, n_result);
+    return json || outcome < 0 ? json : json_null();
 }
 
 json_t *json_call(struct attnc_client *client, const char *method, const char *target)
@@ -133,7 +157,7 @@ json_t *json_call_with(struct attnc_client *client, const char *method, const ch
         pack_text(&packer, key);
         pack_text(&packer, text);
     }
-    json_t *answer = call(client, method, &params);
+    json_t *answer = json_call_packed(client, method, &params);
     msgpack_sbuffer_destroy(&params);
     return answer;
 }
@@ -147,7 +171,7 @@ json_t *json_call_after(struct attnc_client *client, const char *method, uint64_
     msgpack_pack_map(&packer, 1);
     pack_text(&packer, "after");
     msgpack_pack_uint64(&packer, after);
-    json_t *answer = call(client, method, &params);
+    json_t *answer = json_call_packed(client, method, &params);
     msgpack_sbuffer_destroy(&params);
     return answer;
 }

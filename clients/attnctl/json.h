@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <msgpack.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,10 @@
  * the protocol. NULL where it cannot be read, or without memory; else to be freed with json_decref. */
 json_t *json_of_msgpack(const void *bytes, size_t n_bytes);
 
-/* attnc_call with the answer as JSON. `target`: a stream's number or name as the one parameter, or NULL. NULL on
- * failure, which attnc_last_error tells. */
+/* attnc_call with the answer as JSON, which is of any type. NULL on failure, which attnc_last_error tells. */
+json_t *json_call_packed(struct attnc_client *client, const char *method, const msgpack_sbuffer *params);
+
+/* The same with a stream's number or name, `target`, as the one parameter, or NULL for none. */
 json_t *json_call(struct attnc_client *client, const char *method, const char *target);
 
 /* The same for a stream, with another parameter, a text, where that is not NULL. */

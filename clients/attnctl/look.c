@@ -9,9 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/json.h"
+#include "attnctl/ndjson.h"
 #include "attnctl/session.h"
 #include "attnctl/settings.h"
 #include "attnctl/stats.h"
@@ -63,9 +65,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static void show(const struct look *look, const json_t *answer)
 {
     if (look->settings->json || !isatty(STDOUT_FILENO)) {
-        json_dumpf(answer, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-        putchar('\n');
-    } else if (json_object_size(answer) > 0 || json_is_array(answer)) {
+        ndjson_write_compact(stdout, json_incref((json_t *)answer));
+    } else if (json_object_size(answer) > 0) {
         table_print(stdout, answer, look->question->empty);
     }
 }
@@ -80,17 +81,26 @@ static long long microseconds_since(const struct timespec *start)
 /* `ping` adds what only the client knows: whom it reached, and how long the answer took. */
 static void add_round_trip(json_t *answer, const struct session *session, const struct timespec *start)
 {
-    json_object_set_new(answer, "server", json_string(attnc_server(session->client)));
+    json_object_set_new(answer, "server", ndjson_string(attnc_server(session->client)));
     json_object_set_new(answer, "round_trip_us", json_integer(microseconds_since(start)));
 }
 
-static json_t *ask_question(struct attnc_client *client, const struct look *look)
+/* The answer, which is a map; NULL and a problem. */
+static json_t *ask_question(struct attnc_client *client, const struct look *look, struct problem *problem)
 {
-    if (strcmp(look->question->method, "streams") == 0)
-        return stats_ask_streams(client);
-    if (strcmp(look->question->method, "stats") == 0)
-        return stats_ask(client, false);
-    return json_call_with(client, look->question->method, look->target, "reason", look->reason);
+    const char *method = look->question->method;
+    if (strcmp(method, "streams") == 0)
+        return stats_ask_streams(client, problem);
+    if (strcmp(method, "stats") == 0)
+        return stats_ask(client, false, problem);
+    json_t *answer = json_call_with(client, method, look->target, "reason", look->reason);
+    const char *list = strcmp(method, "models") == 0 ? method : NULL;
+    int result = answer ? stats_check(answer, method, list, problem)
+                        : stats_fail(client, look->target ? look->target : method, problem);
+    if (result == 0)
+        return answer;
+    json_decref(answer);
+    return NULL;
 }
 
 static int ask(const struct look *look)
@@ -101,13 +111,14 @@ static int ask(const struct look *look)
     if (code != EXIT_DONE)
         return code;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    json_t *answer = ask_question(session.client, look);
+    struct problem problem;
+    json_t *answer = ask_question(session.client, look, &problem);
     if (answer && strcmp(look->question->method, "ping") == 0)
         add_round_trip(answer, &session, &start);
     if (answer)
         show(look, answer);
     else
-        code = session_complain(&session, look->target ? look->target : look->question->method);
+        code = complain(EXIT_DATA, "%s", problem.text);
     json_decref(answer);
     session_close(&session);
     if (fflush(stdout) != 0)
@@ -130,7 +141,7 @@ static int run(const struct question *question, struct settings *settings, int a
         .doc = question->doc,
         .children = children,
     };
-    argp_parse(&argp, argc, argv, 0, NULL, &look);
+    arguments_parse(&argp, argc, argv, 0, &look);
     return ask(&look);
 }
 

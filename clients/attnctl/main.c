@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/settings.h"
@@ -134,9 +135,12 @@ int main(int argc, char **argv)
         .help_filter = show_commands,
     };
     struct invocation invocation = {0};
+    static char own_name[] = "attnctl";
     keep_standard_descriptors();
+    if (argc > 0)
+        argv[0] = own_name; /* whatever it was called by, which its complaints repeat */
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &invocation);
+    arguments_parse(&argp, argc, argv, ARGP_IN_ORDER, &invocation);
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(argv[invocation.at], commands[i].name) != 0)
             continue;

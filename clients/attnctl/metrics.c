@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/metrics_text.h"
@@ -133,13 +134,14 @@ int metrics_run(struct settings *settings, int argc, char **argv)
     };
     struct metrics_options given = {.settings = settings};
     struct session session;
-    argp_parse(&argp, argc, argv, 0, NULL, &given);
+    arguments_parse(&argp, argc, argv, 0, &given);
     enum exit_code code = session_open(&session, settings, NULL, SESSION_LISTENING);
     if (code != EXIT_DONE)
         return code;
-    json_t *stats = stats_ask(session.client, true);
+    struct problem problem;
+    json_t *stats = stats_ask(session.client, true, &problem);
     if (!stats)
-        code = session_complain(&session, "metrics");
+        code = complain(EXIT_DATA, "%s", problem.text);
     else
         code = given.path ? print_to(given.path, stats) : print(stdout, stats);
     json_decref(stats);

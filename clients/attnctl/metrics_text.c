@@ -7,43 +7,57 @@
 
 #include "attnctl/metrics_text.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "attnctl/field.h"
 #include "attnctl/stats.h"
+#include "attnctl/terminal.h"
 
 /* 2^4 = 16 us to 2^24 us = 16.8 s. */
 #define FIRST_LAG_POWER 4
 #define LAST_LAG_POWER  24
+
+/* Sizes of groups: 2^0 to 2^31; what the daemon counts beyond is in the last bucket. */
+#define LAST_SIZE_POWER 31
 
 #define LABELS_BYTES 1024
 
 static char *put_escaped(char *at, const char *text)
 {
     for (; *text != '\0'; text++) {
-        if (*text == '\\' || *text == '"' || *text == '\n')
+        if (*text == '\\' || *text == '"')
             *at++ = '\\';
-        *at++ = *text == '\n' ? 'n' : *text;
+        *at++ = *text;
     }
     *at = '\0';
     return at;
 }
 
-/* Adds name="value" to the labels between the braces; a value of more than a model's or error's name has no room. */
-static void add_label(char labels[LABELS_BYTES], const char *name, const char *value)
+/* Adds name="value" to the labels between the braces, made safe to be shown. False: a value of more than a model's or
+ * error's name has no room, and there is nothing to tell of it. */
+static bool add_label(char labels[LABELS_BYTES], const char *name, const char *value)
 {
-    char *at = labels + strlen(labels);
+    char *at = labels + strlen(labels), safe[LABELS_BYTES];
     if (strlen(labels) + strlen(name) + 2 * strlen(value) + 8 > LABELS_BYTES)
-        return;
+        return false;
+    strcpy(safe, value);
+    terminal_make_safe(safe);
     at += sprintf(at, "%s%s=\"", labels[0] ? "," : "", name);
-    at = put_escaped(at, value);
+    at = put_escaped(at, safe);
     strcpy(at, "\"");
+    return true;
 }
 
-static void add_shard(char labels[LABELS_BYTES], const json_t *entry)
+static bool add_shard(char labels[LABELS_BYTES], const json_t *entry)
 {
     char number[32];
-    snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json_object_get(entry, "shard")));
-    add_label(labels, "shard", number);
+    json_int_t shard;
+    if (!field_number_within(entry, "shard", 0, INT32_MAX, &shard))
+        return false;
+    snprintf(number, sizeof(number), "%lld", (long long)shard);
+    return add_label(labels, "shard", number);
 }
 
 static void put_name(FILE *out, const char *name, const char *ending, const char *labels)
@@ -87,6 +101,12 @@ static void put_count(FILE *out, const char *name, const char *labels, uint64_t 
     fprintf(out, "%s_count{%s} %llu\n", name, labels, (unsigned long long)count);
 }
 
+/* Counts never go back, whatever a daemon says. */
+static uint64_t n_with(uint64_t n, uint64_t more)
+{
+    return n + more >= n ? n + more : UINT64_MAX;
+}
+
 /* Sizes of 1, 2, 3 to 4, 5 to 8 and so on. */
 static void put_sizes(FILE *out, const struct metric *metric, const char *labels, const json_t *shard)
 {
@@ -96,13 +116,15 @@ static void put_sizes(FILE *out, const struct metric *metric, const char *labels
     json_array_foreach(json_object_get(shard, metric->key), i, count)
     {
         char bound[32];
-        snprintf(bound, sizeof(bound), "%u", 1u << (i < 31 ? i : 31));
-        n += (uint64_t)json_integer_value(count);
+        snprintf(bound, sizeof(bound), "%u", 1u << (i <= LAST_SIZE_POWER ? i : 0));
+        n = n_with(n, field_count(count));
+        if (i > LAST_SIZE_POWER)
+            continue;
         put_bucket(out, metric->name, labels, bound, n);
     }
     put_count(out, metric->name, labels, n);
-    fprintf(out, "%s_sum{%s} %lld\n", metric->name, labels,
-            (long long)json_integer_value(json_object_get(shard, "batch_frames")));
+    fprintf(out, "%s_sum{%s} %llu\n", metric->name, labels,
+            (unsigned long long)field_count(json_object_get(shard, "batch_frames")));
 }
 
 static void put_lags(FILE *out, const struct metric *metric, const char *labels, const json_t *model)
@@ -113,22 +135,33 @@ static void put_lags(FILE *out, const struct metric *metric, const char *labels,
     stats_add_lags(model, counts);
     for (int power = FIRST_LAG_POWER; power <= LAST_LAG_POWER; power++) {
         for (; attnp_histogram_floor(bucket) < 1ull << power; bucket++)
-            n += counts[bucket];
+            n = n_with(n, counts[bucket]);
         format_seconds(seconds, 1ll << power);
         put_bucket(out, metric->name, labels, seconds, n);
     }
     for (; bucket < ATTNP_HISTOGRAM_BUCKETS; bucket++)
-        n += counts[bucket];
+        n = n_with(n, counts[bucket]);
     put_count(out, metric->name, labels, n);
-    format_seconds(seconds, json_integer_value(json_object_get(model, "lag_sum_us")));
+    format_seconds(seconds, (long long)field_count(json_object_get(model, "lag_sum_us")));
     fprintf(out, "%s_sum{%s} %s\n", metric->name, labels, seconds);
 }
 
-/* A metric of one thing with these labels; nothing where the daemon, an older one, does not tell it. */
+/* Whether a value is what the metric counts: a number from 0 on, or a list. An older daemon does not tell all, and a
+ * broken one something else. */
+static bool is_told(enum form form, const json_t *value)
+{
+    if (form == AS_SIZES || form == AS_LAGS)
+        return json_is_array(value);
+    if (form == AS_SECONDS)
+        return json_is_integer(value) && json_integer_value(value) >= 0;
+    return json_is_number(value) && json_number_value(value) >= 0;
+}
+
+/* A metric of one thing with these labels; nothing where the daemon does not tell it. */
 static void put_sample(FILE *out, const struct metric *metric, const char *labels, const json_t *entry)
 {
     const json_t *value = json_object_get(entry, metric->key);
-    if (!value)
+    if (!is_told(metric->form, value))
         return;
     if (metric->form == AS_SIZES) {
         put_sizes(out, metric, labels, entry);
@@ -147,7 +180,8 @@ static void put_of_daemon(FILE *out, const struct metric *metric, const json_t *
         put_sample(out, metric, labels, stats);
         return;
     }
-    add_label(labels, "version", json_string_value(json_object_get(stats, metric->key)));
+    if (!add_label(labels, "version", field_text(stats, metric->key, "unknown")))
+        return;
     put_name(out, metric->name, "", labels);
     fputs("1\n", out);
 }
@@ -159,7 +193,8 @@ static void put_of_errors(FILE *out, const struct metric *metric, const json_t *
     json_object_foreach(json_object_get(stats, metric->key), error, count)
     {
         char labels[LABELS_BYTES] = "";
-        add_label(labels, "error", error);
+        if (!is_told(metric->form, count) || !add_label(labels, "error", error))
+            continue;
         put_name(out, metric->name, "", labels);
         put_value(out, metric->form, count);
     }
@@ -172,8 +207,8 @@ static void put_of_shards(FILE *out, const struct metric *metric, const json_t *
     json_array_foreach(json_object_get(stats, "shards"), i, shard)
     {
         char labels[LABELS_BYTES] = "";
-        add_shard(labels, shard);
-        put_sample(out, metric, labels, shard);
+        if (add_shard(labels, shard))
+            put_sample(out, metric, labels, shard);
     }
 }
 
@@ -184,18 +219,19 @@ static void put_of_models(FILE *out, const struct metric *metric, const json_t *
     json_t *model, *part;
     json_array_foreach(json_object_get(stats, "models"), i, model)
     {
-        const char *name = json_string_value(json_object_get(model, "model"));
+        const char *name = field_text(model, "model", NULL);
         const json_t *parts = json_object_get(model, "shards");
         char labels[LABELS_BYTES] = "";
-        add_label(labels, "model", name ? name : "");
+        if (!name || !add_label(labels, "model", name))
+            continue;
         if (metric->scope == OF_MODEL && json_array_size(parts) > 0)
             put_sample(out, metric, labels, model);
         json_array_foreach(metric->scope == OF_PART ? parts : NULL, j, part)
         {
             char both[LABELS_BYTES];
             strcpy(both, labels);
-            add_shard(both, part);
-            put_sample(out, metric, both, part);
+            if (add_shard(both, part))
+                put_sample(out, metric, both, part);
         }
     }
 }

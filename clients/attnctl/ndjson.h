@@ -26,5 +26,12 @@ struct ndjson_output {
  * {"frame": 123, "time_s": 1.23, "dropped": "late"}. */
 int ndjson_write_output(FILE *file, const struct ndjson_output *output);
 
-/* Any other value as a line; takes the reference. 0, or -1 with errno: not written. */
+/* Any other value as a line; takes the reference. 0, or -1 with errno: not written. Whoever reads the line on a
+ * terminal is safe: what may not be shown (terminal.h) is escaped as JSON has it. */
 int ndjson_write(FILE *file, json_t *value);
+
+/* The same without spaces and with nine digits. */
+int ndjson_write_compact(FILE *file, json_t *value);
+
+/* A string of any bytes: one of JSON is UTF-8, and what is none becomes "?". */
+json_t *ndjson_string(const char *bytes);

@@ -114,7 +114,7 @@ static void show_timeline(struct report *report)
     FILE *file = report->live ? stdout : stderr;
     struct terminal terminal = terminal_of(file);
     if (report->file)
-        fprintf(file, "%s\n", report->file);
+        terminal_put_line(file, report->file);
     timeline_print(report->timeline, file, &terminal, report->labels);
     fflush(file);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attnctl/field.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/json.h"
 
@@ -166,8 +167,7 @@ static json_t *find_model(const json_t *models, const char *name)
     json_t *model;
     json_array_foreach(models, i, model)
     {
-        const char *its_name = json_string_value(json_object_get(model, "name"));
-        if (its_name && strcmp(its_name, name) == 0)
+        if (strcmp(field_text(model, "name", ""), name) == 0)
             return model;
     }
     return NULL;
@@ -181,8 +181,8 @@ static const char *list_names(const json_t *models, char names[512])
     names[0] = '\0';
     json_array_foreach(models, i, model)
     {
-        const char *name = json_string_value(json_object_get(model, "name"));
-        if (name && used < 512)
+        const char *name = field_text(model, "name", "");
+        if (name[0] && used < 512)
             used += snprintf(names + used, 512 - used, "%s%s", used ? ", " : "", name);
     }
     return names;
@@ -197,15 +197,17 @@ enum exit_code session_choose_model(struct session *session)
     json_t *models = get_models(session);
     if (!models)
         return EXIT_DATA;
-    const char *only = json_string_value(json_object_get(json_array_get(models, 0), "name"));
+    const char *only = field_text(json_array_get(models, 0), "name", "");
     if (find_model(models, BUNDLED_MODEL))
         snprintf(session->model, sizeof(session->model), BUNDLED_MODEL);
-    else if (json_array_size(models) == 1 && only)
+    else if (json_array_size(models) == 1 && only[0])
         snprintf(session->model, sizeof(session->model), "%s", only);
     else if (json_array_size(models) == 0)
         code = complain(EXIT_DATA, "the daemon serves no model; name a file: -m ./MODEL.safetensors");
+    else if (!list_names(models, names)[0])
+        code = complain(EXIT_DATA, "the daemon's list of models has no name");
     else
-        code = complain(EXIT_USAGE, "which model? Choose one with -m: %s", list_names(models, names));
+        code = complain(EXIT_USAGE, "which model? Choose one with -m: %s", names);
     json_decref(models);
     return code;
 }
@@ -215,11 +217,10 @@ static enum exit_code read_frontend(const char *name, json_t *frontend, uint32_t
 {
     json_t *parsed =
         json_is_string(frontend) ? json_loads(json_string_value(frontend), 0, NULL) : json_incref(frontend);
-    const char *type = json_string_value(json_object_get(parsed, "type"));
-    json_int_t its_hops = json_integer_value(json_object_get(parsed, "hops"));
-    json_int_t its_stride = json_integer_value(json_object_get(parsed, "stride"));
-    bool known = type && strcmp(type, "vggish") == 0 && its_hops > 0 && its_hops <= UINT32_MAX && its_stride > 0 &&
-                 its_stride <= UINT32_MAX;
+    json_int_t its_hops = 0, its_stride = 0;
+    bool known = strcmp(field_text(parsed, "type", ""), "vggish") == 0 &&
+                 field_number_within(parsed, "hops", 1, UINT32_MAX, &its_hops) &&
+                 field_number_within(parsed, "stride", 1, UINT32_MAX, &its_stride);
     json_decref(parsed);
     if (!known)
         return complain(EXIT_DATA,
@@ -234,17 +235,22 @@ enum exit_code session_frontend(struct session *session, uint32_t *hops, uint32_
 {
     char names[512];
     enum exit_code code = EXIT_DONE;
+    json_int_t floats = 0;
     json_t *models = get_models(session);
     if (!models)
         return EXIT_DATA;
     json_t *model = find_model(models, session->model), *frontend = json_object_get(model, "frontend");
     *hops = *stride = 0;
-    *input_dim = json_integer_value(json_object_get(model, "input_dim"));
+    *input_dim = 0;
     if (!model)
         code = complain(EXIT_DATA, "there is no model '%s'; the daemon has: %s", session->model,
                         json_array_size(models) ? list_names(models, names) : "none");
+    else if (!field_number_within(model, "input_dim", 1, UINT32_MAX, &floats))
+        code = complain(EXIT_DATA, "the daemon's list of models has no input_dim of '%s', or one that cannot be",
+                        session->model);
     else if (frontend && !json_is_null(frontend))
         code = read_frontend(session->model, frontend, hops, stride);
+    *input_dim = (uint32_t)floats;
     json_decref(models);
     return code;
 }

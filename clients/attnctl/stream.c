@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
@@ -306,7 +307,7 @@ int stream_run(struct settings *settings, int argc, char **argv)
     };
     struct stream_options options = {.settings = settings};
     struct session session;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    arguments_parse(&argp, argc, argv, 0, &options);
     options.report.json = settings->json;
     interrupt_start();
     enum exit_code code = session_open(&session, settings, options.model, SESSION_OR_PRIVATE);

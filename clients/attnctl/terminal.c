@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "protocol/utf8.h"
+
 static const char *environment(const char *name)
 {
     const char *value = getenv(name);
@@ -49,25 +51,42 @@ struct terminal terminal_of(FILE *file)
     return terminal;
 }
 
-/* Bytes of the UTF-8 character at `text`, or 0 where it is none that may be printed. */
-static size_t character_bytes(const char *text)
+/* Characters that are no control characters and yet act: they reorder what stands around them, or are a line's end, or
+ * cannot be seen. Source: Unicode 15, chapter 23. */
+static bool acts(const char *text, size_t n)
 {
-    unsigned char first = (unsigned char)text[0];
-    size_t n = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    static const struct {
+        const char first[5], last[5];
+    } acting[] = {
+        {"\u061C", "\u061C"},         /* Arabic letter mark */
+        {"\u200B", "\u200B"},         /* a space of no width; its joiners belong to words and stay */
+        {"\u200E", "\u200F"},         /* marks of direction */
+        {"\u2028", "\u202E"},         /* ends of line and paragraph; embeddings and overrides of direction */
+        {"\u2060", "\u206F"},         /* invisible operators, isolates, deprecated controls */
+        {"\uFEFF", "\uFEFF"},         /* byte order mark */
+        {"\uFFF9", "\uFFFB"},         /* annotations */
+        {"\U000E0000", "\U000E007F"}, /* tags */
+    };
 
-    if (first < 0x20 || first == 0x7F || (first == 0xC2 && (unsigned char)text[1] < 0xA0))
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
+    for (size_t i = 0; i < sizeof(acting) / sizeof(acting[0]); i++) {
+        if (strlen(acting[i].first) == n && memcmp(text, acting[i].first, n) >= 0 &&
+            memcmp(text, acting[i].last, n) <= 0)
+            return true;
     }
-    return n;
+    return false;
+}
+
+size_t terminal_character(const char *text)
+{
+    size_t n = *text != '\0' ? attnp_utf8_step(text, strnlen(text, 4)) : 0;
+
+    return n > 1 && acts(text, n) ? 0 : n;
 }
 
 void terminal_make_safe(char *text)
 {
     while (*text != '\0') {
-        size_t n = character_bytes(text);
+        size_t n = terminal_character(text);
 
         if (n == 0)
             *text = *text == '\n' || *text == '\t' ? ' ' : '?';
@@ -75,12 +94,26 @@ void terminal_make_safe(char *text)
     }
 }
 
+void terminal_put_line(FILE *file, const char *text)
+{
+    while (*text != '\0') {
+        size_t n = terminal_character(text);
+
+        if (n > 0)
+            fwrite(text, 1, n, file);
+        else
+            fputc(*text == '\n' || *text == '\t' ? ' ' : '?', file);
+        text += n > 0 ? n : 1;
+    }
+    fputc('\n', file);
+}
+
 int terminal_label_columns(const char *label)
 {
     int columns = 0;
 
     while (*label != '\0') {
-        size_t n = character_bytes(label);
+        size_t n = terminal_character(label);
 
         label += n > 0 ? n : 1;
         columns++;
@@ -93,7 +126,7 @@ void terminal_label(const struct terminal *terminal, char text[TERMINAL_LABEL_BY
     size_t at = 0;
 
     for (int column = 0; column < columns && at + 5 < TERMINAL_LABEL_BYTES; column++) {
-        size_t n = *label == '\0' ? 0 : character_bytes(label);
+        size_t n = *label == '\0' ? 0 : terminal_character(label);
 
         if (*label == '\0') {
             text[at++] = ' ';

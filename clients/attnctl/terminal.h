@@ -20,15 +20,24 @@ struct terminal terminal_of(FILE *file);
 /* Columns of the terminal now; `otherwise` where it is none. */
 int terminal_columns(FILE *file, int otherwise);
 
+/* Bytes of the UTF-8 character at `text`, which ends with a NUL; 0 at the end, and for what may not be shown: what is
+ * no UTF-8, control characters (C0, DEL, C1, so that no escape sequence begins), and characters that change the
+ * direction of text, end a line or cannot be seen. Everything that comes from outside reaches a terminal by this rule.
+ */
+size_t terminal_character(const char *text);
+
 #define TERMINAL_LABEL_BYTES 128
 
-/* Writes a label padded or cut to `columns` characters, with "?" for what could move the cursor or is no UTF-8 (a label
- * comes from a model file), and for everything beyond ASCII where the terminal has no UTF-8. */
+/* Writes a label padded or cut to `columns` characters, with "?" for what may not be shown (a label comes from a model
+ * file), and for everything beyond ASCII where the terminal has no UTF-8. */
 void terminal_label(const struct terminal *terminal, char text[TERMINAL_LABEL_BYTES], const char *label, int columns);
 
-/* Makes any text, which may come from somebody else, safe to show, in its place: line ends and tabs become spaces, what
- * else could move the cursor or is no UTF-8 "?". */
+/* Makes any text, which may come from somebody else, safe to show, in its place: line ends and tabs become spaces, and
+ * each byte of what else may not be shown "?". */
 void terminal_make_safe(char *text);
+
+/* Writes a text made safe, and a line's end. */
+void terminal_put_line(FILE *file, const char *text);
 
 /* Characters of a label. */
 int terminal_label_columns(const char *label);

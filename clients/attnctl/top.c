@@ -13,9 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/interrupt.h"
+#include "attnctl/ndjson.h"
 #include "attnctl/screen.h"
 #include "attnctl/session.h"
 #include "attnctl/settings.h"
@@ -92,10 +94,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static enum exit_code look(struct top *top)
 {
-    if (top_sample_take(&top->now, top->session.client) == 0)
+    struct problem problem;
+    if (top_sample_take(&top->now, top->session.client, &problem) == 0)
         return EXIT_DONE;
     screen_close();
-    return session_complain(&top->session, "top");
+    return complain(EXIT_DATA, "%s", problem.text);
 }
 
 static void step(struct top *top)
@@ -189,10 +192,7 @@ static enum exit_code run_as_json(struct top *top)
         if ((code = look(top)) != EXIT_DONE)
             break;
         json_t *difference = top_difference(&top->before, &top->now, top->order, top->n_streams);
-        json_dumpf(difference, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        json_decref(difference);
-        putchar('\n');
-        if (fflush(stdout) != 0)
+        if (ndjson_write_compact(stdout, difference) < 0)
             return complain(EXIT_DATA, "standard output cannot be written: %s", strerror(errno));
     }
     return code;
@@ -215,7 +215,7 @@ int top_run(struct settings *settings, int argc, char **argv)
         .children = children,
     };
     struct top top = {.settings = settings, .interval_s = 1, .n_streams = MOST_JSON_STREAMS};
-    argp_parse(&argp, argc, argv, 0, NULL, &top);
+    arguments_parse(&argp, argc, argv, 0, &top);
     top.terminal = terminal_of(stdout);
     enum exit_code code = session_open(&top.session, settings, NULL, SESSION_LISTENING);
     if (code != EXIT_DONE)

@@ -8,17 +8,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "attnctl/field.h"
 #include "attnctl/stats.h"
 
-int top_sample_take(struct top_sample *sample, struct attnc_client *client)
+int top_sample_take(struct top_sample *sample, struct attnc_client *client, struct problem *problem)
 {
     struct timespec now;
     sample->streams = NULL;
-    sample->stats = stats_ask(client, true);
+    sample->stats = stats_ask(client, true, problem);
     clock_gettime(CLOCK_MONOTONIC, &now);
     sample->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
     if (sample->stats)
-        sample->streams = stats_ask_streams(client);
+        sample->streams = stats_ask_streams(client, problem);
     if (sample->streams)
         return 0;
     top_sample_done(sample);
@@ -47,16 +48,11 @@ const char *top_order_word(enum top_order order)
     return orders[order];
 }
 
-static json_int_t number(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* How much a counter has grown; where it began anew, the daemon was restarted. */
 static json_int_t growth(const json_t *before, const json_t *now, const char *key)
 {
-    json_int_t difference = number(now, key) - number(before, key);
-    return difference >= 0 ? difference : number(now, key);
+    json_int_t difference = field_difference(field_number(now, key), field_number(before, key));
+    return difference >= 0 ? difference : field_number(now, key);
 }
 
 static void put_integer(json_t *to, const char *key, json_int_t value)
@@ -130,7 +126,7 @@ static json_t *index_streams(const struct top_sample *sample)
     json_array_foreach(json_object_get(sample->streams, "streams"), i, stream)
     {
         char key[32];
-        snprintf(key, sizeof(key), "%lld", (long long)number(stream, "stream"));
+        snprintf(key, sizeof(key), "%lld", (long long)field_number(stream, "stream"));
         json_object_set(by_number, key, stream);
     }
     return by_number;
@@ -160,12 +156,12 @@ static int by_cpu(const void *a, const void *b)
 {
     const json_t *one = *(json_t *const *)a, *other = *(json_t *const *)b;
     int order = compare(json_real_value(json_object_get(one, "cpu")), json_real_value(json_object_get(other, "cpu")));
-    return order != 0 ? order : compare((double)number(other, "stream"), (double)number(one, "stream"));
+    return order != 0 ? order : compare((double)field_number(other, "stream"), (double)field_number(one, "stream"));
 }
 
 static int by_number(const void *a, const void *b, const char *key)
 {
-    int order = compare((double)number(*(json_t *const *)a, key), (double)number(*(json_t *const *)b, key));
+    int order = compare((double)field_number(*(json_t *const *)a, key), (double)field_number(*(json_t *const *)b, key));
     return order != 0 ? order : by_cpu(a, b);
 }
 
@@ -181,7 +177,8 @@ static int by_queue(const void *a, const void *b)
 
 static json_int_t n_late(const json_t *entry)
 {
-    return number(entry, "dropped") + number(entry, "skipped") + number(entry, "missed");
+    json_int_t not_applied = field_sum(field_number(entry, "dropped"), field_number(entry, "skipped"));
+    return field_sum(not_applied, field_number(entry, "missed"));
 }
 
 static int by_late(const void *a, const void *b)
@@ -222,7 +219,7 @@ static json_t *streams_of(const struct top_sample *before, const struct top_samp
     json_array_foreach(json_object_get(now->streams, "streams"), i, stream)
     {
         char key[32];
-        snprintf(key, sizeof(key), "%lld", (long long)number(stream, "stream"));
+        snprintf(key, sizeof(key), "%lld", (long long)field_number(stream, "stream"));
         json_array_append_new(entries, stream_entry(json_object_get(then, key), stream, seconds));
     }
     json_t *list = sorted(entries, order, most);

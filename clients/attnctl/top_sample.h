@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "attnc/client.h"
+#include "attnctl/problem.h"
 
 /* One look. */
 struct top_sample {
@@ -13,8 +14,8 @@ struct top_sample {
     json_t *stats, *streams; /* its own */
 };
 
-/* Looks. 0, or -1, which attnc_last_error tells. */
-int top_sample_take(struct top_sample *sample, struct attnc_client *client);
+/* Looks. 0, or -1 and a problem. */
+int top_sample_take(struct top_sample *sample, struct attnc_client *client, struct problem *problem);
 void top_sample_done(struct top_sample *sample);
 
 enum top_order { TOP_BY_CPU, TOP_BY_LAG, TOP_BY_LATE, TOP_BY_QUEUE, TOP_BY_NAME };

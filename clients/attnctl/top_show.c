@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attnctl/field.h"
+
 #define LINE_BYTES       1024
 #define LEAST_LIST       4 /* rows that the streams have even where there are many shards */
 #define MOST_BAR_COLUMNS 30
@@ -16,16 +18,6 @@ struct picture {
     const struct terminal *terminal;
     int rows_left, columns;
 };
-
-static long long number(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static double real(const json_t *object, const char *key)
-{
-    return json_number_value(json_object_get(object, key));
-}
 
 /* A line, cut to the screen; `style` is an escape sequence, or "". */
 __attribute__((format(printf, 3, 4))) static void put_line(struct picture *picture, const char *style,
@@ -39,6 +31,7 @@ __attribute__((format(printf, 3, 4))) static void put_line(struct picture *pictu
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    terminal_make_safe(line); /* what the daemon said of itself, too */
     char *end = line;
     for (; *end != '\0' && columns < picture->columns; columns++)
         do
@@ -51,6 +44,7 @@ __attribute__((format(printf, 3, 4))) static void put_line(struct picture *pictu
 
 static const char *duration(char text[32], long long seconds)
 {
+    seconds = seconds > 0 ? seconds : 0;
     if (seconds >= 86400)
         snprintf(text, 32, "%lld d %lld h", seconds / 86400, seconds / 3600 % 24);
     else
@@ -60,19 +54,20 @@ static const char *duration(char text[32], long long seconds)
 
 static void show_totals(struct picture *picture, const json_t *difference)
 {
-    const json_t *lag = json_object_get(difference, "lag_us"), *version = json_object_get(difference, "version");
+    const json_t *lag = json_object_get(difference, "lag_us");
     char up[32];
     put_line(picture, "\033[1m",
              "attnd %s   up %s   %lld streams (%lld parked)   %lld connections   %.1f MiB of states",
-             json_is_string(version) ? json_string_value(version) : "?", duration(up, number(difference, "uptime_s")),
-             number(difference, "streams"), number(difference, "parked"), number(difference, "connections"),
-             real(difference, "state_bytes") / (1 << 20));
+             field_text(difference, "version", "?"), duration(up, field_number(difference, "uptime_s")),
+             field_number(difference, "streams"), field_number(difference, "parked"),
+             field_number(difference, "connections"), field_real(difference, "state_bytes") / (1 << 20));
     put_line(picture, "",
              "%.0f frames/s   lag p50 %.2f ms  p99 %.2f ms  p99.9 %.2f ms   %lld wait   %lld dropped  %lld skipped  "
              "%lld late  %lld refused",
-             real(difference, "frames_per_s"), real(lag, "p50") / 1000, real(lag, "p99") / 1000,
-             real(lag, "p999") / 1000, number(difference, "queue"), number(difference, "dropped"),
-             number(difference, "skipped"), number(difference, "missed"), number(difference, "refused"));
+             field_real(difference, "frames_per_s"), field_real(lag, "p50") / 1000, field_real(lag, "p99") / 1000,
+             field_real(lag, "p999") / 1000, field_number(difference, "queue"), field_number(difference, "dropped"),
+             field_number(difference, "skipped"), field_number(difference, "missed"),
+             field_number(difference, "refused"));
 }
 
 static void show_shard(struct picture *picture, const json_t *shard)
@@ -80,11 +75,11 @@ static void show_shard(struct picture *picture, const json_t *shard)
     char bar[TERMINAL_BAR_BYTES];
     int columns = picture->columns - 74;
     columns = columns > MOST_BAR_COLUMNS ? MOST_BAR_COLUMNS : columns < 6 ? 6 : columns;
-    double share = real(shard, "utilisation");
+    double share = field_real(shard, "utilisation");
     terminal_bar(picture->terminal, bar, share, columns);
     put_line(picture, "", "shard %-3lld [%s] %3.0f %%  %6.0f frames/s  %4lld wait, %7.2f ms  %5lld streams",
-             number(shard, "shard"), bar, 100 * share, real(shard, "frames_per_s"), number(shard, "queue"),
-             real(shard, "oldest_wait_us") / 1000, number(shard, "streams"));
+             field_number(shard, "shard"), bar, 100 * share, field_real(shard, "frames_per_s"),
+             field_number(shard, "queue"), field_real(shard, "oldest_wait_us") / 1000, field_number(shard, "streams"));
 }
 
 /* All, or as many as leave room for streams. */
@@ -108,19 +103,20 @@ static void show_shards(struct picture *picture, const json_t *difference)
 static const char *label(const struct picture *picture, char text[TERMINAL_LABEL_BYTES], const json_t *stream,
                          const char *key, const char *otherwise, int columns)
 {
-    const char *value = json_string_value(json_object_get(stream, key));
-    terminal_label(picture->terminal, text, value ? value : otherwise, columns);
+    terminal_label(picture->terminal, text, field_text(stream, key, otherwise), columns);
     return text;
 }
 
 static void show_stream(struct picture *picture, const json_t *stream, int name_columns)
 {
     char name[TERMINAL_LABEL_BYTES], model[TERMINAL_LABEL_BYTES];
-    put_line(picture, "", "%8lld %s %s %5lld %6.1f %9.1f %9.2f %5lld %6lld%s", number(stream, "stream"),
+    put_line(picture, "", "%8lld %s %s %5lld %6.1f %9.1f %9.2f %5lld %6lld%s", field_number(stream, "stream"),
              label(picture, name, stream, "name", "-", name_columns),
-             label(picture, model, stream, "model", "attention", 12), number(stream, "uid"), 100 * real(stream, "cpu"),
-             real(stream, "frames_per_s"), real(stream, "lag_us") / 1000, number(stream, "queue"),
-             number(stream, "dropped") + number(stream, "skipped") + number(stream, "missed"),
+             label(picture, model, stream, "model", "attention", 12), field_number(stream, "uid"),
+             100 * field_real(stream, "cpu"), field_real(stream, "frames_per_s"), field_real(stream, "lag_us") / 1000,
+             field_number(stream, "queue"),
+             field_sum(field_sum(field_number(stream, "dropped"), field_number(stream, "skipped")),
+                       field_number(stream, "missed")),
              json_is_true(json_object_get(stream, "parked")) ? " parked" : "");
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests of attnctl share: running it, a tiny model that hears, and recordings for it to hear."""
+import contextlib
 import json
 import os
 import pty
@@ -140,6 +141,9 @@ class Scripted(Case):
 
     def setUp(self):
         super().setUp()
+        self.listen()
+
+    def listen(self):
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.environment["ATTND_SOCKET"])
         self.listener.listen()
@@ -158,8 +162,13 @@ class Scripted(Case):
                 return harness.pack([1, message[1], None, result])
             return on_push(message[2]) if on_push else b""
 
+        listener = self.listener
+
         def run():
-            connection, _ = self.listener.accept()
+            try:
+                connection, _ = listener.accept()
+            except OSError:     # nobody came
+                return
             connection.settimeout(harness.PATIENCE_S)
             with connection, connection.makefile("rb") as file:
                 file.read(len(harness.PREFACE))
@@ -175,3 +184,10 @@ class Scripted(Case):
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         self.addCleanup(thread.join, harness.PATIENCE_S)
+        self.addCleanup(self.hang_up, listener)
+
+    @staticmethod
+    def hang_up(listener):
+        """Ends the waits for connections that were not made."""
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)

@@ -2,12 +2,17 @@
 /* What of `attnctl bench` needs no daemon: the search, the frames, the checksum, the medians. */
 #include "config.h"
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "attnctl/bench_capacity.h"
 #include "attnctl/bench_frames.h"
 #include "attnctl/bench_samples.h"
+#include "attnctl/bench_talk.h"
+#include "fake_daemon.h"
 #include "tests/unit/run.h"
 
 /* Searches where up to `capacity` streams pass. Returns the number of trials, and what was found. */
@@ -121,6 +126,48 @@ START_TEST(medians)
 }
 END_TEST
 
+/* Never silent, and never greets. */
+static void script_babble(struct fake *fake)
+{
+    char byte;
+    fake_accept(fake);
+    fake_request(fake, ATTNP_M_HELLO);
+    while (recv(fake->socket, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+        fake_event(fake, "idle", "", 0, 0);
+        poll(NULL, 0, 1);
+    }
+}
+
+static bool take_message(struct bench_link *link, const uint8_t *body, size_t n_body, uint64_t now_ns)
+{
+    (void)now_ns;
+    return bench_talk_take(link->owner, link, body, n_body);
+}
+
+static void ignore(struct bench_link *link)
+{
+    (void)link;
+}
+
+START_TEST(a_question_is_not_waited_for_because_something_else_comes)
+{
+    static const struct bench_link_events events = {take_message, ignore, ignore};
+    struct fake fake;
+    struct bench_load load;
+    struct problem problem;
+    fake_start(&fake, script_babble);
+    const struct bench_plan plan = {.socket = fake.path, .connections = 1, .streams = 1};
+    ck_assert_int_eq(bench_load_init(&load, &plan, &events), 0);
+    ck_assert_int_eq(bench_talk_init(&load), 0);
+    ck_assert_msg(bench_load_connect(&load, &problem) == 0, "%s", problem.text);
+    ck_assert_int_lt(bench_talk_ask(&load, BENCH_HELLO, 0.05, &problem), 0);
+    ck_assert_ptr_nonnull(strstr(problem.text, "1 requests (hello) were not answered"));
+    bench_talk_done(&load);
+    bench_load_done(&load);
+    fake_stop(&fake);
+}
+END_TEST
+
 static Suite *bench(void)
 {
     Suite *suite = suite_create("bench");
@@ -131,6 +178,7 @@ static Suite *bench(void)
     tcase_add_test(tcase, frames_have_unit_variance);
     tcase_add_test(tcase, a_checksum_tells_every_bit_and_the_order);
     tcase_add_test(tcase, medians);
+    tcase_add_test(tcase, a_question_is_not_waited_for_because_something_else_comes);
     suite_add_tcase(suite, tcase);
     return suite;
 }
