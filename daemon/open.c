@@ -2,9 +2,9 @@
 /*
  * An open goes through steps, of which two may take long, and are then done away from the shard's thread (away.h):
  * making the plan of a raw attention and measuring what its frames cost, and filling the block of a large state. What
- * can be refused without them is refused before: the name, the user's quota, the sizes. Meanwhile the connection
- * handles no further message, so that what a client asks is done in order. The connection may be gone when a step
- * is done; then everything is given back.
+ * can be refused without them is refused before: the name, the user's quota, the sizes of messages. Meanwhile the
+ * connection handles no further message, so that what a client asks is done in order. The connection may be gone when a
+ * step is done; then everything is given back.
  *
  * Between the two the stream is registered, since its name and memory are taken; nobody holds it, and nothing can be
  * asked of it (is_opening).
