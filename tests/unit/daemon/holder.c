@@ -323,6 +323,15 @@ void holder_open_mail(unsigned shard)
         loop_open_mails(&holder_shards[shard]);
 }
 
+void holder_take_mail(unsigned shard)
+{
+    struct mails mails;
+    mailbox_take(&holder_shards[shard].mailbox, &mails);
+    STAILQ_CONCAT(&holder_shards[shard].turn.mails, &mails);
+    while (!STAILQ_EMPTY(&holder_shards[shard].turn.mails))
+        loop_open_mails(&holder_shards[shard]);
+}
+
 void (*holder_on_wait)(bool begins);
 
 void holder_wait(struct connection *holder)

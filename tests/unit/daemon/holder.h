@@ -96,6 +96,9 @@ struct traffic_sum holder_traffic(const char *model);
 /* The mail that was posted to the shard is opened, and connections that are over are freed. */
 void holder_open_mail(unsigned shard);
 
+/* The mail alone: what is done on other threads does not come back by this. */
+void holder_take_mail(unsigned shard);
+
 /* What the holder asked for is being done on another thread: until that is done. */
 void holder_wait(struct connection *holder);
 

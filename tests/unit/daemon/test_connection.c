@@ -362,6 +362,25 @@ START_TEST(a_client_that_sends_no_more_has_all_answers)
 }
 END_TEST
 
+/* Frames alone, a reset alone, and a reset of a large state. */
+START_TEST(whatever_a_client_sends_last_is_answered)
+{
+    struct plug *client = plug(0, USER);
+    struct model *model = _i == 2 ? holder_large_model("a") : holder_model("a");
+    holder_open(client->connection, (struct holder_terms){.model = model});
+    for (uint64_t i = 0; i < 4 && _i == 0; i++)
+        say_frame(client, 1, i);
+    if (_i > 0)
+        say_about(client, 1, ATTNP_M_RESET, 1);
+    send_said(client);
+    shutdown(client->fd, SHUT_WR);
+    hear_end(client);
+    ck_assert_str_eq(heard(client), _i == 0 ? "output 1:0=0 warming; output 1:1=0.5 warming; output 1:2=1; output 1:3=2"
+                                            : "response 1");
+    ck_assert_uint_eq(n_parked(), 1);
+}
+END_TEST
+
 START_TEST(a_client_that_sends_no_more_has_the_stream_that_it_opened)
 {
     struct plug *client = plug(0, USER);
@@ -430,6 +449,7 @@ static Suite *connection_suite(void)
     tcase_add_test(tests, a_paused_connection_may_end);
     tcase_add_test(tests, a_users_time_goes_with_its_last_connection);
     tcase_add_loop_test(tests, a_client_that_sends_no_more_has_all_answers, 0, 4);
+    tcase_add_loop_test(tests, whatever_a_client_sends_last_is_answered, 0, 3);
     tcase_add_loop_test(tests, a_client_that_sends_no_more_has_the_stream_that_it_opened, 0, 2);
     tcase_add_test(tests, a_client_that_sends_no_more_and_waits_for_nothing_is_let_go);
     tcase_add_test(tests, a_client_that_ends_within_a_message_is_let_go);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "daemon/away.h"
-#include "daemon/loop.h"
 #include "daemon/models.h"
 #include "daemon/users.h"
 #include "tests/unit/daemon/wish.h"
@@ -495,16 +494,6 @@ START_TEST(of_two_attentions_with_one_name_the_second_is_refused)
 }
 END_TEST
 
-/* The mail that was posted to the shard is opened, and nothing else happens. */
-static void take_mail(unsigned shard)
-{
-    struct mails mails;
-    mailbox_take(&holder_shards[shard].mailbox, &mails);
-    STAILQ_CONCAT(&holder_shards[shard].turn.mails, &mails);
-    while (!STAILQ_EMPTY(&holder_shards[shard].turn.mails))
-        loop_open_mails(&holder_shards[shard]);
-}
-
 /* Numbers rise by one, so a client may guess them. */
 START_TEST(nothing_can_be_asked_of_a_stream_that_is_being_opened)
 {
@@ -520,7 +509,7 @@ START_TEST(nothing_can_be_asked_of_a_stream_that_is_being_opened)
         holder_asked(root);
     }
     wish_attach(root, 3, 1, token);
-    take_mail(0);
+    holder_take_mail(0);
     holder_wait(client);
     holder_open_mail((unsigned)_i);
     ck_assert_str_eq(holder_heard(root), "response 0 unknown_stream; response 1 unknown_stream; "

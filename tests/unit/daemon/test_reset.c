@@ -205,7 +205,7 @@ START_TEST(who_attaches_meanwhile_waits_for_it)
     begin_reset(5);
     holder_push(client, stream, 2, 1);
     wish_attach(heir, 6, 1, stream->open.token);
-    holder_open_mail(0);
+    holder_take_mail(0);
     ck_assert_str_eq(holder_heard(heir), "");
     holder_wait_away(0);
     holder_run_dry(0);
