@@ -382,14 +382,22 @@ START_TEST(a_frame_that_may_take_longer_than_frame_ms_is_refused)
 }
 END_TEST
 
-/* 2^29 multiply-adds, which no thread does in a millisecond. */
-START_TEST(a_dear_attention_is_refused_by_what_was_measured)
+/* 64 MiB, which a frame of exact attention reads, and which are more than is measured; a frame with landmarks reads a
+ * part of them. */
+START_TEST(a_state_that_is_too_large_to_be_measured_is_judged_by_what_a_frame_reads)
 {
+    const struct wish exact = {.window = 1 << 17, .head_dim = 64},
+                      landmarks = {.window = 1 << 17, .head_dim = 64, .landmarks = 16};
     holder_configure(CONFIG_limits_frame_ms, "1");
-    wish_open(client, 5, (struct wish){.window = 2048, .head_dim = 64, .retroactive = true});
+    wish_open(client, 5, exact);
     ck_assert_str_eq(holder_heard(client), "response 5 limit_exceeded");
     ck_assert_ptr_nonnull(strstr(holder_messages()->messages[0].error.text, "the limit is 1 ms"));
     holder_expect_no_stream();
+    wish_open(client, 6, landmarks);
+    ck_assert_str_eq(holder_heard(client), "response 6");
+    holder_configure(CONFIG_limits_frame_ms, "20");
+    wish_open(client, 7, exact);
+    ck_assert_str_eq(holder_heard(client), "response 7");
 }
 END_TEST
 
@@ -560,7 +568,7 @@ static Suite *open_suite(void)
     tcase_add_test(tests, what_has_no_plan_is_refused_away_from_the_shard);
     tcase_add_loop_test(tests, a_frame_that_may_take_longer_than_frame_ms_is_refused, 0,
                         sizeof(dear) / sizeof(dear[0]));
-    tcase_add_test(tests, a_dear_attention_is_refused_by_what_was_measured);
+    tcase_add_test(tests, a_state_that_is_too_large_to_be_measured_is_judged_by_what_a_frame_reads);
     tcase_add_loop_test(tests, a_large_stream_is_opened_away_from_the_shard, 0, N_STEPS);
     tcase_add_loop_test(tests, a_connection_that_ends_while_its_stream_is_opened_leaves_nothing, 0, N_STEPS);
     tcase_add_loop_test(tests, a_connection_that_is_ending_is_given_no_stream, 0, N_STEPS);
