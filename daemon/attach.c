@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who asks for a stream becomes its heir at once, and its holder when nothing waits in it any more. An heir is answered
- * exactly once, by whatever makes him none: he becomes the holder, somebody else asks after him, or the stream ends.
+ * exactly once, by what makes it an heir no more: it becomes the holder, somebody else asks after him, or the stream
+ * ends.
  *
  * A stream moves to the shard of its new holder's connection: the registry tells the new shard from the moment on at
  * which the mail that brings the stream stands in that shard's mailbox, so that whoever looks it up writes behind that

@@ -269,7 +269,7 @@ static void run(struct shard *shard)
     shard_stay_busy(shard);
 }
 
-/* As a time, not as a wait: whoever looks while a long batch is computed sees the wait grow. */
+/* The time is kept, not the wait: a reader that looks while a long batch is computed sees the wait grow. */
 static void note_oldest(struct shard *shard)
 {
     const struct share *user = next_user(shard);

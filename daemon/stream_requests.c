@@ -2,7 +2,7 @@
 /*
  * A request about a stream may come from another connection than its holder's, and that one may live on another shard.
  * The registry tells which shard has the stream; the request goes there by mail, takes effect in the stream's own
- * thread, and the finished response comes back by mail to whoever asked, if he is still there. Where both are of one
+ * thread, and the finished response comes back by mail to the asker, if it is still there. Where both are of one
  * shard it is opened at once.
  */
 #include "daemon/stream_requests.h"
