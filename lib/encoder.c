@@ -17,6 +17,7 @@
 #include "reason.h"
 #include "stack.h"
 #include "two_layers.h"
+#include "work.h"
 
 struct attn_encoder {
     struct attn_model model;
@@ -126,6 +127,16 @@ void attn_encoder_info(const struct attn_encoder *encoder, struct attn_info *inf
         .variant = encoder->model.kernels->variant,
         .output_rows = 1,
     };
+}
+
+double attn_encoder_most_multiply_adds(const struct attn_encoder *encoder)
+{
+    const struct attn_model *model = &encoder->model;
+    double most = 0;
+    for (size_t i = 0; i < model->config.n_layers; i++)
+        most += model->layers[i].window != NULL ? attn_window_most_multiply_adds(model->layers[i].window)
+                                                : attn_work_most(attn_attention_options(model->layers[i].attention));
+    return most;
 }
 
 uint32_t attn_encoder_output_dim(const struct attn_encoder *encoder, enum attn_output kind)

@@ -17,6 +17,9 @@ int attn_encoder_build(struct attn_encoder **encoder, const struct attn_model_so
                        struct attn_reason *why);
 void attn_encoder_free(struct attn_encoder *encoder);
 
+/* What attn_most_multiply_adds tells. */
+double attn_encoder_most_multiply_adds(const struct attn_encoder *encoder);
+
 /* Fills all of *info but size, saved_bytes, and what a plan adds to state_bytes; scratch_bytes is that of one frame. */
 void attn_encoder_info(const struct attn_encoder *encoder, struct attn_info *info);
 uint32_t attn_encoder_output_dim(const struct attn_encoder *encoder, enum attn_output kind);

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "options.h"
 #include "reason.h"
+#include "work.h"
 
 /* Every option but the variant, which info and saved states tell of beside it, as they do for a model. */
 static uint64_t hash_options(const struct attn_options *options)
@@ -104,6 +105,12 @@ uint32_t attn_output_dim(const struct attn_plan *plan, enum attn_output kind)
     if (plan->encoder != NULL)
         return attn_encoder_output_dim(plan->encoder, kind);
     return kind == ATTN_SCORES ? plan->info.output_rows * plan->info.model_dim : 0;
+}
+
+uint64_t attn_most_multiply_adds(const struct attn_plan *plan)
+{
+    return (uint64_t)(plan->encoder != NULL ? attn_encoder_most_multiply_adds(plan->encoder)
+                                            : attn_work_most(attn_attention_options(plan->attention)));
 }
 
 int attn_batch(const struct attn_plan *plan, const float *frames, size_t n_frames, float *output)

@@ -302,6 +302,10 @@ struct attn_work {
  *  first. */
 ATTN_API struct attn_work attn_last_work(const struct attn_state *state);
 
+/** The most multiply-adds that attn_last_work can tell of any frame of this plan: a bound, seldom more than twice what is met. Any
+ *  thread. */
+ATTN_API uint64_t attn_most_multiply_adds(const struct attn_plan *plan);
+
 /** Recomputes the newest attention outputs of every layer from the keys and values in the window, in double precision, and
  *  writes the largest |difference| / max|v| to what the state gives; an alarm, since more than 1e-4 means a damaged state or
  *  machine, unless frames had logits beyond a thousand or values beyond 1e30, for which float32 is too coarse. Allocates. Errors: ATTN_E_OPTIONS (no frame yet), ATTN_E_MEMORY. */
