@@ -79,15 +79,15 @@ static int refuse_load(const struct shard *shard, double rate, double each_ns, s
     return -1;
 }
 
-/* A frame may come when a batch has just begun: that takes SHARD_BATCH_US, or as long as one frame that alone takes
- * longer. Only then is it computed, and written. A deadline below the sum of these is one that would be missed again
- * and again though the shard had nothing else to do. */
+/* A frame may come when a batch has just begun, which takes SHARD_BATCH_US; or, where frames are dear, when another one
+ * of its user is being computed. Only then is it computed, and written. A deadline below the sum of these is one that
+ * would be missed again and again though the shard had nothing else to do. */
 static int check_deadline(const struct shard *shard, const struct model *model, uint32_t deadline_ms,
                           struct attnp_error *error)
 {
-    double own_ns = cost_frame_ns(model->cost, 1), before_ns = ledger_longest_ns(&shard->ledger);
-    if (before_ns < SHARD_BATCH_US * 1e3)
-        before_ns = SHARD_BATCH_US * 1e3;
+    double own_ns = cost_frame_ns(model->cost, 1), before_ns = SHARD_BATCH_US * 1e3;
+    if (model_worst_ns(model) > SHARD_DEAR_US * 1e3 && before_ns < ledger_longest_ns(&shard->ledger))
+        before_ns = ledger_longest_ns(&shard->ledger);
     double least_ns = before_ns + own_ns + (double)counters_get(&shard->ledger.overhead_ns);
     if (deadline_ms == 0 || deadline_ms * 1e6 >= least_ns)
         return 0;
@@ -176,6 +176,11 @@ void admission_note_unrated(struct shard *shard, uint64_t took_ns)
     shard->use.unrated_since_ns += took_ns + counters_get(&shard->ledger.overhead_ns);
 }
 
+void admission_note_away(struct shard *shard, uint64_t took_ns)
+{
+    shard->use.away_ns += took_ns;
+}
+
 /* A mean after one more sample; rounded towards the sample, so that a mean of nothing becomes nothing. */
 static uint64_t approached(const atomic_uint_fast64_t *mean, double sample, double share)
 {
@@ -187,7 +192,8 @@ static void note_overhead(struct shard *shard, uint64_t busy_ns)
 {
     uint64_t frames, computing_ns, opened = counters_get(&shard->counters.opened);
     traffic_computed(shard->shared->traffic, shard->index, &frames, &computing_ns);
-    uint64_t n = frames - shard->use.frames, computed_ns = computing_ns - shard->use.computing_ns;
+    uint64_t n = frames - shard->use.frames;
+    uint64_t computed_ns = computing_ns - shard->use.computing_ns - shard->use.away_ns;
     bool is_typical = n >= OVERHEAD_FRAMES && opened == shard->use.opened;
     shard->use.frames = frames;
     shard->use.computing_ns = computing_ns;
@@ -221,6 +227,6 @@ void admission_tick(struct shard *shard, uint64_t now_us)
     note_overhead(shard, busy_ns);
     if (!is_first && passed_us > 0)
         note_means(&shard->use, busy_ns, passed_us);
-    shard->use.unrated_since_ns = 0;
+    shard->use.unrated_since_ns = shard->use.away_ns = 0;
     ledger_value(&shard->ledger);
 }

@@ -17,6 +17,7 @@ struct shard;
 struct shard_use {
     uint64_t tick_us, cpu_ns, frames, computing_ns, opened; /* until its last tick */
     uint64_t unrated_since_ns;                              /* since then: what streams without a rate took */
+    uint64_t away_ns;                                       /* and what frames took on other threads */
     atomic_uint_fast64_t unrated_ns; /* what these take of a second, as a mean; read by any thread, as the next */
     atomic_uint_fast64_t utilisation_permille; /* how much of the last second the thread was busy, as a mean */
 };
@@ -44,6 +45,9 @@ void admission_leave(struct shard *shard, struct claim *claim);
 
 /* A frame of a stream without a rate was computed, and took so long. */
 void admission_note_unrated(struct shard *shard, uint64_t took_ns);
+
+/* A frame was computed on another thread, which is no overhead of this one; with or without a rate. */
+void admission_note_away(struct shard *shard, uint64_t took_ns);
 
 /* Brings claims, the use of streams without a rate, overhead and utilisation up to date; at each tick. */
 void admission_tick(struct shard *shard, uint64_t now_us);

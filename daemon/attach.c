@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who asks for a stream becomes its heir at once, and its holder when nothing waits in it any more. An heir is answered
- * exactly once, by what makes it an heir no more: it becomes the holder, somebody else asks after him, or the stream
+ * exactly once, by what makes it an heir no more: it becomes the holder, somebody else asks later, or the stream
  * ends.
  *
  * A stream moves to the shard of its new holder's connection: the registry tells the new shard from the moment on at
@@ -17,10 +17,10 @@
 
 #include "daemon/admission.h"
 #include "daemon/answers.h"
-#include "daemon/batch.h"
 #include "daemon/idle.h"
 #include "daemon/open.h"
 #include "daemon/pending.h"
+#include "daemon/ready.h"
 #include "daemon/reply.h"
 
 /* Takes as long wherever the first difference is. */
@@ -49,7 +49,7 @@ void attach_give_up(struct shard *shard, struct stream *stream, const struct att
 static void park(struct shard *shard, struct stream *stream)
 {
     idle_park(shard, stream, shard_now_us());
-    batch_add(shard, stream);
+    ready_add(shard, stream);
 }
 
 void attach_park(struct shard *shard, struct stream *stream, const struct attnp_error *why)
@@ -58,7 +58,7 @@ void attach_park(struct shard *shard, struct stream *stream, const struct attnp_
     if (why != NULL)
         answers_name_unanswered(stream);
     answers_forget_unanswered(stream);
-    batch_remove(shard, stream);
+    ready_remove(shard, stream);
     connection_release(&stream->held);
     park(shard, stream);
 }
@@ -67,7 +67,7 @@ static void supersede_holder(struct shard *shard, struct stream *stream)
 {
     answers_name_unanswered(stream);
     reply_event_superseded(stream->held.by, stream->card.number);
-    batch_remove(shard, stream);
+    ready_remove(shard, stream);
     connection_lose(&stream->held);
     park(shard, stream);
 }
@@ -154,7 +154,7 @@ static struct mail *new_mail(const struct shard *shard, const struct stream *str
 static void move(struct shard *shard, struct stream *stream, struct traffic *traffic, struct mail *mail)
 {
     assert(mail->to != shard && stream->held.by == NULL && stream_waiting(stream) == 0 && !stream->due.is_listed);
-    batch_remove(shard, stream);
+    ready_remove(shard, stream);
     idle_leave(shard, stream);
     admission_leave(shard, &stream->claim);
     stream_count_in(stream, traffic);

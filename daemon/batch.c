@@ -22,6 +22,7 @@
 #include "daemon/answers.h"
 #include "daemon/deadline.h"
 #include "daemon/due.h"
+#include "daemon/lend.h"
 
 #define BATCH_NS (SHARD_BATCH_US * 1000)
 
@@ -47,7 +48,7 @@ void batch_add(struct shard *shard, struct stream *stream)
     assert(shard_is_own_thread(shard));
     assert(stream->batch.answer == NULL); /* a batch ends before anything else happens to its streams */
     assert(!due_is(stream));              /* the request comes first */
-    if (stream->batch.ready_in != NULL || stream->pending.is_away || stream_waiting(stream) == 0)
+    if (stream->batch.ready_in != NULL || lend_is_out(stream) || stream_waiting(stream) == 0)
         return;
     if (TAILQ_EMPTY(&share->batch.ready))
         add_user(shard, share);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "daemon/lend.h"
+
 void due_start(struct shard *shard)
 {
     TAILQ_INIT(&shard->due.streams);
@@ -10,7 +12,7 @@ void due_start(struct shard *shard)
 
 bool due_is(const struct stream *stream)
 {
-    if (stream->pending.n == 0 || stream->pending.is_away)
+    if (stream->pending.n == 0 || lend_is_out(stream))
         return false;
     assert(stream->pending.due_at >= stream->sequence.settled); /* no frame is settled while a request is due */
     return stream->pending.due_at == stream->sequence.settled;
@@ -21,7 +23,7 @@ bool due_add(struct shard *shard, struct stream *stream)
     assert(shard_is_own_thread(shard));
     if (!due_is(stream))
         return false;
-    assert(stream->batch.ready_in == NULL); /* its next frame waits for the request */
+    assert(stream->batch.ready_in == NULL && stream->ready.dear_in == NULL); /* its next frame waits for the request */
     if (!stream->due.is_listed)
         TAILQ_INSERT_TAIL(&shard->due.streams, stream, due.link);
     stream->due.is_listed = true;

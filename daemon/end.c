@@ -6,14 +6,14 @@
 #include "daemon/admission.h"
 #include "daemon/answers.h"
 #include "daemon/attach.h"
-#include "daemon/batch.h"
 #include "daemon/client_log.h"
 #include "daemon/due.h"
 #include "daemon/idle.h"
+#include "daemon/lend.h"
 #include "daemon/pending.h"
+#include "daemon/ready.h"
 #include "daemon/release.h"
 #include "daemon/reply.h"
-#include "daemon/reset.h"
 
 void end_put_counts(struct attnp_writer *writer, const struct stream *stream)
 {
@@ -46,22 +46,23 @@ static void settle(struct shard *shard, struct stream *stream, const char *reaso
     answers_drop_all(stream, reason);
     pending_refuse_all(shard, stream, &error);
     attach_give_up(shard, stream, &error);
-    reset_abandon(stream, &error);
+    lend_abandon(stream, &error);
 }
 
 static void remove_stream(struct shard *shard, struct stream *stream)
 {
     assert(stream->pending.n == 0 && !stream->attach.has_heir); /* whoever asked was told */
-    batch_remove(shard, stream);
+    ready_remove(shard, stream);
     due_remove(shard, stream);
     idle_leave(shard, stream);
     if (stream->held.by != NULL)
         connection_lose(&stream->held);
     admission_leave(shard, &stream->claim);
+    release_state(shard, stream);
     registry_remove(shard->shared->registry, &stream->card);
     stream_count_in(stream, NULL);
     counters_add(&shard->counters.closed, 1);
-    release_stream(shard, stream);
+    stream_free(stream);
 }
 
 /* The asker's own stream leaves it without a word; any other holder is told. */

@@ -5,11 +5,12 @@
 
 #include "daemon/end.h"
 #include "daemon/idle.h"
+#include "daemon/lend.h"
 
 /* A stream that somebody is about to hold, or that has frames to compute, does not end. */
 static bool is_busy(const struct stream *stream)
 {
-    return stream->attach.has_heir || stream->pending.is_away || stream_waiting(stream) > 0;
+    return stream->attach.has_heir || lend_is_out(stream) || stream_waiting(stream) > 0;
 }
 
 static void expire(struct shard *shard, struct stream *stream, const char *reason, uint64_t now_us)

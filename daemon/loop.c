@@ -116,10 +116,12 @@ static void on_wake(uv_async_t *async)
 {
     struct shard *shard = async->data;
     struct mails mails;
+    struct lost lost;
     /* Looked at before the mail is: connections that came before the order to drain are then in it. */
     bool drain_asked = atomic_load(&shard->turn.drain_asked);
-    mailbox_take(&shard->mailbox, &mails);
+    mailbox_take(&shard->mailbox, &mails, &lost);
     STAILQ_CONCAT(&shard->turn.mails, &mails);
+    requests_lost(shard, &lost);
     shard_stay_busy(shard);
     counters_set(&shard->turn.pulses, counters_get(&shard->turn.pulses_asked));
     if (drain_asked && !shard->turn.is_draining) {
@@ -252,12 +254,13 @@ static void discard_mail(struct shard *shard, struct mail *mail)
 void loop_done(struct shard *shard)
 {
     struct mails mails;
+    struct lost lost; /* by connections that are no more */
     close_handles(shard);
     uv_run(&shard->loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&shard->loop);
     assert(status == 0); /* every handle was closed */
     (void)status;
-    mailbox_take(&shard->mailbox, &mails);
+    mailbox_take(&shard->mailbox, &mails, &lost);
     STAILQ_CONCAT(&shard->turn.mails, &mails);
     while (!STAILQ_EMPTY(&shard->turn.mails)) {
         struct mail *mail = STAILQ_FIRST(&shard->turn.mails);

@@ -40,9 +40,17 @@ struct mail {
 
 STAILQ_HEAD(mails, mail);
 
+/* Who waits for a response that was lost on its way, for want of memory; beyond so many, not all are named. */
+#define MAILBOX_LOST 64
+struct lost {
+    size_t n; /* of all */
+    struct asker askers[MAILBOX_LOST];
+};
+
 struct mailbox {
     pthread_mutex_t mutex;
     struct mails mails;
+    struct lost lost;
 };
 
 void mailbox_init(struct mailbox *mailbox);
@@ -54,5 +62,8 @@ struct mail *mail_new(enum mail_kind kind, size_t n_bytes);
 /* Any thread. The mail is the mailbox's from here on. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
-/* Moves all mails to *mails. */
-void mailbox_take(struct mailbox *mailbox, struct mails *mails);
+/* No mail could be made of the response to this asker, who is on the mailbox's shard. Any thread; cannot fail. */
+void mailbox_lose(struct mailbox *mailbox, const struct asker *asker);
+
+/* Moves all mails to *mails, and what was lost to *lost. */
+void mailbox_take(struct mailbox *mailbox, struct mails *mails, struct lost *lost);

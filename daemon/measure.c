@@ -130,7 +130,8 @@ static double growth_to(double full, const struct sum *half, const struct sum *a
 }
 
 /* Fills the window of the first state, and returns what a frame takes in the end; and *worst, how much more work than
- * the mean one of these frames was. A frame that closes a segment of landmarks may be worth a hundred others. */
+ * the mean one of these frames was. A frame that closes a segment of landmarks may be worth a hundred others; where the
+ * time does not fill the window, such a one may not have been met, and what the library allows for is taken. */
 static double fill(struct bench *bench, double *worst)
 {
     struct sum halves[2] = {{0}}, all = {0};
@@ -152,11 +153,15 @@ static double fill(struct bench *bench, double *worst)
             next *= 2;
         }
     }
+    double frame_ns = longest_ns + 1; /* not 0 on any clock */
+    if (all.n >= 2) {
+        bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
+        frame_ns = ((all.ns - halves[0].ns) / (all.n - halves[0].n) + 1) * bench->growth;
+    }
     *worst = all.work > 0 ? most_work * all.n / all.work : 1;
-    if (all.n < 2)
-        return longest_ns + 1;
-    bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
-    return ((all.ns - halves[0].ns) / (all.n - halves[0].n) + 1) * bench->growth; /* not 0 on any clock */
+    if (all.n < full && all.work > 0)
+        *worst = (double)plan_facts(bench->plan)->most_work * (all.n < 2 ? longest_ns : all.ns) / all.work / frame_ns;
+    return frame_ns;
 }
 
 static int by_value(const void *a, const void *b)

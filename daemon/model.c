@@ -48,3 +48,8 @@ void model_set_cost(struct model *model, struct cost *cost)
     cost_release(model->cost);
     model->cost = cost;
 }
+
+double model_worst_ns(const struct model *model)
+{
+    return cost_is_measured(model->cost) ? cost_worst_ns(model->cost) : (double)plan_facts(model->plan)->guess_ns;
+}

@@ -35,6 +35,9 @@ void model_release(struct model *model);
  * caller. Before others use the model. */
 void model_set_cost(struct model *model, struct cost *cost);
 
+/* The longest that a frame takes when it is computed alone: as measured, or else a guess. */
+double model_worst_ns(const struct model *model);
+
 /* A raw attention is no model of a file: nobody else computes with it. */
 static inline bool model_is_attention(const struct model *model)
 {

@@ -135,10 +135,13 @@ static uint64_t least_bytes(const struct attnp_attention *attention)
     return is_none ? 0 : bytes; /* the library refuses what is so large */
 }
 
+/* What the user does not have. Memory that is given back away from here is still the user's, but will have been given
+ * back when the attention is made, which takes its turn behind that; then its memory is judged. */
 static int check_user(const struct connection *connection, const struct attnp_open *request, struct attnp_error *error)
 {
+    bool is_judged = request->has_attention && STAILQ_EMPTY(&connection->share->away);
     return registry_check(connection->shard->shared->registry, connection->uid, request->name.data, request->name.n,
-                          request->has_attention ? least_bytes(&request->attention) : 0, error);
+                          is_judged ? least_bytes(&request->attention) : 0, error);
 }
 
 static int find_model(struct opening *opening, struct attnp_error *error)
@@ -252,20 +255,11 @@ static struct stream *new_stream(const struct opening *opening, struct attnp_err
     return stream;
 }
 
-/* A step of exact attention reads the whole state, and so does one that makes all outputs of the window anew. */
-static bool reads_all(const struct attnp_open *request)
-{
-    return request->attention.method == ATTNP_METHOD_EXACT || request->attention.retroactive;
-}
-
-/* A frame is computed whole, and others wait for it: one that would take too long is refused, by what was measured; or,
- * of a state that is too large to be measured, by its size, where a frame reads all of it. */
+/* Its user's other frames wait for a dear one: one that would take too long is refused. */
 static int check_frame(const struct opening *opening, struct attnp_error *error)
 {
-    if (opening->request.has_attention && !cost_is_measured(opening->model->cost) && !reads_all(&opening->request))
-        return 0;
     uint64_t most_ms = config_number(opening->shard->shared->config, CONFIG_limits_frame_ms);
-    double worst_ms = cost_worst_ns(opening->model->cost) / 1e6;
+    double worst_ms = model_worst_ns(opening->model) / 1e6;
     if (worst_ms <= (double)most_ms)
         return 0;
     return attnp_fail(
@@ -307,8 +301,9 @@ static void unregister_stream(struct opening *opening)
     if (stream == NULL)
         return;
     admission_leave(opening->shard, &stream->claim);
+    release_state(opening->shard, stream);
     registry_remove(opening->shard->shared->registry, &stream->card);
-    release_stream(opening->shard, stream);
+    stream_free(stream);
 }
 
 static int fill(struct opening *opening)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "daemon/answers.h"
-#include "daemon/batch.h"
 #include "daemon/due.h"
+#include "daemon/ready.h"
 #include "daemon/reply.h"
 #include "daemon/users.h"
 
@@ -100,11 +100,9 @@ static bool run_first(struct shard *shard, struct stream *stream)
     struct pending *pending = take(stream);
     assert(pending->at == stream->sequence.settled);
     answers_name_unanswered(stream);
-    enum pending_outcome outcome = pending->kind->carry_out(shard, stream, &pending->asker);
-    if (outcome == PENDING_AWAY)
-        stream->pending.is_away = true;
+    bool is_here = pending->kind->carry_out(shard, stream, &pending->asker) == PENDING_DONE;
     free_pending(shard, uid, pending);
-    return outcome != PENDING_MOVED;
+    return is_here;
 }
 
 bool pending_run(struct shard *shard, struct stream *stream)
@@ -116,20 +114,13 @@ bool pending_run(struct shard *shard, struct stream *stream)
     return is_here;
 }
 
-bool pending_come_back(struct shard *shard, struct stream *stream)
-{
-    assert(stream->pending.is_away);
-    stream->pending.is_away = false;
-    return pending_run(shard, stream);
-}
-
 /* One request of the stream, which is charged to its holder's user. */
 static void run_due(struct shard *shard, struct stream *stream)
 {
     struct share *share = stream->held.by != NULL ? share_use(stream->held.by->share) : NULL;
     uint64_t begun_ns = uv_hrtime();
     if (run_first(shard, stream) && !due_add(shard, stream))
-        batch_add(shard, stream);
+        ready_add(shard, stream);
     if (share != NULL) {
         share_charge(share, uv_hrtime() - begun_ns);
         share_leave(share);

@@ -15,14 +15,13 @@
 #define PENDING_MOST 64
 
 enum pending_outcome {
-    PENDING_DONE,
-    PENDING_MOVED, /* the stream is no longer of this shard */
-    PENDING_AWAY   /* goes on on another thread: pending_come_back is called when that is done */
+    PENDING_DONE, /* or another thread goes on with it, which has the stream's state (lend.h) until then */
+    PENDING_MOVED /* the stream is no longer of this shard */
 };
 
 /* What a kind of request does. */
 struct pending_kind {
-    /* Every frame before the request is settled: it takes effect, and the asker is answered. */
+    /* Every frame before the request is settled: it takes effect, and the asker is answered, now or later. */
     enum pending_outcome (*carry_out)(struct shard *shard, struct stream *stream, const struct asker *asker);
     /* The stream ends before that. NULL: the asker is told by other means. */
     void (*refuse)(struct shard *shard, const struct asker *asker, const struct attnp_error *error);
@@ -56,9 +55,6 @@ void pending_run_due(struct shard *shard);
 
 /* Carries out what is due in one stream. False: the stream is no longer of this shard. */
 bool pending_run(struct shard *shard, struct stream *stream);
-
-/* A request that went on on another thread is done: what is due behind it follows. False as above. */
-bool pending_come_back(struct shard *shard, struct stream *stream);
 
 /* The stream ends: the askers are told this error. */
 void pending_refuse_all(struct shard *shard, struct stream *stream, const struct attnp_error *error);

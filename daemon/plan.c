@@ -41,6 +41,12 @@ static enum attnp_code code_of(int error)
     }
 }
 
+/* What is surely reached where the work of a frame is none of the weights': five of them and more are usual. */
+#define MULTIPLY_ADDS_A_NS 5
+
+/* Memory that is read from beginning to end: 8 bytes a nanosecond. */
+#define BYTES_A_NS 8
+
 static void fill_facts(struct plan *plan)
 {
     struct attn_info info = {.size = sizeof(info)};
@@ -55,6 +61,9 @@ static void fill_facts(struct plan *plan)
         .warming_frames = info.warming_frames,
         .state_bytes = info.state_bytes,
         .scratch_bytes = attn_scratch_bytes(plan->of_library, PLAN_MOST_AT_ONCE),
+        .frame_scratch_bytes = attn_scratch_bytes(plan->of_library, 1),
+        .most_work = attn_most_multiply_adds(plan->of_library),
+        .guess_ns = attn_most_multiply_adds(plan->of_library) / MULTIPLY_ADDS_A_NS,
         .n_labels = info.n_labels,
         .labels = info.labels,
         .frontend = info.frontend,
@@ -104,7 +113,13 @@ static void share_scratch(struct plan_facts *facts)
     if (facts->scratch_bytes <= MOST_SHARED_SCRATCH)
         return;
     facts->own_scratch_bytes = facts->scratch_bytes;
-    facts->scratch_bytes = 0;
+    facts->scratch_bytes = facts->frame_scratch_bytes = 0;
+}
+
+/* A step of exact attention reads the whole state, and so does one that makes all outputs of the window anew. */
+static bool reads_all(const struct attnp_attention *attention)
+{
+    return attention->method == ATTNP_METHOD_EXACT || attention->retroactive;
 }
 
 int plan_of_attention(struct plan **plan, const struct attnp_attention *attention, struct attnp_error *error)
@@ -140,6 +155,8 @@ int plan_of_attention(struct plan **plan, const struct attnp_attention *attentio
     fill_facts(made);
     share_scratch(&made->facts);
     made->facts.work_hash = work_hash(attention);
+    if (reads_all(attention) && made->facts.guess_ns < made->facts.state_bytes / BYTES_A_NS)
+        made->facts.guess_ns = made->facts.state_bytes / BYTES_A_NS;
     if (attention->q_landmarks != NULL)
         made->facts.landmark_bytes = landmark_bytes(attention);
     *plan = made;

@@ -19,10 +19,14 @@ struct plan;
 struct plan_facts {
     uint32_t input_dim, model_dim, heads, window, layers, replay_frames, warming_frames;
     size_t state_bytes;
-    size_t scratch_bytes;     /* that plan_push is to be given, for as many frames as it takes */
-    size_t own_scratch_bytes; /* the same of an attention that takes much: for its one stream, which counts as memory
-                                 of that; scratch_bytes is 0 then */
-    size_t landmark_bytes;    /* of fixed landmarks, which the plan of an attention keeps for its one stream */
+    size_t scratch_bytes;       /* that plan_push is to be given, for as many frames as it takes */
+    size_t own_scratch_bytes;   /* the same of an attention that takes much: for its one stream, which counts as memory
+                                   of that; scratch_bytes is 0 then */
+    size_t frame_scratch_bytes; /* the same for a single frame; 0 where own_scratch_bytes has it */
+    uint64_t most_work;         /* multiply-adds of a frame, see attn_most_multiply_adds */
+    uint64_t guess_ns;     /* at what a frame takes at most, by that and by the memory that it reads; for what cannot
+                              be measured */
+    size_t landmark_bytes; /* of fixed landmarks, which the plan of an attention keeps for its one stream */
     uint32_t n_labels;
     const char *const *labels;
     const char *frontend;

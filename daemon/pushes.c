@@ -4,8 +4,8 @@
 #include <assert.h>
 
 #include "daemon/answers.h"
-#include "daemon/batch.h"
 #include "daemon/idle.h"
+#include "daemon/ready.h"
 #include "daemon/stream.h"
 
 static void expect(struct stream *stream, struct attnp_error *error)
@@ -131,7 +131,7 @@ int pushes_take(struct connection *connection, const uint8_t *body, size_t n_bod
     }
     counters_add(&stream->card.bytes_in, ATTNP_LENGTH_BYTES + n_body);
     take_frames(stream, &push, now_us);
-    batch_add(connection->shard, stream);
+    ready_add(connection->shard, stream);
     return 0;
 }
 

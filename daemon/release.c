@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/away.h"
+#include "daemon/users.h"
 
 /* Less goes at once. */
 #define AT_ONCE_BYTES (1 << 20)
@@ -19,6 +20,7 @@
 struct leftover {
     struct away away;
     size_t n_bytes; /* of the block, this included */
+    uid_t uid;
 };
 
 static void give_pages_back(struct away *away)
@@ -30,9 +32,16 @@ static void give_pages_back(struct away *away)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
+static void discharge(const struct shard *shard, uid_t uid, size_t n_bytes)
+{
+    users_discharge(shard->shared->users, uid, USERS_STATE_BYTES, n_bytes);
+}
+
 static void free_block(struct away *away)
 {
-    free((struct leftover *)away);
+    struct leftover *leftover = (struct leftover *)away;
+    discharge(away->shard, leftover->uid, leftover->n_bytes);
+    free(leftover);
 }
 
 static const struct away_kind release_kind = {NULL, give_pages_back, free_block};
@@ -43,18 +52,26 @@ void release_block(struct shard *shard, uid_t uid, void *block, size_t n_bytes)
     struct share *share = leftover != NULL && n_bytes > AT_ONCE_BYTES ? share_join(shard, uid) : NULL;
     if (share == NULL) {
         free(block);
+        discharge(shard, uid, block != NULL ? n_bytes : 0);
         return;
     }
     leftover->n_bytes = n_bytes;
+    leftover->uid = uid;
     away_send(&leftover->away, shard, share, &release_kind);
     share_leave(share);
 }
 
-void release_stream(struct shard *shard, struct stream *stream)
+void *release_take(struct shard *shard, struct stream *stream, size_t *n_bytes)
+{
+    void *block = stream_take_block(stream, n_bytes);
+    if (block != NULL)
+        users_charge_anyway(shard->shared->users, stream->card.uid, USERS_STATE_BYTES, *n_bytes);
+    return block;
+}
+
+void release_state(struct shard *shard, struct stream *stream)
 {
     size_t n_bytes;
-    uid_t uid = stream->card.uid;
-    void *block = stream_take_block(stream, &n_bytes);
-    stream_free(stream);
-    release_block(shard, uid, block, n_bytes);
+    void *block = release_take(shard, stream, &n_bytes);
+    release_block(shard, stream->card.uid, block, n_bytes);
 }

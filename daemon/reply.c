@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "daemon/client_log.h"
-#include "daemon/log.h"
 
 struct attnp_writer *reply_begin(struct shard *shard, const struct asker *asker)
 {
@@ -35,12 +34,12 @@ static int end_response(struct shard *shard, const struct asker *asker, const ui
     return attnp_write_end(&shard->writer, most, bytes, n_bytes);
 }
 
+/* `bytes` NULL: there was no memory for the response. */
 static void mail_response(struct shard *shard, const struct asker *asker, const uint8_t *bytes, size_t n_bytes)
 {
-    struct mail *mail = mail_new(MAIL_RESPONSE, n_bytes);
+    struct mail *mail = bytes != NULL ? mail_new(MAIL_RESPONSE, n_bytes) : NULL;
     if (mail == NULL) {
-        log_warning("no memory for a response to connection %ju, which will wait for it in vain",
-                    (uintmax_t)asker->connection);
+        shard_lose(&shard->shared->shards[asker->shard], asker);
         return;
     }
     mail->connection = asker->connection;
@@ -59,8 +58,8 @@ void reply_send(struct shard *shard, const struct asker *asker)
             connection_answered(connection);
             connection_send_bytes(connection, status == 0 ? bytes : NULL, n_bytes);
         }
-    } else if (status == 0) {
-        mail_response(shard, asker, bytes, n_bytes);
+    } else {
+        mail_response(shard, asker, status == 0 ? bytes : NULL, n_bytes);
     }
 }
 

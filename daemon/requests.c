@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "daemon/attach.h"
-#include "daemon/batch.h"
 #include "daemon/client_log.h"
 #include "daemon/end.h"
 #include "daemon/inspect.h"
+#include "daemon/lend.h"
 #include "daemon/models.h"
 #include "daemon/open.h"
 #include "daemon/pushes.h"
+#include "daemon/ready.h"
 #include "daemon/reply.h"
 #include "daemon/stream_requests.h"
 
@@ -167,7 +168,7 @@ static bool is_settled(const struct connection *connection)
 {
     for (size_t i = 0; i < connection->n_streams; i++) {
         const struct stream *stream = stream_of_held(connection->streams[i]);
-        if (stream_waiting(stream) > 0 || stream->pending.n > 0 || stream->pending.is_away)
+        if (stream_waiting(stream) > 0 || stream->pending.n > 0 || lend_is_out(stream))
             return false;
     }
     return true;
@@ -176,7 +177,7 @@ static bool is_settled(const struct connection *connection)
 static void handle_relief(struct connection *connection)
 {
     for (size_t i = 0; i < connection->n_streams; i++)
-        batch_add(connection->shard, stream_of_held(connection->streams[i]));
+        ready_add(connection->shard, stream_of_held(connection->streams[i]));
 }
 
 const struct connection_handler requests_handler = {handle_message, handle_end, is_settled, handle_relief};
@@ -189,6 +190,20 @@ static void deliver(struct shard *shard, struct mail *mail)
         connection_send_bytes(connection, mail->bytes, mail->n_bytes);
     }
     free(mail);
+}
+
+void requests_lost(struct shard *shard, const struct lost *lost)
+{
+    struct attnp_error error;
+    struct connection *connection;
+    attnp_fail(&error, ATTNP_NO_MEMORY, "no memory for the response; the request may have been carried out");
+    for (size_t i = 0; i < lost->n && i < MAILBOX_LOST; i++)
+        reply_error(shard, &lost->askers[i], &error);
+    if (lost->n <= MAILBOX_LOST)
+        return;
+    TAILQ_FOREACH(connection, &shard->connections.all, all)
+    if (connection->n_unanswered > 0 && connection->phase == CONNECTION_OPEN)
+        connection_end(connection, &error);
 }
 
 void requests_mail(struct shard *shard, struct mail *mail)

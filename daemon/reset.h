@@ -7,7 +7,3 @@
 
 /* Empties the state of the stream, and answers with the next frame's number. */
 extern const struct pending_kind reset_kind;
-
-/* The stream ends while its state is being emptied: the block is freed when that is done, and the asker is told this
- * error. Nothing happens to a stream that is not being reset. */
-void reset_abandon(struct stream *stream, const struct attnp_error *error);

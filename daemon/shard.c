@@ -49,6 +49,12 @@ void shard_post(struct shard *shard, struct mail *mail)
     uv_async_send(&shard->wake);
 }
 
+void shard_lose(struct shard *shard, const struct asker *asker)
+{
+    mailbox_lose(&shard->mailbox, asker);
+    uv_async_send(&shard->wake);
+}
+
 void shard_connection_given(struct shard *shard)
 {
     atomic_fetch_add(&shard->n_assigned, 1);

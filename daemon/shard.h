@@ -19,9 +19,12 @@
 #include "daemon/shard_parts.h"
 #include "protocol/writer.h"
 
-/* A batch ends after so much time, so that reading and writing are never far away; one frame that alone takes longer is
- * a batch. */
+/* A batch ends after so much time, so that reading and writing are never far away; so much is what a stream may have to
+ * wait. */
 #define SHARD_BATCH_US 2000
+
+/* Frames that may take longer are computed on another thread (ready.h). */
+#define SHARD_DEAR_US (SHARD_BATCH_US / 2)
 
 struct costs;
 struct models;
@@ -83,6 +86,9 @@ void shard_done(struct shard *shard);
 
 /* Posts a mail and wakes the shard. Any thread, while the shard runs. */
 void shard_post(struct shard *shard, struct mail *mail);
+
+/* A response to an asker of the shard is lost for want of memory: the asker is told that instead. Any thread. */
+void shard_lose(struct shard *shard, const struct asker *asker);
 
 /* A connection was assigned to the shard; one of this user that was assigned to the shard is no more. Any thread. */
 void shard_connection_given(struct shard *shard);

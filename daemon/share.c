@@ -20,11 +20,12 @@
 
 #define MOST_DEBT_NS 100000000
 
-static void make_lists(struct connections *paused, struct aways *away, struct streams *ready)
+static void make_lists(struct connections *paused, struct aways *away, struct streams *ready, struct streams *dear)
 {
     TAILQ_INIT(paused);
     STAILQ_INIT(away);
     TAILQ_INIT(ready);
+    TAILQ_INIT(dear);
 }
 
 /* NULL: no memory. */
@@ -36,7 +37,7 @@ static struct share *new_share(uid_t uid)
     share->uid = uid;
     share->n_users = 1;
     share->left_ns = LEAST_NS;
-    make_lists(&share->paused, &share->away, &share->batch.ready);
+    make_lists(&share->paused, &share->away, &share->batch.ready, &share->dear.ready);
     return share;
 }
 
@@ -46,9 +47,14 @@ int share_start(struct shard *shard)
     return shard->shares.parked != NULL ? 0 : -1;
 }
 
+static bool has_streams(const struct share *share)
+{
+    return !TAILQ_EMPTY(&share->batch.ready) || !TAILQ_EMPTY(&share->dear.ready);
+}
+
 void share_stop(struct shard *shard)
 {
-    assert(LIST_EMPTY(&shard->shares.all) && TAILQ_EMPTY(&shard->shares.parked->batch.ready));
+    assert(LIST_EMPTY(&shard->shares.all) && !has_streams(shard->shares.parked));
     free(shard->shares.parked);
 }
 
@@ -75,7 +81,7 @@ void share_leave(struct share *share)
 {
     if (--share->n_users > 0)
         return;
-    assert(TAILQ_EMPTY(&share->paused) && STAILQ_EMPTY(&share->away) && TAILQ_EMPTY(&share->batch.ready));
+    assert(TAILQ_EMPTY(&share->paused) && STAILQ_EMPTY(&share->away) && !has_streams(share));
     LIST_REMOVE(share, link);
     free(share);
 }

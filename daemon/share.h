@@ -28,6 +28,10 @@ struct share {
         struct streams ready; /* with a frame to compute; the stream that waits longest is the first */
         uint64_t computed_ns; /* what its frames took; at least the clock's when it became ready */
     } batch;                  /* batch.c */
+    struct share_dear {
+        struct streams ready; /* with a dear frame to compute, in the same order */
+        bool is_away;         /* such a frame is being computed */
+    } dear;                   /* ready.c */
     int64_t left_ns;          /* of its share of this turn; negative: owed to later turns */
     bool is_active;           /* something was charged in this turn */
 };

@@ -107,7 +107,7 @@ void *stream_take_block(struct stream *stream, size_t *n_bytes)
 {
     void *block = stream->block;
     *n_bytes = block_bytes(stream);
-    if (block != NULL && !stream->pending.is_away) /* or another thread writes there */
+    if (block != NULL && stream->lend.loan == NULL) /* or another thread writes there */
         poison(block, *n_bytes);
     stream->block = NULL;
     return block;
@@ -119,7 +119,8 @@ void stream_free(struct stream *stream)
     if (stream == NULL)
         return;
     assert(stream->pending.n == 0 && stream->held.by == NULL && stream->claim.load == NULL);
-    assert(stream->batch.ready_in == NULL && stream->batch.answer == NULL && !stream->due.is_listed);
+    assert(stream->batch.ready_in == NULL && stream->ready.dear_in == NULL && !stream->due.is_listed);
+    assert(stream->batch.answer == NULL && stream->lend.loan == NULL);
     assert(stream->idle.list == IDLE_NOWHERE);
     free(stream_take_block(stream, &n_bytes));
     model_release(stream->model);
@@ -160,9 +161,11 @@ uint32_t stream_waiting(const struct stream *stream)
 }
 
 /* The oldest waiting frame, and where its output goes. */
-static struct plan_frame next_frame(const struct stream *stream)
+struct plan_frame stream_begin_step(const struct stream *stream, uint64_t *position)
 {
     size_t slot = slot_of(stream, stream->sequence.settled);
+    assert(stream_waiting(stream) > 0);
+    *position = plan_position(stream->state);
     return (struct plan_frame){
         .state = stream->state,
         .frame = (const float *)(const void *)place_of_frame(stream, stream->sequence.settled),
@@ -183,8 +186,7 @@ static struct answer *settle(struct stream *stream, enum answer_kind kind)
     return answer;
 }
 
-/* The oldest waiting frame, which had this position, after plan_push. */
-static struct answer *settle_computed(struct stream *stream, uint64_t position, const struct plan_frame *frame)
+struct answer *stream_end_step(struct stream *stream, const struct plan_frame *frame, uint64_t position)
 {
     const struct plan_facts *facts = plan_facts(stream->plan);
     const char *skip = frame->not_finite ? stream_not_finite : stream->deadline.skip;
@@ -206,13 +208,12 @@ void stream_step(struct stream *const *streams, size_t n, struct answer **answer
     uint64_t positions[PLAN_MOST_AT_ONCE];
     assert(n >= 1 && n <= PLAN_MOST_AT_ONCE);
     for (size_t i = 0; i < n; i++) {
-        assert(streams[i]->plan == streams[0]->plan && stream_waiting(streams[i]) > 0);
-        frames[i] = next_frame(streams[i]);
-        positions[i] = plan_position(streams[i]->state);
+        assert(streams[i]->plan == streams[0]->plan);
+        frames[i] = stream_begin_step(streams[i], &positions[i]);
     }
     plan_push(streams[0]->plan, frames, n, streams[0]->scratch != NULL ? streams[0]->scratch : scratch);
     for (size_t i = 0; i < n; i++)
-        answers[i] = settle_computed(streams[i], positions[i], &frames[i]);
+        answers[i] = stream_end_step(streams[i], &frames[i], positions[i]);
 }
 
 struct answer *stream_drop(struct stream *stream, const char *reason)

@@ -65,7 +65,8 @@ struct stream {
     struct stream_pending pending;
     struct stream_due due;
     struct stream_attach attach;
-    struct stream_reset reset;
+    struct stream_lend lend;
+    struct stream_ready ready;
 };
 
 /* Reasons of answers that are none. */
@@ -124,6 +125,11 @@ uint32_t stream_waiting(const struct stream *stream);
  * answers[i] is streams[i]'s, valid until `credit` frames later. `scratch`: the plan's scratch_bytes, for streams that
  * have none of their own. Requires that in each one waits. */
 void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch);
+
+/* The same of one stream in two steps, between which any thread may push the frame (plan_push): what is to be pushed,
+ * at this position; and then its answer. Meanwhile nothing else happens to the stream's frames that wait. */
+struct plan_frame stream_begin_step(const struct stream *stream, uint64_t *position);
+struct answer *stream_end_step(struct stream *stream, const struct plan_frame *frame, uint64_t position);
 
 /* Settles the oldest waiting frame, of which one is required, without applying it. */
 struct answer *stream_drop(struct stream *stream, const char *reason);

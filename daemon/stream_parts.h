@@ -12,8 +12,8 @@
 #include "protocol/request.h"
 
 struct answer;
+struct loan;
 struct pending;
-struct resetting;
 struct stream;
 
 /* open.c: what only its holder knows, and whether it is still being opened: nobody holds it yet, and nothing can be
@@ -30,6 +30,12 @@ struct stream_batch {
     uint64_t step_ns;         /* what its newest frame took; 0 before the first */
     struct answer *answer;    /* of the frame in the batch; NULL: none is */
     uint64_t arrived_us;      /* when that frame arrived */
+};
+
+/* ready.c: the same of streams with dear frames. */
+struct stream_ready {
+    TAILQ_ENTRY(stream) link;
+    struct share *dear_in;
 };
 
 /* deadline.c: which answers nobody needs computed. */
@@ -58,7 +64,6 @@ struct stream_idle {
 struct stream_pending {
     STAILQ_HEAD(pendings, pending) requests;
     size_t n;
-    bool is_away;    /* one is being carried out on another thread: no frame is computed meanwhile */
     uint64_t due_at; /* where one waits: the first is due when every number below is settled */
 };
 
@@ -68,9 +73,9 @@ struct stream_due {
     bool is_listed;
 };
 
-/* reset.c: what empties the state on another thread; NULL: nothing does. */
-struct stream_reset {
-    struct resetting *resetting;
+/* lend.c: what another thread does with the state; NULL: nothing, the state is here. */
+struct stream_lend {
+    struct loan *loan;
 };
 
 /* attach.c: who is to hold the stream once nothing waits in it: the client that asked last. */

@@ -17,6 +17,7 @@
 #include "daemon/models.h"
 #include "daemon/open.h"
 #include "daemon/pending.h"
+#include "daemon/requests.h"
 #include "daemon/users.h"
 
 #define MEMORY_BYTES  ((uint64_t)1 << 30)
@@ -326,7 +327,9 @@ void holder_open_mail(unsigned shard)
 void holder_take_mail(unsigned shard)
 {
     struct mails mails;
-    mailbox_take(&holder_shards[shard].mailbox, &mails);
+    struct lost lost;
+    mailbox_take(&holder_shards[shard].mailbox, &mails, &lost);
+    requests_lost(&holder_shards[shard], &lost);
     STAILQ_CONCAT(&holder_shards[shard].turn.mails, &mails);
     while (!STAILQ_EMPTY(&holder_shards[shard].turn.mails))
         loop_open_mails(&holder_shards[shard]);
@@ -351,7 +354,7 @@ static bool has_work_away(const struct shard *shard)
     LIST_FOREACH(share, &shard->shares.all, link)
     if (!STAILQ_EMPTY(&share->away))
         return true;
-    return false;
+    return !STAILQ_EMPTY(&shard->shares.parked->away);
 }
 
 void holder_wait_away(unsigned shard)

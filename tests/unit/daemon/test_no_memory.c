@@ -28,9 +28,11 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *memory, size_t n);
 void *__wrap_aligned_alloc(size_t alignment, size_t n);
 
+static atomic_bool all_fail; /* all of the daemon's do */
+
 static bool fails(void)
 {
-    return is_daemon && n_until_failure >= 0 && n_until_failure-- == 0;
+    return is_daemon && (all_fail || (n_until_failure >= 0 && n_until_failure-- == 0));
 }
 
 void *__wrap_malloc(size_t n)
@@ -125,6 +127,7 @@ static void open_with_failures(struct wish wish, bool is_new_shape, size_t least
         n_refused += code != 0;
         if (code == 0)
             holder_ask_about(client, 6, ATTNP_M_CLOSE, stream_of_held(client->streams[0]));
+        holder_wait_away(0);
         holder_expect_no_stream();
         ck_assert(!client->has_failed);
         connection_break(client);
@@ -194,7 +197,7 @@ START_TEST(a_large_reset_without_memory_is_answered_once)
         n_until_failure = n;
         holder_ask_about(client, 5, ATTNP_M_RESET, stream);
         failed = has_failed();
-        ck_assert(!failed || !stream->pending.is_away);
+        ck_assert(!failed || stream->lend.loan == NULL);
         holder_wait_away(0);
         const char *text = holder_heard(client);
         if (failed && n < 2)
@@ -205,7 +208,83 @@ START_TEST(a_large_reset_without_memory_is_answered_once)
     }
     ck_assert_uint_ge(number, 4);
     holder_ask_about(client, 6, ATTNP_M_CLOSE, stream);
+    holder_wait_away(0);
     holder_expect_no_stream();
+}
+END_TEST
+
+/* A client of another shard asks: what fails on the way there is refused, and what fails on the way back is told, too.
+ */
+START_TEST(a_request_from_afar_without_memory_is_answered_once)
+{
+    static const enum attnp_method methods[] = {ATTNP_M_RESET, ATTNP_M_CLOSE};
+    bool failed = true;
+    for (long n = 0; failed; n++) {
+        struct connection *client = holder_new(0, USER), *other = holder_new(1, USER);
+        struct stream *stream = holder_open(client, (struct holder_terms){0});
+        say_something(client);
+        say_something(other);
+        n_until_failure = n;
+        holder_ask_about(other, 5, methods[_i], stream);
+        open_mail(0);
+        open_mail(1);
+        failed = has_failed();
+        ck_assert_str_eq(holder_heard(other), failed ? "response 5 no_memory" : "response 5");
+        ck_assert_uint_eq(other->n_unanswered, 0);
+        ck_assert_int_le(n, methods[_i] == ATTNP_M_RESET ? 3 : 2); /* the mail there, the request, the mail back */
+        connection_break(client);
+        connection_break(other);
+        holder_poll(0);
+    }
+}
+END_TEST
+
+/* More responses are lost than are named: the connections that wait for any end, with the reason. */
+START_TEST(whoever_waits_for_a_response_that_is_lost_is_told)
+{
+    struct connection *client = holder_new(0, USER), *other = holder_new(1, USER), *idle = holder_new(1, USER);
+    struct stream *streams[MAILBOX_LOST + 1];
+    for (uint32_t i = 0; i <= MAILBOX_LOST; i++) {
+        streams[i] = holder_open(client, (struct holder_terms){0});
+        holder_ask_about(other, i, ATTNP_M_CLOSE, streams[i]);
+    }
+    n_until_failure = 0;
+    is_daemon = all_fail = true;
+    holder_take_mail(0);
+    is_daemon = all_fail = false;
+    has_failed();
+    holder_take_mail(1);
+    holder_heard(other);
+    const struct heard *heard = holder_messages();
+    ck_assert_uint_eq(heard->n, MAILBOX_LOST + 1);
+    for (size_t i = 0; i < heard->n; i++)
+        ck_assert_int_eq(heard->messages[i].error.code, ATTNP_NO_MEMORY);
+    ck_assert_int_eq(other->phase, CONNECTION_ENDING);
+    ck_assert_int_eq(idle->phase, CONNECTION_OPEN);
+}
+END_TEST
+
+/* There is always the shard's own scratch memory. */
+START_TEST(a_dear_frame_without_memory_is_computed_all_the_same)
+{
+    struct connection *client = holder_new(0, USER);
+    cost_set(model->cost, 0, SHARD_DEAR_US * 2e3);
+    cost_set_worst(model->cost, 1);
+    struct stream *stream = holder_open(client, (struct holder_terms){.model = model, .credit = 4});
+    bool failed = true;
+    uint64_t number = 0;
+    for (long n = 0; failed; n++) {
+        n_until_failure = n;
+        holder_push(client, stream, number, 1);
+        holder_wait_away(0);
+        failed = has_failed();
+        holder_run_dry(0);
+        holder_heard(client);
+        ck_assert_uint_eq(holder_messages()->n, 1);
+        ck_assert_int_eq(holder_messages()->messages[0].kind, HEARD_OUTPUT);
+        ck_assert_uint_eq(holder_messages()->messages[0].output.first, number++);
+    }
+    ck_assert_uint_ge(number, 3); /* the frame that is sent away, its scratch memory, none */
 }
 END_TEST
 
@@ -278,6 +357,9 @@ static Suite *no_memory_suite(void)
     tcase_add_loop_test(tests, an_open_of_an_attention_without_memory_leaves_nothing, 0, 2);
     tcase_add_loop_test(tests, a_request_without_memory_is_refused_and_the_stream_goes_on, 0, 2);
     tcase_add_test(tests, a_large_reset_without_memory_is_answered_once);
+    tcase_add_loop_test(tests, a_request_from_afar_without_memory_is_answered_once, 0, 2);
+    tcase_add_test(tests, whoever_waits_for_a_response_that_is_lost_is_told);
+    tcase_add_test(tests, a_dear_frame_without_memory_is_computed_all_the_same);
     tcase_add_loop_test(tests, an_attach_without_memory_leaves_the_stream_with_somebody, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;

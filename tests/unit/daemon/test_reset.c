@@ -30,7 +30,7 @@ static void begin_reset(uint32_t id)
     holder_push(client, stream, 0, 2);
     holder_run_dry(0);
     holder_ask_about(client, id, ATTNP_M_RESET, stream);
-    ck_assert(stream->pending.is_away);
+    ck_assert(stream->lend.loan != NULL);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 1:1=0.5 warming");
 }
 
@@ -94,7 +94,7 @@ START_TEST(what_comes_meanwhile_waits_and_keeps_its_order)
     holder_wait_away(0);
     holder_run_dry(0);
     ck_assert_str_eq(holder_heard(client), "response 5; output 1:2=2 warming; response 6");
-    ck_assert(stream->pending.is_away); /* the second one */
+    ck_assert(stream->lend.loan != NULL); /* the second one */
     holder_push(client, stream, 5, 1);
     holder_run_dry(0);
     holder_wait_away(0);
@@ -109,7 +109,7 @@ START_TEST(resets_in_a_row_are_each_answered)
     begin_reset(5);
     holder_ask_about(client, 6, ATTNP_M_RESET, stream);
     holder_ask_about(client, 7, ATTNP_M_RESET, stream);
-    while (stream->pending.is_away)
+    while (stream->lend.loan != NULL)
         holder_wait_away(0);
     ck_assert_str_eq(holder_heard(client), "response 5; response 6; response 7");
     ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_WAITING_REQUESTS), 0);
@@ -264,7 +264,7 @@ START_TEST(the_daemon_may_end_meanwhile)
     struct stream *second = holder_open(client, (struct holder_terms){.model = large});
     begin_reset(5);
     holder_ask_about(client, 6, ATTNP_M_RESET, second);
-    ck_assert(second->pending.is_away);
+    ck_assert(second->lend.loan != NULL);
 }
 END_TEST
 
@@ -275,11 +275,13 @@ START_TEST(large_blocks_are_given_back)
     for (uint32_t i = 0; i < 3; i++)
         holder_ask_about(client, i, ATTNP_M_CLOSE, streams[i]);
     ck_assert_str_eq(holder_heard(client), "response 0; response 1; response 2");
-    holder_expect_no_stream();
+    ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_STREAMS), 0);
     connection_break(client);
-    ck_assert(!LIST_EMPTY(&holder_shards[0].shares.all)); /* the work is its user's still */
+    ck_assert(!LIST_EMPTY(&holder_shards[0].shares.all)); /* the work is its user's still, and so is the memory */
+    ck_assert_uint_gt(users_count(holder_shared.users, USER, USERS_STATE_BYTES), 0);
     holder_wait_away(0);
     ck_assert(LIST_EMPTY(&holder_shards[0].shares.all));
+    holder_expect_no_stream();
     client = holder_new(0, USER);
     wish_open(client, 7, (struct wish){.model = "large", .name = "mine"});
     ck_assert_str_eq(holder_heard(client), "response 7");

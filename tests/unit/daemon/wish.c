@@ -10,10 +10,12 @@ static uint32_t n_fields(const struct wish *wish)
 static void put_attention(struct attnp_writer *writer, const struct wish *wish)
 {
     attnp_write_key(writer, "attention");
-    attnp_write_map(writer, wish->landmarks != 0 ? 6 : 5);
+    attnp_write_map(writer, wish->landmarks != 0 ? 7 : 5);
     attnp_put_string(writer, "method", wish->landmarks != 0 ? "nystrom" : "exact");
-    if (wish->landmarks != 0)
+    if (wish->landmarks != 0) {
         attnp_put_uint(writer, "landmarks", wish->landmarks);
+        attnp_put_string(writer, "refresh", wish->spread ? "spread" : "immediate");
+    }
     attnp_put_uint(writer, "window", wish->window != 0 ? wish->window : 3);
     attnp_put_uint(writer, "heads", 1);
     attnp_put_uint(writer, "head_dim", wish->head_dim != 0 ? wish->head_dim : 1);

@@ -8,7 +8,7 @@
 struct wish {
     const char *model, *name, *output, *late;
     uint32_t window, head_dim, landmarks; /* of the attention; 0: 3, 1, and none: an exact one */
-    bool retroactive;
+    bool retroactive, spread;
     double rate;
     uint32_t deadline_ms;
     uint64_t first_frame, position, answer_from;
