@@ -249,13 +249,18 @@ static void answer_all(struct shard *shard, struct batch *batch)
     }
 }
 
+void batch_count(struct shard *shard)
+{
+    counters_add(&shard->counters.batches, 1);
+}
+
 static void run(struct shard *shard)
 {
     struct batch batch = {.most_bytes = config_number(shard->shared->config, CONFIG_limits_unsent_bytes)};
     TAILQ_INIT(&batch.computed);
     batch.now_ns = uv_hrtime();
     batch.until_ns = batch.now_ns + BATCH_NS;
-    counters_add(&shard->counters.batches, 1);
+    batch_count(shard);
     struct share *user;
     while ((user = next_user(shard)) != NULL && (batch.n_bytes <= batch.most_bytes || TAILQ_EMPTY(&batch.computed))) {
         struct group group;

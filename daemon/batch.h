@@ -18,3 +18,6 @@ void batch_remove(struct shard *shard, struct stream *stream);
  * answers out. Streams whose next pending request is then due are listed in due.h, and queue up when it was carried
  * out. No stream ends or moves meanwhile. */
 void batch_run(struct shard *shard);
+
+/* One batch more was computed: of a frame, elsewhere. */
+void batch_count(struct shard *shard);

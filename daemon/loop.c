@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/admission.h"
+#include "daemon/away.h"
 #include "daemon/batch.h"
 #include "daemon/connection.h"
 #include "daemon/due.h"
@@ -37,6 +38,7 @@ static void close_handles(struct shard *shard)
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], NULL);
+    away_close(shard);
     shard_close_handles(shard);
 }
 
@@ -175,6 +177,9 @@ int loop_init(struct shard *shard, struct shared *shared, unsigned index)
     status = shard_init(shard, shared, index, on_wake);
     if (status != 0)
         goto stop_connections;
+    status = away_start(shard);
+    if (status != 0)
+        goto stop_shard;
     batch_start(shard);
     due_start(shard);
     idle_start(shard);
@@ -183,6 +188,11 @@ int loop_init(struct shard *shard, struct shared *shared, unsigned index)
     uv_timer_init(&shard->loop, &shard->turn.tick);
     shard->turn.after_poll.data = shard->turn.tick.data = shard;
     return 0;
+stop_shard:
+    shard_close_handles(shard);
+    uv_run(&shard->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&shard->loop);
+    shard_done(shard);
 stop_connections:
     connection_stop(shard);
 stop_shares:
@@ -267,6 +277,7 @@ void loop_done(struct shard *shard)
         STAILQ_REMOVE_HEAD(&shard->turn.mails, link);
         discard_mail(shard, mail);
     }
+    away_stop(shard);
     connection_stop(shard);
     share_stop(shard);
     shard_done(shard);

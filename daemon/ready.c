@@ -49,7 +49,7 @@ static void note(struct shard *shard, const struct stream *stream, const struct 
     if (answer->kind == ANSWER_OUTPUT && !answer->warming)
         cost_note(stream->model->cost, 1, (double)took_ns);
     admission_note_away(shard, took_ns);
-    counters_add(&shard->counters.batches, 1);
+    batch_count(shard);
     traffic_batch(stream->traffic, 1, took_ns);
 }
 

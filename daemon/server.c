@@ -17,9 +17,12 @@
 #include "daemon/traffic.h"
 #include "daemon/users.h"
 
-/* Descriptors that are no user's connection: standard ones, the loops' and their pipes (4 a shard), models while they
+/* Descriptors that are no user's connection: standard ones, the loops' and their pipes (5 a shard), models while they
  * load, operators' connections above the limit, spare. */
-#define OTHER_DESCRIPTORS(n_shards) (32 + USERS_OPERATOR_CONNECTIONS + 6 * (uint64_t)(n_shards))
+#define OTHER_DESCRIPTORS(n_shards) (32 + USERS_OPERATOR_CONNECTIONS + 7 * (uint64_t)(n_shards))
+
+/* Threads for what takes long: as many users with such work do not wait for each other. */
+#define WORKERS 4
 
 #define STATUS_MS 5000
 #define SAVING_MS 180000
@@ -223,8 +226,9 @@ int server_start_shards(struct server *server)
     shared->started_us = shard_now_us();
     shared->shards = calloc(n, sizeof(*shared->shards));
     shared->traffic = traffic_book_new(n);
-    if (shared->shards == NULL || shared->traffic == NULL) {
-        log_error("no memory for %u shards", n);
+    shared->workers = workers_new(WORKERS);
+    if (shared->shards == NULL || shared->traffic == NULL || shared->workers == NULL) {
+        log_error("no memory or no threads for %u shards", n);
         server_stop_shards(server);
         return -1;
     }
@@ -287,10 +291,12 @@ void server_stop_shards(struct server *server)
         loop_join(&shared->shards[i]);
     for (unsigned i = 0; i < shared->n_shards; i++)
         loop_done(&shared->shards[i]);
+    workers_free(shared->workers);
     free(shared->shards);
     traffic_book_free(shared->traffic);
     shared->shards = NULL;
     shared->traffic = NULL;
+    shared->workers = NULL;
     shared->n_shards = 0;
 }
 

@@ -32,6 +32,7 @@ struct registry;
 struct shard;
 struct traffic_book;
 struct users;
+struct workers;
 
 /* Read-only while shards run, but for the registry, the users, the models and the costs (locked) and the atomics. */
 struct shared {
@@ -41,6 +42,7 @@ struct shared {
     struct users *users;
     struct registry *registry;
     struct traffic_book *traffic;
+    struct workers *workers;
     struct shard *shards;
     unsigned n_shards;
     uid_t uid; /* of the daemon: its user and root are operators */
@@ -71,6 +73,7 @@ struct shard {
     struct shard_due due;
     struct shard_idle idle;
     struct shard_loop turn;
+    struct shard_away away;
     struct shard_accept accept;
 };
 

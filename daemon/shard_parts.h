@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "daemon/mailbox.h"
+#include "daemon/workers.h"
 
 struct connection;
 struct connection_handler;
@@ -76,6 +77,15 @@ struct shard_loop {
     atomic_bool drain_asked;                   /* by the main thread */
     atomic_bool is_running;                    /* until the thread has ended; read by the main thread */
     atomic_uint_fast64_t pulses_asked, pulses; /* watchdog: the main thread raises the first, the shard's the second */
+};
+
+/* away.c: work on other threads. */
+struct shard_away {
+    uv_poll_t done_poll;
+    int fd;           /* an eventfd: by how much more was done */
+    struct jobs done; /* put there by other threads */
+    uint64_t n_out;   /* that the shard was not told of yet */
+    bool is_closing;
 };
 
 /* accept.c: connections that the shard was given within the last while. The main thread's. */

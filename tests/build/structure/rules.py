@@ -12,7 +12,7 @@ ORDER = (
     "requests open attach stream_requests pending reset end expiry inspect*",
     "stream stream_parts registry pushes batch answers deadline idle due ready lend release",
     "connection connection_* outbox reply client_log",
-    "shard shard_parts share away mailbox counters traffic admission ledger asker",
+    "shard shard_parts share away workers mailbox counters traffic admission ledger asker",
     "plan model models catalogue cost costs costs_file measure  users memory cgroup  config config_* options  log journal  file",
 )
 

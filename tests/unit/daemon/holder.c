@@ -55,12 +55,14 @@ void holder_set_up(void)
         .costs = costs_new(NULL),
         .users = users_new(&holder_config, DAEMON_UID, MEMORY_BYTES),
         .traffic = traffic_book_new(HOLDER_SHARDS),
+        .workers = workers_new(2),
         .shards = holder_shards,
         .n_shards = HOLDER_SHARDS,
         .uid = DAEMON_UID,
         .started_us = shard_now_us(),
     };
     ck_assert(holder_shared.costs != NULL && holder_shared.users != NULL && holder_shared.traffic != NULL);
+    ck_assert_ptr_nonnull(holder_shared.workers);
     holder_shared.registry = registry_new(holder_shared.users);
     ck_assert_ptr_nonnull(holder_shared.registry);
     memset(holder_shards, 0, sizeof(holder_shards));
@@ -96,6 +98,7 @@ void holder_tear_down(void)
         end_all(&holder_shards[i]);
     for (unsigned i = 0; i < HOLDER_SHARDS; i++)
         loop_done(&holder_shards[i]);
+    workers_free(holder_shared.workers);
     look_for_leftovers();
     heard_done(&heard);
     attnp_writer_done(&writer);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that work for the shards, and behind them: they take the processor only where no shard wants it, as far as
+ * the system lets them be so modest. */
+#pragma once
+
+#include <stdatomic.h>
+
+struct workers;
+
+/* A piece of work. */
+struct job {
+    struct job *next;
+    void (*perform)(struct job *job); /* on one of the threads, once; the job belongs to whoever gave it from then on */
+};
+
+/* NULL: no memory, or no thread could be made. */
+struct workers *workers_new(unsigned n_threads);
+
+/* Every job that was given has to be done. NULL is allowed. */
+void workers_free(struct workers *workers);
+
+/* Has the job run, which comes after those that this thread gave before. Never waits for a thread that works. Any
+ * thread. */
+void workers_give(struct workers *workers, struct job *job);
+
+/* A stack of jobs that any thread may put one on, and of which one thread takes all; neither ever waits for the other.
+ * All zeros: empty. */
+struct jobs {
+    _Atomic(struct job *) newest;
+};
+void jobs_put(struct jobs *jobs, struct job *job);
+
+/* All of them, the oldest first, linked by `next`; NULL: none. */
+struct job *jobs_take(struct jobs *jobs);
