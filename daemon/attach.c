@@ -5,9 +5,9 @@
  * ends.
  *
  * A stream moves to the shard of its new holder's connection: the registry tells the new shard from the moment on at
- * which the mail that brings the stream stands in that shard's mailbox, so that whoever looks it up writes behind that
- * mail. Somebody on the new shard itself may look it up before the mail is opened; it is the new shard's already then,
- * only in no list, and may even end or move on: the mail therefore names it and does not point to it.
+ * which the mail that brings the stream stands in that shard's mailbox, so that a thread that looks it up writes behind
+ * that mail. Somebody on the new shard itself may look it up before the mail is opened; it is the new shard's already
+ * then, only in no list, and may even end or move on: the mail therefore names it and does not point to it.
  */
 #include "daemon/attach.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading configuration files. inih splits the lines; it gives no line numbers to its handler, so the reader below
- * counts them. Every mistake of every file is told, not only the first, since whoever edits them wants to fix all of
- * them at once.
+ * counts them. Every mistake of every file is told, not only the first, since an operator who edits them wants to fix
+ * all of them at once.
  */
 #include <dirent.h>
 #include <errno.h>

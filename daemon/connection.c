@@ -59,7 +59,7 @@ static size_t most_unsent(const struct connection *connection)
            ATTNP_MAX_MESSAGE;
 }
 
-/* It cannot be ended here: whoever calls may be using one of its streams. */
+/* The connection cannot be ended here: the caller may be using one of its streams. */
 static void fail(struct connection *connection, const struct attnp_error *why)
 {
     if (!connection->has_failed)

@@ -51,7 +51,7 @@ static void settle(struct shard *shard, struct stream *stream, const char *reaso
 
 static void remove_stream(struct shard *shard, struct stream *stream)
 {
-    assert(stream->pending.n == 0 && !stream->attach.has_heir); /* whoever asked was told */
+    assert(stream->pending.n == 0 && !stream->attach.has_heir); /* the askers were told */
     ready_remove(shard, stream);
     due_remove(shard, stream);
     idle_leave(shard, stream);

@@ -29,7 +29,7 @@ struct loan_kind {
     /* Back on the shard's thread, the state is the stream's again; or the stream has ended, and is NULL. Frees the
      * loan. */
     void (*returned)(struct loan *loan, struct stream *stream);
-    /* The stream ends now, with this error for whoever waits for the work. NULL: nobody does. */
+    /* The stream ends now, with this error for a client that waits for the work. NULL: none does. */
     void (*lost)(struct loan *loan, const struct attnp_error *error);
 };
 

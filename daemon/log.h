@@ -43,7 +43,8 @@ __attribute__((format(printf, 3, 4))) void log_with(enum log_level level, const 
                                                     const char *format, ...);
 
 /* How many lines about clients one shard writes in a second; there is one quota a shard, its thread's own. Lines that
- * are no warnings stop earlier: whoever makes mistakes without end is not to hide what the operator has to know. */
+ * are no warnings stop earlier: a client that makes mistakes without end is not to hide what the operator has to know.
+ */
 #define LOG_LINES_PER_S      10
 #define LOG_LINES_PER_S_INFO 5
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What other threads want of a shard, in order. It knows no loop: whoever posts wakes the shard afterwards. */
+/* What other threads want of a shard, in order. It knows no loop: the sender wakes the shard afterwards. */
 #pragma once
 
 #include <pthread.h>

@@ -25,7 +25,7 @@ static void note_due(struct stream *stream)
     stream->pending.due_at = first != NULL ? first->at : 0;
 }
 
-/* The stream's user is charged for what waits in it, whoever asked. */
+/* The user of the stream is charged for what waits in it, not the one who asked. */
 static void free_pending(struct shard *shard, uid_t uid, struct pending *pending)
 {
     users_discharge(shard->shared->users, uid, USERS_WAITING_REQUESTS, 1);

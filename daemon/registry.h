@@ -46,7 +46,7 @@ struct card {
     LIST_ENTRY(card) in_numbers, in_names;
 };
 
-/* A copy of a card, for whoever looks. */
+/* A copy of a card, for readers on any thread. */
 struct card_view {
     uint64_t number;
     char name[ATTNP_MAX_NAME + 1], model[ATTNP_MAX_MODEL + 1];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What each user (the uid of a connection's peer) takes of the daemon, and all of them together, held against [limits].
- * It knows no connection and no stream: whoever owns what is counted gives it back when it ends. Any thread; the lock
+ * It knows no connection and no stream: the owner of what is counted gives it back when it ends. Any thread; the lock
  * is never taken on a frame's way, but where a buffer grows. */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 enum users_what {
     USERS_CONNECTIONS, /* the connection's, from accept on */
-    USERS_STREAMS,     /* the registered card's, these two; its user's, whoever holds it */
+    USERS_STREAMS,     /* the registered card's, these two; its user's, not its holder's */
     USERS_STATE_BYTES,
     USERS_BUFFER_BYTES,     /* the connection's: unfinished messages and outboxes, by the room that they have */
     USERS_WAITING_REQUESTS, /* the pending request's in a stream, or the mail's on its way to another shard */

@@ -10,7 +10,7 @@ struct workers;
 /* A piece of work. */
 struct job {
     struct job *next;
-    void (*perform)(struct job *job); /* on one of the threads, once; the job belongs to whoever gave it from then on */
+    void (*perform)(struct job *job); /* on one of the threads, once; the job is its giver's again from then on */
 };
 
 /* NULL: no memory, or no thread could be made. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * jansson reads the text. Where memory runs out it mostly says "invalid token", as of a text that is damaged: a caller
- * that tells one from the other (whoever serves a model does not give it up for want of memory) cannot go by that. So a
+ * that tells one from the other (a daemon does not give up a model that it serves for want of memory) cannot go by that. So a
  * text that jansson refuses for its syntax is looked at once more here, without taking memory. Where its syntax is
  * right, memory is what was missing.
  *

@@ -245,7 +245,7 @@ static enum exit_code attend_stream(struct attend *attend, const struct session 
     return npy_finish(&attend->out, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
 }
 
-/* The stream is closed whatever came of it: the daemon would keep it for who lost his connection. */
+/* The stream is closed whatever came of it: the daemon would keep it for a client that lost its connection. */
 static enum exit_code attend_through(struct attend *attend, const struct session *session)
 {
     struct attnc_open_options options = {.size = sizeof(options),

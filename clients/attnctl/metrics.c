@@ -77,7 +77,7 @@ static enum exit_code print(FILE *out, const json_t *stats)
     return EXIT_DONE;
 }
 
-/* By rename, so that whoever reads the file finds the old one or the new one, and never a part. */
+/* By rename, so that a reader of the file finds the old one or the new one, and never a part. */
 static enum exit_code print_to(const char *path, const json_t *stats)
 {
     char new_path[4096];

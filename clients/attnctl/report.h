@@ -26,7 +26,7 @@ struct report {
     struct timeline *timeline; /* NULL: none */
     bool has_out;
     struct npy out;
-    bool failed; /* nothing more can be written; `problem` tells, "" where whoever reads has gone */
+    bool failed; /* nothing more can be written; `problem` tells, "" where the reader has gone */
     struct problem problem;
 };
 

@@ -2,7 +2,7 @@
 /*
  * The rule that keeps a client and a daemon from waiting for each other: nobody here ever waits for room to write
  * alone. A daemon that cannot write its outputs stops reading, so a client that only writes would stop it for ever;
- * whoever waits in this file waits for both directions, and takes in what comes.
+ * a function that waits in this file waits for both directions, and takes in what comes.
  *
  * The socket is non-blocking, and every wait is a poll with two limits. One counts from the last byte in either
  * direction, so that a daemon that is silent is soon told from one that is slow. The other bounds what a call waits in

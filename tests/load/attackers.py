@@ -187,7 +187,7 @@ def bystand(served, seconds):
 
 def run(report, wrapper, seconds, kind=None, n=0):
     """One daemon and a bystander, with an attacker or without: the waits of the one, and what the other did. The attack ends
-    before its time where the bystander is not done long after his."""
+    before its time where the bystander is not done long after its own."""
     with Daemon(report, wrapper) as daemon:
         attacker = Attacker(kind, n, daemon.served, ATTACKER) if kind else None
         patience = threading.Timer(seconds + PATIENCE_S, attacker.let_go if attacker else lambda: None)

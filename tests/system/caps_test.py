@@ -140,7 +140,7 @@ class Users(Case):
         self.refused(two, "over_capacity", "open", "streams_per_user", attention=SMALL)
         others = [other.open(attention=SMALL)["stream"] for _ in range(2)]
         self.refused(other, "over_capacity", "open", "5 streams are open", "raise streams in", attention=SMALL)
-        self.connect(daemon).request("close", stream=others[0])     # by an operator: still his
+        self.connect(daemon).request("close", stream=others[0])     # by an operator: still that user's
         other.open(attention=SMALL)
 
     def test_state_bytes_of_one_user_and_of_all(self):
