@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "attnctl/bench_driver.h"
+#include "attnctl/ending.h"
 #include "attnctl/interrupt.h"
 #include "protocol/push.h"
 
@@ -60,6 +61,7 @@ static _Noreturn void serve(int fd)
 {
     uv_loop_t loop;
     uv_pipe_t pipe;
+    ending_forget();
     signal(SIGINT, SIG_IGN);
     if (uv_loop_init(&loop) == 0 && uv_pipe_init(&loop, &pipe, 0) == 0 && uv_pipe_open(&pipe, fd) == 0 &&
         uv_read_start((uv_stream_t *)&pipe, on_alloc, on_read) == 0)
@@ -73,11 +75,13 @@ int bench_echo_start(struct bench_echo *echo, struct problem *problem)
     *echo = (struct bench_echo){.fd = -1};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return problem_set(problem, "no socket for the echo can be made: %s", strerror(errno));
+    ending_hold();
     echo->pid = fork();
     if (echo->pid == 0) {
         close(ends[0]);
         serve(ends[1]);
     }
+    ending_release();
     close(ends[1]);
     echo->fd = ends[0];
     if (echo->pid > 0)

@@ -8,7 +8,7 @@ enum exit_code {
     EXIT_DATA = 1, /* the data was wrong, or the daemon refused */
     EXIT_USAGE = 2,
     EXIT_REACH = 3,        /* the daemon cannot be reached, or may not be */
-    EXIT_INTERRUPTED = 130 /* what was there until the interruption has been answered */
+    EXIT_INTERRUPTED = 130 /* what was there until then has been answered; main ends the process by the signal */
 };
 
 /* "attnctl: " and a sentence on standard error; returns `code`, so that one can say `return complain(...)`. */

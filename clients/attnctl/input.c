@@ -18,10 +18,19 @@ int input_open(struct input *input, const char *path, struct problem *problem)
     struct stat status;
 
     *input = (struct input){.name = is_stdin ? "standard input" : path, .size = -1};
-    input->fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    /* Opening a FIFO would wait for its writer, and could not be told to stop; reading polls for that. */
+    input->fd =
+        is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (input->fd < 0 && errno == ENXIO)
+        return problem_set(problem, "%s cannot be read: it is a socket, or a device that is not there", input->name);
     if (input->fd < 0)
         return problem_set(problem, "%s cannot be opened: %s", input->name, strerror(errno));
-    if (fstat(input->fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (fstat(input->fd, &status) < 0) {
+        problem_set(problem, "%s cannot be opened: %s", input->name, strerror(errno));
+        input_close(input);
+        return -1;
+    }
+    if (S_ISDIR(status.st_mode)) {
         input_close(input);
         return problem_set(problem, "%s is a directory: name the files in it", input->name);
     }
@@ -29,6 +38,27 @@ int input_open(struct input *input, const char *path, struct problem *problem)
         input->origin = lseek(input->fd, 0, SEEK_CUR);
         input->size = status.st_size > input->origin ? status.st_size - input->origin : 0;
     }
+    return 0;
+}
+
+const char *input_kind(mode_t mode)
+{
+    return S_ISREG(mode)    ? "a file"
+           : S_ISDIR(mode)  ? "a directory"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISBLK(mode)  ? "a block device"
+                            : "a device";
+}
+
+int input_check_file(const char *path, struct problem *problem)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0 || (S_ISREG(status.st_mode) && access(path, R_OK) < 0))
+        return problem_set(problem, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return problem_set(problem, "%s is %s: it has to be a file", path, input_kind(status.st_mode));
     return 0;
 }
 

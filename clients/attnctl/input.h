@@ -39,5 +39,11 @@ int64_t input_read_all(struct input *input, void *bytes, uint64_t n, struct prob
 /* Back to the first byte of a regular file; -1 for anything else. */
 int input_rewind(struct input *input);
 
+/* "a file", "a directory", "a FIFO" and so on. */
+const char *input_kind(mode_t mode);
+
+/* -1 and a problem where there is no regular file that may be read. */
+int input_check_file(const char *path, struct problem *problem);
+
 /* -1 and a problem where the output is the very file that the input is. */
 int input_check_output(const char *path, const char *out_path, struct problem *problem);

@@ -7,18 +7,33 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
+
+#include "attnctl/ending.h"
 
 static volatile sig_atomic_t came;
 static int ends[2] = {-1, -1};
+
+static const int wishes[] = {SIGINT, SIGTERM, SIGHUP};
+#define N_WISHES (sizeof(wishes) / sizeof(wishes[0]))
+
+/* Signals that were ignored stay so: under nohup, or in the background of a script. */
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler}, old;
+    sigfillset(&action.sa_mask);
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
 
 static void note(int number)
 {
     int saved = errno;
     came = number;
-    /* Whoever asks twice does not want to wait: the default action is back. A private daemon ends by itself. */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    /* Whoever asks twice does not want to wait. */
+    for (size_t i = 0; i < N_WISHES; i++)
+        handle(wishes[i], ending_end);
     ssize_t written = write(ends[1], "", 1);
     (void)written;
     errno = saved;
@@ -26,12 +41,19 @@ static void note(int number)
 
 void interrupt_start(void)
 {
-    struct sigaction action = {.sa_handler = note};
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         ends[0] = ends[1] = -1;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < N_WISHES; i++)
+        handle(wishes[i], note);
+}
+
+int interrupt_end(int code)
+{
+    if (!interrupted())
+        return code;
+    fflush(NULL);
+    ending_end((int)came);
+    return code;
 }
 
 bool interrupted(void)

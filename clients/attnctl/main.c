@@ -10,6 +10,8 @@
 #include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
+#include "attnctl/ending.h"
+#include "attnctl/interrupt.h"
 #include "attnctl/settings.h"
 
 /* libc looks for it by name, which -fvisibility=hidden would keep from it. */
@@ -137,6 +139,7 @@ int main(int argc, char **argv)
     struct invocation invocation = {0};
     static char own_name[] = "attnctl";
     keep_standard_descriptors();
+    ending_start();
     if (argc > 0)
         argv[0] = own_name; /* whatever it was called by, which its complaints repeat */
     argp_err_exit_status = EXIT_USAGE;
@@ -147,7 +150,7 @@ int main(int argc, char **argv)
         char name[32];
         snprintf(name, sizeof(name), "attnctl %s", commands[i].name);
         argv[invocation.at] = name;
-        return commands[i].run(&invocation.settings, argc - invocation.at, argv + invocation.at);
+        return interrupt_end(commands[i].run(&invocation.settings, argc - invocation.at, argv + invocation.at));
     }
     return complain_unknown(argv[invocation.at]);
 }

@@ -4,14 +4,13 @@
 #include "config.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "attnctl/arguments.h"
 #include "attnctl/command.h"
 #include "attnctl/complain.h"
 #include "attnctl/metrics_text.h"
+#include "attnctl/output.h"
 #include "attnctl/session.h"
 #include "attnctl/settings.h"
 #include "attnctl/stats.h"
@@ -68,32 +67,15 @@ static const struct metric metrics[] = {
 };
 #define N_METRICS (sizeof(metrics) / sizeof(metrics[0]))
 
-static enum exit_code print(FILE *out, const json_t *stats)
+static enum exit_code print(const char *path, const json_t *stats)
 {
+    struct output output;
+    struct problem problem;
+    if (output_open(&output, path, &problem) < 0)
+        return complain(EXIT_DATA, "%s", problem.text);
     for (size_t i = 0; i < N_METRICS; i++)
-        metrics_text(out, &metrics[i], stats);
-    if (fflush(out) != 0 || ferror(out))
-        return complain(EXIT_DATA, "the metrics cannot be written: %s", strerror(errno));
-    return EXIT_DONE;
-}
-
-/* By rename, so that a reader of the file finds the old one or the new one, and never a part. */
-static enum exit_code print_to(const char *path, const json_t *stats)
-{
-    char new_path[4096];
-    if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
-        return complain(EXIT_USAGE, "the path has more than %zu bytes", sizeof(new_path) - sizeof(".new"));
-    FILE *out = fopen(new_path, "we");
-    if (!out)
-        return complain(EXIT_DATA, "%s cannot be written: %s", new_path, strerror(errno));
-    enum exit_code code = print(out, stats);
-    if (fclose(out) != 0 && code == EXIT_DONE)
-        code = complain(EXIT_DATA, "%s cannot be written: %s", new_path, strerror(errno));
-    if (code == EXIT_DONE && rename(new_path, path) != 0)
-        code = complain(EXIT_DATA, "%s cannot be renamed to %s: %s", new_path, path, strerror(errno));
-    if (code != EXIT_DONE)
-        remove(new_path);
-    return code;
+        metrics_text(output.file, &metrics[i], stats);
+    return output_finish(&output, &problem) < 0 ? complain(EXIT_DATA, "%s", problem.text) : EXIT_DONE;
 }
 
 struct metrics_options {
@@ -143,7 +125,7 @@ int metrics_run(struct settings *settings, int argc, char **argv)
     if (!stats)
         code = complain(EXIT_DATA, "%s", problem.text);
     else
-        code = given.path ? print_to(given.path, stats) : print(stdout, stats);
+        code = print(given.path ? given.path : "-", stats);
     json_decref(stats);
     session_close(&session);
     return code;

@@ -27,16 +27,17 @@ static int npy_begins(const uint8_t *bytes, size_t n)
 int npy_is_file(const char *path)
 {
     struct stat status;
-    uint8_t head[MAGIC_BYTES];
+    struct input input;
+    const uint8_t *head;
     ssize_t n;
-    int descriptor;
 
-    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+    /* A FIFO is opened only to be read: its writer would write to an end that is closed again. */
+    if (strcmp(path, "-") == 0 || stat(path, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
         return -1;
-    descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    n = descriptor < 0 ? 0 : read(descriptor, head, sizeof(head));
-    if (descriptor >= 0)
-        close(descriptor);
+    if (input_open(&input, path, NULL) < 0)
+        return 0;
+    n = input_peek(&input, MAGIC_BYTES, &head, NULL);
+    input_close(&input);
     return n > 0 && npy_begins(head, (size_t)n);
 }
 
@@ -151,41 +152,39 @@ void npy_close(struct npy *npy)
 
 static int cannot_write(const struct npy *npy, struct problem *problem)
 {
-    return problem_set(problem, "%s cannot be written: %s", npy->name, strerror(errno));
+    return problem_set(problem, "%s cannot be written: %s", npy->output.name, strerror(errno));
 }
 
 static int write_header(struct npy *npy, struct problem *problem)
 {
-    struct npy header = *npy;
+    struct npy header = {.n_dims = npy->n_dims};
     char bytes[NPY_HEADER_BYTES];
 
+    memcpy(header.shape, npy->shape, sizeof(header.shape));
     if (npy->n_claimed == NPY_UNKNOWN)
         header.shape[0] = npy->n_rows;
     npy_header_make(&header, bytes);
-    return fwrite(bytes, sizeof(bytes), 1, npy->out) == 1 ? 0 : cannot_write(npy, problem);
+    return fwrite(bytes, sizeof(bytes), 1, npy->output.file) == 1 ? 0 : cannot_write(npy, problem);
 }
 
 int npy_create(struct npy *npy, const char *path, int n_dims, const uint64_t *shape, struct problem *problem)
 {
-    int is_stdout = strcmp(path, "-") == 0;
-
     memset(npy, 0, sizeof(*npy));
     npy->input.fd = -1;
-    npy->name = is_stdout ? "standard output" : path;
     npy->n_dims = n_dims;
     npy->n_claimed = shape[0];
     npy->row_floats = 1;
     memcpy(npy->shape, shape, sizeof(*shape) * (size_t)n_dims);
     for (int i = 1; i < n_dims; i++)
         npy->row_floats *= shape[i];
-    if (!is_stdout && npy_is_file(path) == 0)
+    if (npy_is_file(path) == 0)
         return problem_set(
             problem, "%s is there already and is no .npy file: it is not written over; name another output", path);
-    npy->out = is_stdout ? stdout : fopen(path, "wbe");
-    if (npy->out == NULL)
-        return cannot_write(npy, problem);
-    npy->origin = ftell(npy->out);
-    if (npy->n_claimed == NPY_UNKNOWN && (npy->origin < 0 || fcntl(fileno(npy->out), F_GETFL) & O_APPEND)) {
+    if (output_open(&npy->output, path, problem) < 0)
+        return -1;
+    npy->name = npy->output.name;
+    npy->origin = ftell(npy->output.file);
+    if (npy->n_claimed == NPY_UNKNOWN && (npy->origin < 0 || fcntl(fileno(npy->output.file), F_GETFL) & O_APPEND)) {
         npy_abandon(npy);
         return problem_set(
             problem,
@@ -202,7 +201,7 @@ int npy_create(struct npy *npy, const char *path, int n_dims, const uint64_t *sh
 
 int npy_write_rows(struct npy *npy, const float *rows, size_t n, struct problem *problem)
 {
-    if (fwrite(rows, sizeof(float) * npy->row_floats, n, npy->out) != n)
+    if (fwrite(rows, sizeof(float) * npy->row_floats, n, npy->output.file) != n)
         return cannot_write(npy, problem);
     npy->n_rows += n;
     return 0;
@@ -213,7 +212,7 @@ int npy_write_missing(struct npy *npy, uint64_t n, struct problem *problem)
     static const float missing = NAN;
 
     for (uint64_t i = 0; i < n * npy->row_floats; i++)
-        if (fwrite(&missing, sizeof(missing), 1, npy->out) != 1)
+        if (fwrite(&missing, sizeof(missing), 1, npy->output.file) != 1)
             return cannot_write(npy, problem);
     npy->n_rows += n;
     return 0;
@@ -221,24 +220,21 @@ int npy_write_missing(struct npy *npy, uint64_t n, struct problem *problem)
 
 void npy_abandon(struct npy *npy)
 {
-    if (npy->out != NULL && npy->out != stdout)
-        fclose(npy->out);
-    npy->out = NULL;
+    output_abandon(&npy->output);
 }
 
 int npy_finish(struct npy *npy, struct problem *problem)
 {
+    FILE *out = npy->output.file;
     int result = 0;
 
     if (npy->n_claimed == NPY_UNKNOWN)
-        result = fseek(npy->out, npy->origin, SEEK_SET) < 0 ? cannot_write(npy, problem) : write_header(npy, problem);
+        result = fseek(out, npy->origin, SEEK_SET) < 0 ? cannot_write(npy, problem) : write_header(npy, problem);
     else if (npy->n_rows != npy->n_claimed)
         result = problem_set(problem, "%s is not complete: %" PRIu64 " rows of %" PRIu64 " were written", npy->name,
                              npy->n_rows, npy->n_claimed);
-    if (result == 0 && fflush(npy->out) != 0)
-        result = cannot_write(npy, problem);
-    if (npy->out != stdout && fclose(npy->out) != 0 && result == 0)
-        result = cannot_write(npy, problem);
-    npy->out = NULL;
-    return result;
+    if (result == 0)
+        return output_finish(&npy->output, problem);
+    output_abandon(&npy->output);
+    return -1;
 }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "attnctl/input.h"
+#include "attnctl/output.h"
 #include "attnctl/problem.h"
 
 #define NPY_MOST_DIMS 8
@@ -23,13 +24,13 @@ struct npy {
     /* private */
     struct input input;
     const char *name;
-    FILE *out;
+    struct output output;
     long origin;        /* where the header was written */
     uint64_t n_claimed; /* rows in the header that was written, NPY_UNKNOWN: to be filled in */
 };
 
-/* Looks into a file: 1 where it is a .npy file, 0 where it is another, -1 where it is empty, none, or no regular one.
- */
+/* Looks into a file: 1 where it is a .npy file, 0 where it is another or cannot be read, -1 where it is empty, none, or
+ * no regular one. Nothing but a regular file is opened. */
 int npy_is_file(const char *path);
 
 /* Opens a file, or standard input for "-", and reads its header; `path` has to outlive the npy. 0 and the shape, or -1
@@ -54,5 +55,5 @@ int npy_write_missing(struct npy *npy, uint64_t n, struct problem *problem);
  * not as many as the header says. */
 int npy_finish(struct npy *npy, struct problem *problem);
 
-/* Closes what npy_create made without completing it, after an error: the file holds what was written before. */
+/* Gives up what npy_create made, after an error: the file is as it was before. */
 void npy_abandon(struct npy *npy);

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attnctl/ending.h"
 #include "attnctl/interrupt.h"
 
 #define START_TRIES 3000 /* of up to 20 ms each: a model of gigabytes takes seconds to load */
@@ -74,13 +75,37 @@ static const char *find_models(char path[PATH_BYTES])
     return access(ATTND_MODELDIR, R_OK | X_OK) == 0 ? ATTND_MODELDIR : NULL;
 }
 
+/* What a signal does while the daemon starts: without the daemon nothing comes into the folder any more. A handler can
+ * read no folder; these are all the files that there are. */
+static void undo(void *ctx)
+{
+    static const char *const files[] = {"/attnd.conf", "/attnd.sock", "/attnd.sock.lock", "/log"};
+    const struct private_daemon *daemon = ctx;
+    char path[sizeof(daemon->folder) + 32];
+    if (daemon->pid > 0) {
+        kill(daemon->pid, SIGKILL);
+        waitpid(daemon->pid, NULL, 0);
+    }
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        strcpy(path, daemon->folder);
+        strcat(path, files[i]);
+        unlink(path);
+    }
+    rmdir(daemon->folder);
+}
+
 static int make_folder(struct private_daemon *daemon, struct problem *problem)
 {
     const char *places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         int n = snprintf(daemon->folder, sizeof(daemon->folder), "%s/attnctl-XXXXXX", places[i] ? places[i] : "");
         bool fits = places[i] && *places[i] && n < (int)sizeof(daemon->folder) - 16; /* a socket's path has 107 bytes */
-        if (fits && mkdtemp(daemon->folder))
+        ending_hold();
+        bool is_made = fits && mkdtemp(daemon->folder);
+        if (is_made)
+            ending_add(undo, daemon);
+        ending_release();
+        if (is_made)
             return 0;
     }
     daemon->folder[0] = '\0';
@@ -91,6 +116,7 @@ static int make_folder(struct private_daemon *daemon, struct problem *problem)
 /* Removes the folder with the files in it. */
 static void remove_folder(struct private_daemon *daemon)
 {
+    ending_remove(undo, daemon);
     DIR *folder = daemon->folder[0] ? opendir(daemon->folder) : NULL;
     for (struct dirent *entry; folder && (entry = readdir(folder));)
         unlinkat(dirfd(folder), entry->d_name, 0);
@@ -139,6 +165,7 @@ static void become(struct private_daemon *daemon, int lifeline, const char *mode
         model_file,
         NULL,
     };
+    ending_forget();
     setpgid(0, 0);
     int nothing = open("/dev/null", O_RDWR);
     dup2(nothing, STDIN_FILENO);
@@ -216,10 +243,12 @@ static int start(struct private_daemon *daemon, const char *model_file, struct p
         return problem_set(problem, "a private daemon cannot be started: %s", strerror(errno));
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     daemon->lifeline = ends[1];
+    ending_hold();
     daemon->pid = fork();
     if (daemon->pid == 0)
         become(daemon, ends[0], model_file);
     int saved = errno;
+    ending_release();
     close(ends[0]);
     if (daemon->pid > 0)
         return 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every signal that ends the process has the same handler: it gives the terminal back, which write and tcsetattr may do
- * there, and raises the signal again with its default action. Stopping (Ctrl-Z) is the same, and coming back takes the
- * terminal anew. Signals that were ignored stay so.
+ * Whatever ends the process gives the terminal back, which write and tcsetattr may do in a signal handler. Stopping
+ * (Ctrl-Z) does, too, and coming back takes the terminal anew. Signals that were ignored stay so.
  */
 #include "config.h"
 
@@ -17,6 +16,8 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "attnctl/ending.h"
 
 #define ENTER "\033[?1049h\033[?25l\033[H\033[2J" /* the alternate screen, no cursor, cleared */
 #define LEAVE "\033[?25h\033[?1049l"
@@ -51,12 +52,12 @@ static void leave(void)
     tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 }
 
-static void on_end(int number)
+static void undo(void *ctx)
 {
+    (void)ctx;
     if (is_open)
         leave();
     is_open = 0;
-    raise(number); /* the default action is back: SA_RESETHAND */
 }
 
 static void on_stop(int number)
@@ -81,9 +82,9 @@ static void on_resize(int number)
     (void)number; /* that the poll is interrupted is all that is needed */
 }
 
-static void handle(int number, void (*handler)(int), int flags)
+static void handle(int number, void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
+    struct sigaction action = {.sa_handler = handler}, old;
     sigemptyset(&action.sa_mask);
     if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaction(number, &action, NULL);
@@ -91,15 +92,11 @@ static void handle(int number, void (*handler)(int), int flags)
 
 int screen_open(void)
 {
-    static const int ending[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2,
-                                 SIGSEGV, SIGBUS,  SIGILL, SIGFPE,  SIGABRT, SIGXCPU, SIGSYS};
     if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
         return -1;
-    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-        handle(ending[i], on_end, (int)SA_RESETHAND);
-    handle(SIGTSTP, on_stop, 0);
-    handle(SIGWINCH, on_resize, 0);
-    atexit(screen_close);
+    handle(SIGTSTP, on_stop);
+    handle(SIGWINCH, on_resize);
+    ending_add(undo, NULL);
     is_open = 1;
     enter();
     return 0;
@@ -107,9 +104,8 @@ int screen_open(void)
 
 void screen_close(void)
 {
-    if (is_open)
-        leave();
-    is_open = 0;
+    ending_remove(undo, NULL);
+    undo(NULL);
 }
 
 void screen_size(int *rows, int *columns)

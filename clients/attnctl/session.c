@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "attnctl/field.h"
+#include "attnctl/input.h"
 #include "attnctl/interrupt.h"
 #include "attnctl/json.h"
 
@@ -56,8 +57,8 @@ static enum exit_code start_private(struct session *session, const char *file,
                                     const struct attnc_connect_options *options)
 {
     struct problem problem;
-    if (file && access(file, R_OK) < 0)
-        return complain(EXIT_DATA, "%s: %s", file, strerror(errno));
+    if (file && input_check_file(file, &problem) < 0)
+        return complain(EXIT_DATA, "%s", problem.text);
     int result = private_start(&session->daemon, file, &session->client, options, &problem);
     if (result < 0 && interrupted())
         return EXIT_INTERRUPTED;

@@ -206,7 +206,7 @@ class Bench(Case):
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=harness.PATIENCE_S)
         result = json.loads(output)
-        self.assertEqual(process.returncode, 130)
+        self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertEqual(result["lost"], 0)
         self.assertGreaterEqual(result["answered"], 8)
         self.assertLess(result["seconds"], 300)

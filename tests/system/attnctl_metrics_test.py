@@ -228,11 +228,11 @@ class Metrics(attnctl_case.Case):
                 self.assertEqual(out, b"")
             with open(path, encoding="utf-8") as file:
                 self.assertIn("attnd_info", parse(file.read()))
-            self.assertEqual(os.listdir(self.folder).count("attnd.prom.new"), 0)
+            self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("attnd.prom.")], [])
             self.assertTrue(os.stat(path).st_mode & stat.S_IRUSR)
             nowhere = self.path("nowhere/x.prom")
             _, errors = self.run_attnctl("--socket", daemon.socket, "metrics", "-o", nowhere, status=1)
-            self.assertIn("nowhere/x.prom.new cannot be written", errors)
+            self.assertIn("nowhere/x.prom cannot be written", errors)
         before = os.stat(path).st_mtime_ns
         self.run_attnctl("--socket", daemon.socket, "metrics", "-o", path, status=3)
         self.assertEqual(os.stat(path).st_mtime_ns, before)

@@ -114,7 +114,7 @@ class Stream(attnctl_case.Case):
         lines = [json.loads(process.stdout.readline()) for _ in range(n_frames)]
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=harness.PATIENCE_S)
-        self.assertEqual(process.returncode, 130, errors)
+        self.assertEqual(process.returncode, -signal.SIGINT, errors)
         self.assertEqual((rest, lines[-1]["frame"]), (b"", n_frames - 1))
         self.assertIn(b"0.0", errors.splitlines()[-1])
         self.assert_nothing_left()
@@ -144,7 +144,7 @@ class Stream(attnctl_case.Case):
             process.send_signal(signal.SIGINT)
             out, errors = process.communicate(timeout=harness.PATIENCE_S)
             os.close(writer)
-            self.assertEqual((process.returncode, out), (130, b""), errors)
+            self.assertEqual((process.returncode, out), (-signal.SIGINT, b""), errors)
             self.assertEqual([line for line in errors.decode().splitlines() if "private daemon" not in line], [])
 
     def test_writes_over_neither_its_input_nor_a_recording(self):

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/clients/wave.h"
@@ -176,6 +178,7 @@ START_TEST(what_is_written_can_be_read)
     float rows[30];
     int fd = mkstemp(path);
 
+    close(fd);
     for (int i = 0; i < 30; i++)
         rows[i] = (float)i;
     ck_assert_int_eq(npy_create(&npy, path, 3, shape, &problem), 0);
@@ -186,10 +189,30 @@ START_TEST(what_is_written_can_be_read)
     expect_rows(2);
     npy_close(&npy);
     /* What numpy insists on: the header ends with a newline, and the data are aligned to 64. */
+    fd = open(path, O_RDONLY);
     ck_assert_int_eq(read(fd, head, sizeof(head)), sizeof(head));
     ck_assert_uint_eq((10u + head[8] + 256u * head[9]) % 64, 0);
     ck_assert_int_eq(head[9 + head[8]], '\n');
     close(fd);
+    unlink(path);
+}
+END_TEST
+
+/* What is opened in vain is closed again, and what its writer has written by then is lost. */
+START_TEST(a_fifo_is_not_opened_to_look_into_it)
+{
+    char path[] = "/tmp/attnctl-test-XXXXXX", event[sizeof(struct inotify_event) + 256];
+    int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    close(mkstemp(path));
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_ge(inotify_add_watch(events, path, IN_OPEN), 0);
+    ck_assert_int_eq(npy_is_file(path), -1);
+    ck_assert_int_eq(read(events, event, sizeof(event)), -1);
+    close(open(path, O_RDONLY | O_NONBLOCK));
+    ck_assert_int_gt(read(events, event, sizeof(event)), 0);
+    close(events);
     unlink(path);
 }
 END_TEST
@@ -225,6 +248,7 @@ static Suite *npy_suite(void)
     tcase_add_test(tcase, every_cut_is_noticed);
     tcase_add_test(tcase, large_claims_cost_nothing);
     tcase_add_loop_test(tcase, what_is_written_can_be_read, 0, 2);
+    tcase_add_test(tcase, a_fifo_is_not_opened_to_look_into_it);
     tcase_add_test(tcase, what_cannot_be_written_is_said);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "attnctl/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attnctl/ending.h"
+#include "attnctl/input.h"
+#include "attnctl/interrupt.h"
+
+#define ENDING      ".new"
+#define TRY_FIFO_MS 50 /* between two looks whether a FIFO has a reader */
+
+static int cannot_write(const struct output *output, struct problem *problem)
+{
+    return problem_set(problem, "%s cannot be written: %s", output->name, strerror(errno));
+}
+
+/* What a signal does with a file that is not whole. */
+static void undo(void *ctx)
+{
+    const struct output *output = ctx;
+    unlink(output->new_path);
+}
+
+static void forget_paths(struct output *output)
+{
+    ending_remove(undo, output);
+    free(output->new_path);
+    free(output->path);
+    output->new_path = output->path = NULL;
+}
+
+/* As the file that it replaces has it, or as a new file. */
+static void set_mode(int descriptor, const struct stat *old)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    if (old != NULL && fchown(descriptor, old->st_uid, old->st_gid) < 0)
+        errno = 0; /* it is the caller's own then */
+    fchmod(descriptor, old != NULL ? old->st_mode & 0777 : 0666 & ~mask);
+}
+
+/* A new file beside the place. Returns a descriptor, or -1 with errno. `old`: the file there; NULL: none. */
+static int open_beside(struct output *output, const char *path, const struct stat *old)
+{
+    output->path = old != NULL ? realpath(path, NULL) : strdup(path); /* the file that a link leads to is replaced */
+    if (output->path == NULL || asprintf(&output->new_path, "%s.XXXXXX" ENDING, output->path) < 0) {
+        output->new_path = NULL;
+        return -1;
+    }
+    ending_hold();
+    int descriptor = mkostemps(output->new_path, (int)strlen(ENDING), O_CLOEXEC);
+    if (descriptor >= 0)
+        ending_add(undo, output);
+    ending_release();
+    if (descriptor >= 0)
+        set_mode(descriptor, old);
+    return descriptor;
+}
+
+/* Opening would wait for the reader of a FIFO, and could not be told to stop. */
+static int open_fifo(const char *path)
+{
+    struct pollfd interruption = {.fd = interrupt_descriptor(), .events = POLLIN};
+    int descriptor;
+    while ((descriptor = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 && errno == ENXIO) {
+        poll(&interruption, 1, TRY_FIFO_MS);
+        if (interrupted()) {
+            errno = EINTR;
+            return -1;
+        }
+    }
+    if (descriptor >= 0)
+        fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
+    return descriptor;
+}
+
+static bool is_in(const char *path, const char *folder)
+{
+    return strncmp(path, folder, strlen(folder)) == 0;
+}
+
+/* A descriptor by the kind of what is there; -1 with errno. */
+static int open_kind(struct output *output, const char *path)
+{
+    struct stat status, link;
+    bool is_there = stat(path, &status) == 0;
+    if (!is_there && errno != ENOENT)
+        return -1;
+    if (is_there && S_ISFIFO(status.st_mode))
+        return open_fifo(path);
+    /* Names of descriptors, and a link to a file that is to come, are no places to rename to. */
+    if (is_there && access(path, W_OK) < 0)
+        return -1;
+    bool is_elsewhere = is_in(path, "/dev/") || is_in(path, "/proc/") || (!is_there && lstat(path, &link) == 0);
+    if (is_elsewhere || (is_there && !S_ISREG(status.st_mode)))
+        return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
+    int descriptor = open_beside(output, path, is_there ? &status : NULL);
+    if (descriptor >= 0)
+        return descriptor;
+    int saved = errno;
+    forget_paths(output);
+    errno = saved;
+    /* A folder that cannot be changed may have a file that can. */
+    return is_there ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC) : -1;
+}
+
+/* What would be lost, or cannot be written at all. */
+static int refuse(const char *path, struct problem *problem)
+{
+    struct stat status;
+    if (stat(path, &status) < 0 || S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
+        return 0;
+    return problem_set(problem, "%s is %s, and is not written over: name a file", path, input_kind(status.st_mode));
+}
+
+int output_open(struct output *output, const char *path, struct problem *problem)
+{
+    *output = (struct output){.name = path};
+    if (strcmp(path, "-") == 0) {
+        output->name = "standard output";
+        output->file = stdout;
+        return 0;
+    }
+    if (refuse(path, problem) < 0)
+        return -1;
+    int descriptor = open_kind(output, path);
+    if (descriptor >= 0)
+        output->file = fdopen(descriptor, "w");
+    if (output->file != NULL)
+        return 0;
+    cannot_write(output, problem);
+    if (descriptor >= 0)
+        close(descriptor);
+    output_abandon(output);
+    return -1;
+}
+
+int output_finish(struct output *output, struct problem *problem)
+{
+    int result = fflush(output->file) != 0 || ferror(output->file) ? cannot_write(output, problem) : 0;
+    if (output->file != stdout && fclose(output->file) != 0 && result == 0)
+        result = cannot_write(output, problem);
+    output->file = NULL;
+    if (result == 0 && output->new_path != NULL && rename(output->new_path, output->path) != 0)
+        result = cannot_write(output, problem);
+    if (result < 0)
+        output_abandon(output);
+    else
+        forget_paths(output);
+    return result;
+}
+
+void output_abandon(struct output *output)
+{
+    if (output->file != NULL && output->file != stdout)
+        fclose(output->file);
+    output->file = NULL;
+    if (output->new_path != NULL)
+        unlink(output->new_path);
+    forget_paths(output);
+}
