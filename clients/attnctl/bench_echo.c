@@ -61,8 +61,10 @@ static _Noreturn void serve(int fd)
 {
     uv_loop_t loop;
     uv_pipe_t pipe;
-    ending_forget();
+    /* A terminal sends these to attnctl and to this process: the echo is there until attnctl closes the socket. */
     signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    ending_forget();
     if (uv_loop_init(&loop) == 0 && uv_pipe_init(&loop, &pipe, 0) == 0 && uv_pipe_open(&pipe, fd) == 0 &&
         uv_read_start((uv_stream_t *)&pipe, on_alloc, on_read) == 0)
         uv_run(&loop, UV_RUN_DEFAULT);

@@ -18,22 +18,12 @@ static int ends[2] = {-1, -1};
 static const int wishes[] = {SIGINT, SIGTERM, SIGHUP};
 #define N_WISHES (sizeof(wishes) / sizeof(wishes[0]))
 
-/* Signals that were ignored stay so: under nohup, or in the background of a script. */
-static void handle(int number, void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler}, old;
-    sigfillset(&action.sa_mask);
-    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
-}
-
 static void note(int number)
 {
     int saved = errno;
     came = number;
-    /* Whoever asks twice does not want to wait. */
-    for (size_t i = 0; i < N_WISHES; i++)
-        handle(wishes[i], ending_end);
+    for (size_t i = 0; i < N_WISHES; i++) /* the second one does not wait */
+        ending_handle(wishes[i], ending_end);
     ssize_t written = write(ends[1], "", 1);
     (void)written;
     errno = saved;
@@ -44,7 +34,7 @@ void interrupt_start(void)
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         ends[0] = ends[1] = -1;
     for (size_t i = 0; i < N_WISHES; i++)
-        handle(wishes[i], note);
+        ending_handle(wishes[i], note);
 }
 
 int interrupt_end(int code)

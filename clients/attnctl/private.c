@@ -75,8 +75,8 @@ static const char *find_models(char path[PATH_BYTES])
     return access(ATTND_MODELDIR, R_OK | X_OK) == 0 ? ATTND_MODELDIR : NULL;
 }
 
-/* What a signal does while the daemon starts: without the daemon nothing comes into the folder any more. A handler can
- * read no folder; these are all the files that there are. */
+/* For a signal while the daemon starts. Without the daemon nothing comes into the folder any more. A handler cannot
+ * read a folder, so all files that there can be are listed. */
 static void undo(void *ctx)
 {
     static const char *const files[] = {"/attnd.conf", "/attnd.sock", "/attnd.sock.lock", "/log"};
@@ -116,7 +116,6 @@ static int make_folder(struct private_daemon *daemon, struct problem *problem)
 /* Removes the folder with the files in it. */
 static void remove_folder(struct private_daemon *daemon)
 {
-    ending_remove(undo, daemon);
     DIR *folder = daemon->folder[0] ? opendir(daemon->folder) : NULL;
     for (struct dirent *entry; folder && (entry = readdir(folder));)
         unlinkat(dirfd(folder), entry->d_name, 0);
@@ -124,6 +123,7 @@ static void remove_folder(struct private_daemon *daemon)
         closedir(folder);
     if (daemon->folder[0])
         rmdir(daemon->folder);
+    ending_remove(undo, daemon);
     daemon->folder[0] = '\0';
 }
 
@@ -278,6 +278,7 @@ void private_stop(struct private_daemon *daemon)
             kill(daemon->pid, SIGKILL);
         wait_a_little(tries);
     }
+    daemon->pid = 0; /* a number that may be another process's from now on */
     if (daemon->log >= 0)
         close(daemon->log);
     if (daemon->door >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whatever ends the process gives the terminal back, which write and tcsetattr may do in a signal handler. Stopping
- * (Ctrl-Z) does, too, and coming back takes the terminal anew. Signals that were ignored stay so.
+ * The terminal is given back when the process ends or is stopped (Ctrl-Z); write and tcsetattr may do that in a signal
+ * handler. A process that goes on takes the terminal anew.
  */
 #include "config.h"
 
@@ -70,8 +70,7 @@ static void on_stop(int number)
     sigaddset(&these, number);
     raise(number);
     sigprocmask(SIG_UNBLOCK, &these, NULL); /* here it stops, until somebody has it go on */
-    struct sigaction action = {.sa_handler = on_stop};
-    sigaction(number, &action, NULL);
+    ending_handle(number, on_stop);
     if (is_open)
         enter();
     errno = saved;
@@ -82,20 +81,12 @@ static void on_resize(int number)
     (void)number; /* that the poll is interrupted is all that is needed */
 }
 
-static void handle(int number, void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler}, old;
-    sigemptyset(&action.sa_mask);
-    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
-}
-
 int screen_open(void)
 {
     if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
         return -1;
-    handle(SIGTSTP, on_stop);
-    handle(SIGWINCH, on_resize);
+    ending_handle(SIGTSTP, on_stop);
+    ending_handle(SIGWINCH, on_resize);
     ending_add(undo, NULL);
     is_open = 1;
     enter();
@@ -104,8 +95,8 @@ int screen_open(void)
 
 void screen_close(void)
 {
-    ending_remove(undo, NULL);
     undo(NULL);
+    ending_remove(undo, NULL);
 }
 
 void screen_size(int *rows, int *columns)

@@ -15,7 +15,8 @@ import harness
 from attnctl_case import sound, write_wav
 
 WISHES = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-ENDS = [signal.SIGQUIT, signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGABRT]
+ENDS = [signal.SIGQUIT, signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGXFSZ,
+        signal.SIGABRT, signal.SIGRTMIN]
 
 # A daemon that makes its files, and then takes for ever to start.
 NEVER_STARTS = """#!{python}
