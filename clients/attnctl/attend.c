@@ -268,7 +268,7 @@ static enum exit_code attend_all(struct attend *attend)
     struct problem problem;
     struct session session;
     if (open_input(attend, &problem) < 0)
-        return interrupted() ? EXIT_INTERRUPTED : complain(EXIT_DATA, "%s", problem.text);
+        return complain(EXIT_DATA, "%s", problem.text);
     enum exit_code code = EXIT_DONE;
     if (read_landmarks(attend, &problem) < 0)
         code = complain(EXIT_DATA, "%s", problem.text);
@@ -277,6 +277,7 @@ static enum exit_code attend_all(struct attend *attend)
     if (code == EXIT_DONE)
         code = session_open(&session, attend->settings, NULL, SESSION_OR_PRIVATE);
     if (code == EXIT_DONE) {
+        interrupt_start();
         code = attend_through(attend, &session);
         session_close(&session);
     }
@@ -309,6 +310,5 @@ int attend_run(struct settings *settings, int argc, char **argv)
     };
     struct attend attend = {.settings = settings, .attention = {.size = sizeof(attend.attention)}};
     arguments_parse(&argp, argc, argv, 0, &attend);
-    interrupt_start();
     return attend_all(&attend);
 }

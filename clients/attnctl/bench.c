@@ -141,11 +141,11 @@ int bench_run(struct settings *settings, int argc, char **argv)
     struct session session;
     struct problem problem;
     bench_options_parse(&options, argc, argv);
-    interrupt_start();
     if (options.echo && bench_echo_start(&echo, &problem) < 0)
         return complain(EXIT_DATA, "%s", problem.text);
     enum exit_code code = session_open(&session, settings, options.model, SESSION_OR_PRIVATE);
     if (code == EXIT_DONE) {
+        interrupt_start();
         code = run(&options, &session, &echo);
         session_close(&session);
     }

@@ -137,6 +137,7 @@ static enum exit_code convert_all(const struct features *features, const struct 
     struct problem problem;
     char path[4096];
     enum exit_code code = EXIT_DONE;
+    interrupt_start();
     for (int i = 0; i < (features->folder ? features->n_files : 1); i++) {
         const char *out = features->files[1];
         if (features->folder) {
@@ -185,7 +186,6 @@ int features_run(struct settings *settings, int argc, char **argv)
     struct features features = {.settings = settings};
     struct source_model model;
     arguments_parse(&argp, argc, argv, 0, &features);
-    interrupt_start();
     enum exit_code code = check_outputs(&features);
     if (code == EXIT_DONE)
         code = ask_model(&features, &model);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ctrl-C, SIGTERM and SIGHUP as a wish to come to an end; the second one ends the process at once. */
+/* Ctrl-C, SIGTERM and SIGHUP as a wish to come to an end, where frames that were sent are to be answered; the second
+ * one ends the process at once, as each of them does before interrupt_start. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +11,7 @@ void interrupt_start(void);
 /* Whether one came. */
 bool interrupted(void);
 
-/* What main returns: `code`; where one came, everything is undone and the process ends by it. */
+/* Returns `code`, or, where one came, undoes what ending.h lists and ends the process by the signal. For main. */
 int interrupt_end(int code);
 
 /* Becomes readable when one comes: for a poll that waits for something else. */

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "attnctl/ending.h"
-#include "attnctl/interrupt.h"
 
 #define START_TRIES 3000 /* of up to 20 ms each: a model of gigabytes takes seconds to load */
 #define STOP_TRIES  100  /* the same: two seconds */
@@ -216,7 +215,7 @@ static int connect_to(struct private_daemon *daemon, struct attnc_client **clien
     struct attnc_error error = {0};
     snprintf(socket, sizeof(socket), "%s/attnd.sock", daemon->folder);
     own.socket = socket;
-    for (int tries = 0; tries < START_TRIES && !interrupted(); tries++) {
+    for (int tries = 0; tries < START_TRIES; tries++) {
         int result = attnc_connect(client, &own, &error);
         if (result == 0) {
             daemon->door = open(socket, O_PATH | O_CLOEXEC);
@@ -228,7 +227,7 @@ static int connect_to(struct private_daemon *daemon, struct attnc_client **clien
             return problem_set(problem, "%s", error.text);
         wait_a_little(tries);
     }
-    return problem_set(problem, interrupted() ? "interrupted" : "a private daemon was started, but does not listen");
+    return problem_set(problem, "a private daemon was started, but does not listen");
 }
 
 static int start(struct private_daemon *daemon, const char *model_file, struct problem *problem)

@@ -16,7 +16,6 @@
 
 #include "attnctl/field.h"
 #include "attnctl/input.h"
-#include "attnctl/interrupt.h"
 #include "attnctl/json.h"
 
 #define ENDING        ".safetensors"
@@ -60,8 +59,6 @@ static enum exit_code start_private(struct session *session, const char *file,
     if (file && input_check_file(file, &problem) < 0)
         return complain(EXIT_DATA, "%s", problem.text);
     int result = private_start(&session->daemon, file, &session->client, options, &problem);
-    if (result < 0 && interrupted())
-        return EXIT_INTERRUPTED;
     if (result < 0)
         return complain(file ? EXIT_DATA : EXIT_REACH, "%s", problem.text);
     return EXIT_DONE;

@@ -270,6 +270,7 @@ static enum exit_code stream_all(const struct stream_options *options, struct se
         code = session_frontend(session, &model.hops, &model.stride, &model.input_dim);
     if (code != EXIT_DONE)
         return code;
+    interrupt_start();
     for (int i = 0; i < options->n_files && worst < EXIT_INTERRUPTED; i++) {
         code = stream_file(options, session, &model, options->files[i]);
         worst = code > worst ? code : worst;
@@ -309,7 +310,6 @@ int stream_run(struct settings *settings, int argc, char **argv)
     struct session session;
     arguments_parse(&argp, argc, argv, 0, &options);
     options.report.json = settings->json;
-    interrupt_start();
     enum exit_code code = session_open(&session, settings, options.model, SESSION_OR_PRIVATE);
     if (code != EXIT_DONE)
         return code;

@@ -18,13 +18,17 @@ WISHES = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 ENDS = [signal.SIGQUIT, signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGXFSZ,
         signal.SIGABRT, signal.SIGRTMIN]
 
-# A daemon that makes its files, and then takes for ever to start.
+# A daemon that makes its files, and then takes for ever to start: before it listens, or before it greets its client.
 NEVER_STARTS = """#!{python}
-import os, sys
+import os, socket, sys
 def value(name):
     return sys.argv[sys.argv.index(name) + 1]
-for ending in ("", ".lock"):
-    open(value("--socket") + ending, "w").close()
+open(value("--socket") + ".lock", "w").close()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(value("--socket"))
+if {listens}:
+    listener.listen()
+    connection, _ = listener.accept()
 with open("{started}.new", "w") as file:
     file.write(str(os.getpid()))
 os.rename("{started}.new", "{started}")
@@ -50,12 +54,12 @@ class Ending(attnctl_case.Case):
         os.close(watch)
         self.assert_nothing_left()
 
-    def test_a_private_daemon_that_starts_goes_with_it(self):
+    def starting(self, listens, numbers):
         with open(self.path("attnd"), "w", encoding="utf-8") as file:
-            file.write(NEVER_STARTS.format(python=sys.executable, started=self.path("started")))
+            file.write(NEVER_STARTS.format(python=sys.executable, started=self.path("started"), listens=listens))
         os.chmod(self.path("attnd"), 0o755)
         self.environment["ATTND"] = self.path("attnd")
-        for number in WISHES + ENDS:
+        for number in numbers:
             process = self.start("stream", self.path("tone.wav"))
             harness.until(lambda: os.path.exists(self.path("started")))
             with open(self.path("started"), encoding="ascii") as file:
@@ -63,6 +67,12 @@ class Ending(attnctl_case.Case):
             os.unlink(self.path("started"))
             self.end(process, number)
             self.check_gone(watch)
+
+    def test_a_private_daemon_that_starts_goes_with_it(self):
+        self.starting(False, WISHES + ENDS)
+
+    def test_a_private_daemon_that_does_not_greet_goes_with_it(self):
+        self.starting(True, WISHES)
 
     def streaming(self, *arguments, **options):
         """attnctl in the middle of a stream from a pipe, an answer to each frame read; and a watch on its daemon."""
