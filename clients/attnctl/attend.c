@@ -235,7 +235,7 @@ static enum exit_code attend_stream(struct attend *attend, const struct session 
 {
     struct problem problem;
     if (create_output(attend, attnc_stream_info(stream), &problem) < 0)
-        return complain(EXIT_DATA, "%s", problem.text);
+        return interrupted() ? EXIT_INTERRUPTED : complain(EXIT_DATA, "%s", problem.text);
     enum exit_code code = push_all(attend, session, stream);
     if (code != EXIT_DONE) {
         attend->failed = true; /* nothing is written of what still comes */

@@ -80,19 +80,26 @@ void input_close(struct input *input)
     input->fd = -1;
 }
 
-/* One read(2) that gave something, or the end. What may have to wait is polled for first, together with an
- * interruption; and whoever shares our standard input may have made it non-blocking. */
-static ssize_t read_some(struct input *input, void *bytes, size_t n, struct problem *problem)
+/* Waits until there is something to read, or the end; -1 and a problem at an interruption. A FIFO that has had no
+ * writer yet is not ready, but a read would find its end. */
+static int wait_for_bytes(struct input *input, struct problem *problem)
 {
     struct pollfd polls[] = {{.fd = input->fd, .events = POLLIN}, {.fd = interrupt_descriptor(), .events = POLLIN}};
 
+    while (poll(polls, 2, -1) < 0 && errno == EINTR && !interrupted())
+        ;
+    return interrupted() ? problem_set(problem, "%s: interrupted", input->name) : 0;
+}
+
+/* One read(2) that gave something, or the end. A process that shares our standard input may have made it non-blocking.
+ */
+static ssize_t read_some(struct input *input, void *bytes, size_t n, struct problem *problem)
+{
     for (;;) {
         ssize_t got;
 
-        if (input->size < 0)
-            poll(polls, 2, -1);
-        if (input->size < 0 && interrupted())
-            return problem_set(problem, "%s: interrupted", input->name);
+        if (input->size < 0 && wait_for_bytes(input, problem) < 0)
+            return -1;
         got = read(input->fd, bytes, n);
         if (got >= 0)
             return got;

@@ -24,7 +24,7 @@ static int cannot_write(const struct output *output, struct problem *problem)
     return problem_set(problem, "%s cannot be written: %s", output->name, strerror(errno));
 }
 
-/* What a signal does with a file that is not whole. */
+/* For a file that is not whole. */
 static void undo(void *ctx)
 {
     const struct output *output = ctx;
@@ -39,13 +39,13 @@ static void forget_paths(struct output *output)
     output->new_path = output->path = NULL;
 }
 
-/* As the file that it replaces has it, or as a new file. */
+/* Gives the file the owner and the permissions of the one that it replaces, or those of a new file. */
 static void set_mode(int descriptor, const struct stat *old)
 {
     mode_t mask = umask(0);
     umask(mask);
     if (old != NULL && fchown(descriptor, old->st_uid, old->st_gid) < 0)
-        errno = 0; /* it is the caller's own then */
+        errno = 0; /* the file is the caller's own then */
     fchmod(descriptor, old != NULL ? old->st_mode & 0777 : 0666 & ~mask);
 }
 
@@ -67,7 +67,7 @@ static int open_beside(struct output *output, const char *path, const struct sta
     return descriptor;
 }
 
-/* Opening would wait for the reader of a FIFO, and could not be told to stop. */
+/* An open that waits for the reader of a FIFO could not be told to stop. */
 static int open_fifo(const char *path)
 {
     struct pollfd interruption = {.fd = interrupt_descriptor(), .events = POLLIN};
@@ -84,12 +84,17 @@ static int open_fifo(const char *path)
     return descriptor;
 }
 
-static bool is_in(const char *path, const char *folder)
+/* Whether a path is the name of an open descriptor. */
+static bool names_descriptor(const char *path)
 {
-    return strncmp(path, folder, strlen(folder)) == 0;
+    static const char *const starts[] = {"/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/"};
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        if (strncmp(path, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
 }
 
-/* A descriptor by the kind of what is there; -1 with errno. */
+/* Opens by the kind of what is there. Returns a descriptor, or -1 with errno. */
 static int open_kind(struct output *output, const char *path)
 {
     struct stat status, link;
@@ -98,11 +103,11 @@ static int open_kind(struct output *output, const char *path)
         return -1;
     if (is_there && S_ISFIFO(status.st_mode))
         return open_fifo(path);
-    /* Names of descriptors, and a link to a file that is to come, are no places to rename to. */
     if (is_there && access(path, W_OK) < 0)
         return -1;
-    bool is_elsewhere = is_in(path, "/dev/") || is_in(path, "/proc/") || (!is_there && lstat(path, &link) == 0);
-    if (is_elsewhere || (is_there && !S_ISREG(status.st_mode)))
+    /* Names of descriptors, and a link to a file that is to come, are no places to rename to. */
+    bool is_no_place = names_descriptor(path) || (!is_there && lstat(path, &link) == 0);
+    if (is_no_place || (is_there && !S_ISREG(status.st_mode)))
         return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
     int descriptor = open_beside(output, path, is_there ? &status : NULL);
     if (descriptor >= 0)
@@ -114,7 +119,7 @@ static int open_kind(struct output *output, const char *path)
     return is_there ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC) : -1;
 }
 
-/* What would be lost, or cannot be written at all. */
+/* -1 and a problem for a thing that would be lost, or cannot be written at all. */
 static int refuse(const char *path, struct problem *problem)
 {
     struct stat status;

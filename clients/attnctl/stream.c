@@ -220,7 +220,7 @@ static enum exit_code report_source(struct run *run, const char *shown_name)
         code =
             complain(EXIT_USAGE, "%s has no clock for --realtime: give the frames a second with -r", run->source.name);
     else if (report_start(&run->report, &run->options->report, info, shown_name, has_times) < 0)
-        code = complain(EXIT_DATA, "%s", run->report.problem.text);
+        code = interrupted() ? EXIT_INTERRUPTED : complain(EXIT_DATA, "%s", run->report.problem.text);
     else {
         int got = pump(run, frame, &result, &problem);
         code = conclude(run, got, result, &problem);

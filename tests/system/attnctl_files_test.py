@@ -141,7 +141,7 @@ class Waiting(attnctl_case.Scripted):
     """For the other end of a FIFO, which nobody opens."""
 
     def interrupt(self, method, answer, *command):
-        """Interrupts it once it has asked the last thing before it opens the FIFO."""
+        """Interrupts attnctl once it has asked the last thing before it opens the FIFO."""
         asked = threading.Event()
 
         def reply(_):
@@ -153,7 +153,7 @@ class Waiting(attnctl_case.Scripted):
         self.assertTrue(asked.wait(harness.PATIENCE_S))
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=harness.PATIENCE_S)
-        self.assertEqual(process.returncode, -signal.SIGINT, errors)
+        self.assertEqual((process.returncode, errors), (-signal.SIGINT, b""))
 
     def test_it_can_be_interrupted(self):
         fifo = self.path("fifo")
