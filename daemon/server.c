@@ -228,7 +228,7 @@ int server_start_shards(struct server *server)
     shared->traffic = traffic_book_new(n);
     shared->workers = workers_new(WORKERS);
     if (shared->shards == NULL || shared->traffic == NULL || shared->workers == NULL) {
-        log_error("no memory or no threads for %u shards", n);
+        log_error("no memory for %u shards", n);
         server_stop_shards(server);
         return -1;
     }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -24,7 +25,9 @@ struct workers {
     sem_t n_given; /* those that were taken included; beyond these: the end */
     pthread_mutex_t mutex;
     struct job *first; /* that were taken, in order; the mutex is the workers' alone */
-    unsigned n_threads;
+    pthread_mutex_t starting;
+    atomic_uint n_threads; /* that run */
+    unsigned n_wanted;
     pthread_t threads[];
 };
 
@@ -73,14 +76,28 @@ static void *work(void *argument)
 }
 
 /* Signals are the main thread's business. */
-static void start_threads(struct workers *workers, unsigned n)
+static void start_threads(struct workers *workers)
 {
     sigset_t all, before;
+    unsigned n = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (workers->n_threads < n && pthread_create(&workers->threads[workers->n_threads], NULL, work, workers) == 0)
-        workers->n_threads++;
+    while (n < workers->n_wanted && pthread_create(&workers->threads[n], NULL, work, workers) == 0)
+        n++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    atomic_store(&workers->n_threads, n);
+}
+
+/* False: no thread can be made. */
+static bool has_threads(struct workers *workers)
+{
+    if (atomic_load(&workers->n_threads) > 0)
+        return true;
+    pthread_mutex_lock(&workers->starting);
+    if (atomic_load(&workers->n_threads) == 0)
+        start_threads(workers);
+    pthread_mutex_unlock(&workers->starting);
+    return atomic_load(&workers->n_threads) > 0;
 }
 
 struct workers *workers_new(unsigned n_threads)
@@ -90,11 +107,9 @@ struct workers *workers_new(unsigned n_threads)
         return NULL;
     sem_init(&workers->n_given, 0, 0);
     pthread_mutex_init(&workers->mutex, NULL);
-    start_threads(workers, n_threads);
-    if (workers->n_threads > 0)
-        return workers;
-    workers_free(workers);
-    return NULL;
+    pthread_mutex_init(&workers->starting, NULL);
+    workers->n_wanted = n_threads;
+    return workers;
 }
 
 void workers_free(struct workers *workers)
@@ -107,11 +122,16 @@ void workers_free(struct workers *workers)
         pthread_join(workers->threads[i], NULL);
     sem_destroy(&workers->n_given);
     pthread_mutex_destroy(&workers->mutex);
+    pthread_mutex_destroy(&workers->starting);
     free(workers);
 }
 
 void workers_give(struct workers *workers, struct job *job)
 {
+    if (!has_threads(workers)) {
+        job->perform(job);
+        return;
+    }
     jobs_put(&workers->given, job);
     sem_post(&workers->n_given);
 }

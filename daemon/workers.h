@@ -13,14 +13,14 @@ struct job {
     void (*perform)(struct job *job); /* on one of the threads, once; the job is its giver's again from then on */
 };
 
-/* NULL: no memory, or no thread could be made. */
+/* So many threads, made when there is a first job for them. NULL: no memory. */
 struct workers *workers_new(unsigned n_threads);
 
 /* Every job that was given has to be done. NULL is allowed. */
 void workers_free(struct workers *workers);
 
-/* Has the job run, which comes after those that this thread gave before. Never waits for a thread that works. Any
- * thread. */
+/* Has the job run, which comes after those that this thread gave before. Never waits for a thread that works;
+ * where no thread can be made, the job is done at once, here. Any thread. */
 void workers_give(struct workers *workers, struct job *job);
 
 /* A stack of jobs that any thread may put one on, and of which one thread takes all; neither ever waits for the other.
