@@ -30,7 +30,7 @@
 #define TICK_MS 250
 
 /* What mails from other threads may take of one turn. */
-#define MAILS_NS 200000
+#define MAILS_NS 50000
 
 static void close_handles(struct shard *shard)
 {

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 
 /* All users' together, and that of a user who is alone. */
-#define TURN_NS  200000
+#define TURN_NS  50000
 #define ALONE_NS 1000000
 
-/* No share is so small that less than a request or two fits. */
-#define LEAST_NS 20000
+/* No share is smaller: about what a request takes, or some frames. */
+#define LEAST_NS 5000
 
 #define MOST_DEBT_NS 100000000
 
