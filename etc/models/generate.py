@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Generate labelled sound: OUT/{music,noise,silence,speech}/*.wav, 16 kHz mono, 8 seconds each.
+"""Generate labelled sound: OUT/{music,noise,silence,speech,tone,music+speech}/*.wav, 16 kHz mono, 8 seconds each.
 
 Everything is synthesised: speech by espeak-ng, flite and festival, music by fluidsynth (and a small chip synthesiser)
-from random pieces, noise and silence by numpy; sox filters, reverberates and modulates. The same arguments give the
-same sound. train and test share no voice, no dialect of espeak-ng, no instrument, no sound font and no random number;
+from random pieces, noise, tones and silence by numpy (changing.py has the sounds that change); sox filters, reverberates and
+modulates. In music+speech both are true: a voice over music. The same arguments give the same sound. train and test share no voice, no dialect of espeak-ng, no instrument, no sound font and no random number;
 the noise recipes in NOISE_TEST_ONLY are heard in the test split alone.
 
 examples:
-  generate.py sounds/train --split train --clips 700        2,800 clips, 6.2 hours of sound
+  generate.py sounds/train --split train --clips 700        4,200 clips, 9.3 hours of sound
   generate.py sounds/test --split test --clips 150
   generate.py sounds/loud --split test --clips 25 --level -10      every clip but silence at -10 dBFS RMS
   generate.py sounds/snr10 --split test --clips 50 --labels speech --snr 10
@@ -29,10 +29,11 @@ try:
 except ImportError:  # etc/python finds a Python that has it, or says which have not
     finder = os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, "python")
     os.execv(finder, [finder, "--with", "numpy", *sys.argv])
+import changing
 
 RATE = 16000
 CLIP_S = 8
-LABELS = ("music", "noise", "silence", "speech")
+LABELS = ("music", "noise", "silence", "speech", "tone", "music+speech")
 TOOLS = {"espeak-ng": "espeak-ng", "flite": "flite", "text2wave": "festival", "fluidsynth": "fluidsynth", "sox": "sox"}
 
 FONT_DIR = "/usr/share/sounds/sf2/"
@@ -501,10 +502,23 @@ def font_effect(program):
     return make
 
 
-NOISES = {f.__name__: f for f in (colour, band, two_bands, low_pass, high_pass, hum, fan, engine, tremolo, gated, wind,
+def crowd(rng, n, split, folder):
+    """Many voices at once, of which none is understood: three speakers, each several times, at different pitches."""
+    x = np.zeros(n)
+    for _ in range(3):
+        voice, _ = speech(rng, split, folder)
+        for _ in range(rng.integers(2, 6)):
+            part = sox(voice, "speed", f"{rng.uniform(0.85, 1.2):.2f}")
+            x += db(rng.uniform(-10, 0)) * np.resize(np.roll(part, rng.integers(len(part))), n)
+    return sox(x, "gain", -20, "reverb", rng.integers(20, 80), "lowpass", rng.integers(1500, 7000))[:n]
+
+
+STEADY = {f.__name__: f for f in (colour, band, two_bands, low_pass, high_pass, hum, fan, engine, tremolo, gated, wind,
                                   rain, clicks, typing, rustle, crackle)}
-NOISE_WEIGHTS = {"colour": 2, "gated": 2.5, "hum": 2, "fan": 1.5, "sea": 0.3, "applause": 0.3}
-EFFECTS = {"sea": font_effect(122), "applause": font_effect(126), "helicopter": font_effect(125)}
+NOISES = {**STEADY, **{"changing_" + f.__name__: f for f in changing.CHANGING}}
+NOISE_WEIGHTS = {"colour": 2, "gated": 2.5, "hum": 2, "fan": 1.5, "sea": 0.3, "applause": 0.3, "crowd": 2,
+                 **{name: 3 for name in NOISES if name not in STEADY}}
+EFFECTS = {"sea": font_effect(122), "applause": font_effect(126), "helicopter": font_effect(125), "crowd": crowd}
 
 
 def noise(rng, split, folder, kind=None):
@@ -516,23 +530,54 @@ def noise(rng, split, folder, kind=None):
 
 
 def silence(rng, split, folder, kind=None):
-    """Digital zero, the last bit, or hiss and hum below -65 dBFS; with or without an offset."""
+    """Digital zero, the last bit, hiss and hum below -65 dBFS, or a quiet room at -75 to -45; with or without an offset."""
     n = CLIP_S * RATE
-    kind = kind or rng.choice(["zero", "dither", "hiss", "hum"], p=[0.25, 0.15, 0.5, 0.1])
+    kind = kind or rng.choice(["zero", "dither", "hiss", "hum", "room"], p=[0.15, 0.1, 0.2, 0.05, 0.5])
     if kind == "zero":
         x = np.zeros(n)
     elif kind == "dither":
         x = rng.integers(-1, 2, n) / 32768
+    elif kind == "room":
+        x = changing.room_tone(rng, n)
+        x = x / rms(x) * db(rng.uniform(-75, -45))
     else:
         x = colour(rng, n) if kind == "hiss" else hum(rng, n)
         x = x / rms(x) * db(rng.uniform(-95, -66))
     return x + (rng.uniform(-0.003, 0.003) if rng.random() < 0.3 else 0), kind
 
 
+def tone(rng, split, folder, kind=None):
+    return changing.tones(rng, CLIP_S * RATE), kind or "tone"
+
+
+def over_music(rng, split, folder, kind=None):
+    """A voice 0 to 20 dB above music, each in a room of its own."""
+    voice, name = speech(rng, split, folder)
+    under, _ = music(rng, split, folder)
+    voice, under = room(rng, voice), room(rng, under)
+    n = min(len(voice), len(under))
+    return voice[:n] / rms(voice) + under[:n] / rms(under) * db(-rng.uniform(0, 20)), kind or name
+
+
 # ---- a clip --------------------------------------------------------------------------------------
 
+def muffled(rng):
+    """Effects of a voice behind a wall, under water, or through cloth."""
+    corner = rng.integers(400, 1600)
+    return ["lowpass", corner, "lowpass", corner] + (["reverb", rng.integers(20, 60)] if rng.random() < 0.5 else [])
+
+
+def far(rng):
+    """Effects of a source at the other end of a large room: mostly reverberation."""
+    return ["treble", f"{rng.uniform(-12, 0):.1f}", "reverb", rng.integers(60, 100), rng.integers(10, 60), 100, 100, 0,
+            f"{rng.uniform(0, 6):.1f}"]
+
+
 def room(rng, x):
-    """A microphone, a line and a room: tilt, telephone band, reverberation, each now and then."""
+    """A microphone, a line and a room: tilt, telephone band, reverberation, each now and then; some muffled, some far."""
+    drawn = rng.random()
+    if drawn < 0.2:
+        return sox(x, "gain", -20, *(muffled(rng) if drawn < 0.1 else far(rng)))[:len(x)]
     effects = []
     if rng.random() < 0.5:
         effects += ["bass", f"{rng.uniform(-10, 10):.1f}", "treble", f"{rng.uniform(-12, 8):.1f}"]
@@ -557,15 +602,18 @@ def background(rng, x, split, folder, snr):
 def clip(label, split, seed, index, folder, level=None, snr=None, kind=None):
     """One clip of a label: samples and where they come from. level: dBFS RMS; snr: dB, speech and music only."""
     rng = np.random.default_rng([seed, split == "test", LABELS.index(label), index])
-    x, kind = {"speech": speech, "music": music, "noise": noise, "silence": silence}[label](rng, split, folder, kind)
+    x, kind = {"speech": speech, "music": music, "noise": noise, "silence": silence, "tone": tone,
+               "music+speech": over_music}[label](rng, split, folder, kind)
     if label == "silence":
         return x, kind
-    x = room(rng, x)
-    often, least = {"speech": (0.6, 10), "music": (0.4, 15), "noise": (0, 0)}[label]
+    if label != "music+speech":
+        x = room(rng, x)
+    often, least = {"speech": (0.6, 3), "music": (0.4, 10), "noise": (0, 0), "tone": (0.5, 5), "music+speech": (0.2, 15)}[label]
     if snr is not None or rng.random() < often:
         drawn = least + (45 - least) * rng.random() ** 2
         x = background(rng, x, split, folder, drawn if snr is None else snr)
-    level = level if level is not None else rng.uniform(-52, -8) if rng.random() < 0.9 else rng.uniform(-10, -2)
+    softest = -40 if kind in STEADY else -52  # steady noise below that is a quiet room
+    level = level if level is not None else rng.uniform(softest, -8) if rng.random() < 0.9 else rng.uniform(-10, -2)
     return np.clip(x / rms(x) * db(level), -1, 1), kind
 
 
