@@ -62,6 +62,11 @@ static bool describable(const struct plan_facts *facts, char *why, size_t n_why)
                  ATTNP_MAX_STRING);
         return false;
     }
+    if (facts->events != NULL && strlen(facts->events) > ATTNP_MAX_STRING) {
+        snprintf(why, n_why, "its events have %zu bytes; at most %d can be told to clients", strlen(facts->events),
+                 ATTNP_MAX_STRING);
+        return false;
+    }
     return true;
 }
 

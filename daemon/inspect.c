@@ -24,7 +24,7 @@ static void put_model(struct attnp_writer *writer, const struct model *model)
     uint32_t credit = attnp_credit(4 * (uint64_t)facts->input_dim, 4 * (uint64_t)output_dim);
     char hash[17];
     snprintf(hash, sizeof(hash), "%016" PRIx64, facts->hash);
-    attnp_write_map(writer, facts->frontend != NULL ? 15 : 14);
+    attnp_write_map(writer, 14 + (facts->frontend != NULL) + (facts->events != NULL));
     attnp_put_string(writer, "name", model->name);
     attnp_put_uint(writer, "input_dim", facts->input_dim);
     attnp_put_uint(writer, "output_dim", output_dim);
@@ -35,6 +35,8 @@ static void put_model(struct attnp_writer *writer, const struct model *model)
     put_labels(writer, facts);
     if (facts->frontend != NULL)
         attnp_put_string(writer, "frontend", facts->frontend);
+    if (facts->events != NULL)
+        attnp_put_string(writer, "events", facts->events);
     attnp_put_uint(writer, "replay_frames", facts->replay_frames);
     attnp_put_uint(writer, "warming_frames", facts->warming_frames);
     attnp_put_uint(writer, "state_bytes", stream_block_bytes(model->plan, ATTNP_OUTPUT_SCORES, credit));

@@ -221,7 +221,8 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     const struct plan_facts *facts = plan_facts(stream->plan);
     assert(stream->held.by == connection && connection_is_holder(&stream->held, connection->shard, asker));
     struct attnp_writer *writer = reply_begin(connection->shard, asker);
-    attnp_write_map(writer, facts->frontend != NULL ? 13 : 12);
+    bool with_events = facts->events != NULL && facts->n_labels == stream->card.output_dim;
+    attnp_write_map(writer, 12 + (facts->frontend != NULL) + with_events);
     attnp_put_uint(writer, "stream", stream->card.number);
     attnp_put_bin(writer, "token", stream->open.token, sizeof(stream->open.token));
     attnp_put_uint(writer, "input_dim", facts->input_dim);
@@ -236,6 +237,8 @@ void open_answer(struct connection *connection, const struct asker *asker, const
     attnp_put_uint(writer, "warming_frames", facts->warming_frames);
     if (facts->frontend != NULL)
         attnp_put_string(writer, "frontend", facts->frontend);
+    if (with_events)
+        attnp_put_string(writer, "events", facts->events);
     reply_send(connection->shard, asker);
 }
 

@@ -67,6 +67,7 @@ static void fill_facts(struct plan *plan)
         .n_labels = info.n_labels,
         .labels = info.labels,
         .frontend = info.frontend,
+        .events = info.events,
         .hash = info.hash,
         .work_hash = info.hash,
         .variant = attn_variant_name(info.variant),

@@ -30,6 +30,7 @@ struct plan_facts {
     uint32_t n_labels;
     const char *const *labels;
     const char *frontend;
+    const char *events;
     uint64_t hash;
     uint64_t work_hash; /* of what decides a frame's work: equal for attentions that differ in landmarks' values only */
     const char *variant; /* of the kernels in use */

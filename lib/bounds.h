@@ -16,6 +16,7 @@
 #define ATTN_MAX_LAYERS        64
 #define ATTN_MAX_LABEL_BYTES   255
 #define ATTN_MAX_HOPS          1024       /* of a frame of the vggish front-end, and its stride */
+#define ATTN_MAX_EVENT_FRAMES  65536      /* whose scores an event averages */
 #define ATTN_MAX_STATE_BYTES   (1u << 30) /* of one stream */
 #define ATTN_MAX_INVERSE_WORK  0x1p30     /* multiply-adds of g, for all heads and layers: 0.1 s, as reading 1 GiB */
 #define ATTN_MAX_ROW_FLOATS    (1u << 24) /* of a retroactive output: 64 MiB */

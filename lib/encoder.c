@@ -126,6 +126,7 @@ void attn_encoder_info(const struct attn_encoder *encoder, struct attn_info *inf
         .hash = encoder->model.hash,
         .variant = encoder->model.kernels->variant,
         .output_rows = 1,
+        .events = config->events,
     };
 }
 

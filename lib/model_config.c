@@ -207,8 +207,9 @@ int attn_model_config_copy(struct attn_model_config *copy, const struct attn_mod
     copy->layers = layers;
     copy->labels = config->n_labels > 0 ? copy_labels(config) : NULL;
     copy->frontend = config->frontend != NULL ? strdup(config->frontend) : NULL;
+    copy->events = config->events != NULL ? strdup(config->events) : NULL;
     if (layers == NULL || (config->n_labels > 0 && copy->labels == NULL) ||
-        (config->frontend != NULL && copy->frontend == NULL))
+        (config->frontend != NULL && copy->frontend == NULL) || (config->events != NULL && copy->events == NULL))
         return attn_refuse(why, ATTN_E_MEMORY,
                            "no memory for a configuration of %" PRIu32 " layers and %" PRIu32 " labels",
                            config->n_layers, config->n_labels);
@@ -220,5 +221,6 @@ void attn_model_config_done(struct attn_model_config *copy)
     free((void *)copy->layers);
     free((void *)copy->labels);
     free((void *)copy->frontend);
+    free((void *)copy->events);
     memset(copy, 0, sizeof(*copy));
 }

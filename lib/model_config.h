@@ -35,6 +35,7 @@ struct attn_model_config {
     uint32_t n_labels; /* 0: the outputs have no names */
     const char *const *labels;
     const char *frontend; /* compact JSON text, or NULL: the model is fed with features */
+    const char *events;   /* compact JSON text, or NULL: the model says nothing of events */
 };
 
 /* The numbers, and what they may be: X(name, least, most). */

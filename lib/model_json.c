@@ -195,11 +195,65 @@ static int read_frontend(struct attn_model_json *json, struct attn_reason *why)
     return json->frontend != NULL ? 0 : attn_refuse(why, ATTN_E_MEMORY, "no memory for the front-end");
 }
 
+/* One threshold of events; `most` is what it may be at most. */
+static int check_threshold(const char *list, uint32_t label, const json_t *json, double most, struct attn_reason *why)
+{
+    double value = json_number_value(json);
+    if (!json_is_number(json) || !(value > 0) || !(value <= most))
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "configuration: events.%s[%" PRIu32 "] is not a number above 0 and at most %g", list, label,
+                           most);
+    return 0;
+}
+
+static int check_thresholds(const json_t *on, const json_t *off, uint32_t n_labels, struct attn_reason *why)
+{
+    if (json_array_size(on) != n_labels || json_array_size(off) != n_labels)
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "configuration: events.on and events.off are not lists of one number for each of %" PRIu32
+                           " labels",
+                           n_labels);
+    for (uint32_t i = 0; i < n_labels; i++) {
+        int error = check_threshold("on", i, json_array_get(on, i), 1, why);
+        if (error == 0)
+            error = check_threshold("off", i, json_array_get(off, i), json_number_value(json_array_get(on, i)), why);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* {"frames": k, "on": [...], "off": [...]}: an event of label i begins where the mean of its newest k scores reaches on[i], and
+ * ends where the mean falls below off[i]. Scores of the identity head have no range, so that events need another. */
+static int read_events(struct attn_model_json *json, struct attn_reason *why)
+{
+    static const char *const known[] = {"frames", "on", "off", NULL};
+    json_t *events = json_object_get(json->json, "events");
+    if (events == NULL || json_is_null(events))
+        return 0;
+    if (!json_is_object(events))
+        return attn_refuse(why, ATTN_E_MODEL, "configuration: events is neither an object nor null");
+    struct fields fields = {.where = "events."};
+    open_fields(&fields, events, known, why);
+    read_number(&fields, "frames", 1, ATTN_MAX_EVENT_FRAMES, REQUIRED);
+    if (fields.error < 0)
+        return fields.error;
+    if (json->config.n_labels == 0 || json->config.head == ATTN_HEAD_IDENTITY)
+        return attn_refuse(why, ATTN_E_MODEL,
+                           "configuration: events is there, but the model has no labels, or its head is identity");
+    int error = check_thresholds(json_object_get(events, "on"), json_object_get(events, "off"), json->config.n_labels, why);
+    if (error < 0)
+        return error;
+    json->config.events = json->events = json_dumps(events, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    return json->events != NULL ? 0 : attn_refuse(why, ATTN_E_MEMORY, "no memory for the events");
+}
+
 static int read_model(struct attn_model_json *json, struct attn_reason *why)
 {
     static const char *const known[] = {"version",   "input_dim",    "model_dim", "heads",      "window",
                                         "positions", "residual_tap", "norm",      "activation", "head",
-                                        "layers",    "labels",       "frontend",  "training",   NULL};
+                                        "layers",    "labels",       "frontend",  "events",     "training",
+                                        NULL};
     static const char *const taps[3] = {"newest", "oldest"};
     static const char *const norms[3] = {"post", "pre"};
     static const char *const activations[3] = {"gelu", "relu"};
@@ -233,7 +287,9 @@ int attn_model_json_init(struct attn_model_json *json, const char *text, struct 
     if ((error = read_model(json, why)) < 0 || (error = read_layers(json, why)) < 0 ||
         (error = read_labels(json, why)) < 0 || (error = attn_model_config_check(&json->config, why)) < 0)
         return error;
-    return read_frontend(json, why);
+    if ((error = read_frontend(json, why)) < 0)
+        return error;
+    return read_events(json, why);
 }
 
 void attn_model_json_done(struct attn_model_json *json)
@@ -242,5 +298,6 @@ void attn_model_json_done(struct attn_model_json *json)
     free(json->layers);
     free(json->labels);
     free(json->frontend);
+    free(json->events);
     memset(json, 0, sizeof(*json));
 }

@@ -13,6 +13,7 @@ struct attn_model_json {
     struct attn_layer_config *layers;
     const char **labels;
     char *frontend;
+    char *events;
 };
 
 /* Reads the JSON text. *json is the caller's, to be emptied with done also after an error.

@@ -2,6 +2,7 @@
 /* Plans: their making, and what they say of themselves. */
 #include "plan.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,9 +95,11 @@ void attn_plan_free(struct attn_plan *plan)
 
 int attn_plan_info(const struct attn_plan *plan, struct attn_info *info)
 {
-    if (info->size != sizeof(*info))
+    size_t size = info->size;
+    if (size != sizeof(*info) && size != offsetof(struct attn_info, events))
         return ATTN_E_OPTIONS;
-    *info = plan->info;
+    memcpy(info, &plan->info, size);
+    info->size = size;
     return 0;
 }
 

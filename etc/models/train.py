@@ -1,37 +1,36 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Train a continual Nyström model on a folder of labelled recordings: DIR/<label>/*.wav, 16 kHz mono.
+"""Train a model that attnd serves, on sounds of your own: DIR/<label>/…, in any format that libsndfile reads.
 
-Needs python3-torch and python3-numpy, and attnctl, whose front-end turns each recording into frames: what is trained is
-what the daemon will see. Frames are cached in ~/.cache/attnd. Sequences are random cuts of recordings of different
-labels, one after the other, so that the model learns to answer a change quickly, and each starts cold, so that it is
-right while its window fills.
+A recording may be named .wav or .WAV, .flac, .ogg, .mp3 and so on, at any rate, in folders of any depth below the label's. Names of
+labels are yours; `silence` is for quiet, `one+other` for recordings in which both labels are true. Tables of collect.py are taken in
+place of folders, and features with labels by frame: DIR/NAME.x.npy, float [T, D], with DIR/NAME.y.npy, whole numbers [T], 0 where
+nothing is known.
+
+One recording in six is held out, unless --test or --folds says otherwise. The model is judged by them while it trains, and the best
+so far is what is written; Ctrl-C ends the training and writes it, too. A file that cannot be read is named and left out.
 
 examples:
-  train.py sounds/ -o mine.safetensors                      one file in six is held out for the report
-  train.py train/ --test test/ -o mine.safetensors          the report is about the recordings in test/
-  train.py train/ -o mine.safetensors --window 128 --landmarks 16 --layers 1
-  train.py more/ --from mine.safetensors -o better.safetensors --rate 1e-3          go on with a model made here
-  train.py test/ --judge mine.safetensors                   no training: how a model made here does on recordings
+  train.py sounds/ -o mine.safetensors
+  train.py sounds/ -o mine.safetensors --folds 5            judge by five folds first, then learn from everything
+  train.py train/ --test test/ -o mine.safetensors          judge by the recordings in test/
+  train.py more/ --from mine.safetensors -o better.safetensors          go on with a model made here
+  train.py test/ --judge mine.safetensors                   no training: how a model made here does
+  train.py recordings.tsv sounds/ --fold 3                  judge by fold 3 of a table of collect.py; write nothing
+  train.py test/ --judge mine.safetensors --table           accuracy, time and state: exact, and with other landmarks
   attnctl stream -m ./mine.safetensors recording.wav
-
-Letters are those of the papers: n window, m landmarks, H heads, d head width, E = H·d, T frames of a sequence.
 """
 import argparse
-import hashlib
+import collections
 import json
 import math
-import multiprocessing.pool
 import os
-import shlex
-import struct
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before it loads; threads do not help products as small as these
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # before they load; threads do not help products as small as these
 try:
     import numpy as np
     import torch
@@ -41,464 +40,392 @@ except ImportError:  # etc/python finds a Python that has both, or says which ha
 from torch import nn
 from torch.nn import functional as F
 
-RATE, HOP, ANALYSIS = 16000, 160, 400  # samples: a second, from hop to hop, analysed by a hop
-LOG_OFFSET = 0.01                      # a log-mel is ln(mel + LOG_OFFSET)
-SETTLE_S = 0.25                        # no loss for so long after a change of label
+import dataset
+import folds
+import judge
+import model_file
+import sampler
+import table
+from network import Encoder
 
 
-# ---- attention: all outputs of a sequence at once, each from its own window and its own landmarks 
-
-def window_mask(T, n):
-    """[T, T]: whether frame i is in W_t, the n newest at frame t."""
-    age = torch.arange(T)[:, None] - torch.arange(T)
-    return (age >= 0) & (age < n)
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def softmax(logits, exists):
-    return logits.masked_fill(~exists, -math.inf).softmax(-1)
+def progress(what):
+    """A function (done, of all) that shows how far it is: on a terminal all the time, elsewhere each fifth."""
+    began, shown = time.monotonic(), [0]
 
-
-def exact(q, k, v, n):
-    """o_t = Σ_{i in W_t} softmax_i(q_t · k_i / √d) v_i"""
-    return softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), window_mask(q.shape[-2], n)) @ v
-
-
-def segments(T, n, m):
-    """(first, last) of the segments that close within T frames: n slots cut into m, the first n mod m one longer."""
-    sizes = [n // m + (j < n % m) for j in range(m)]
-    cuts, first = [], 0
-    while first + sizes[len(cuts) % m] <= T:
-        cuts.append((first, first + sizes[len(cuts) % m] - 1))
-        first = cuts[-1][1] + 1
-    return cuts
-
-
-def newest(x, m):
-    """[…, S, d] -> […, S, m, d]: for each segment the m newest landmarks when it closes, after zeros if too few."""
-    return F.pad(x, (0, 0, m - 1, 0)).unfold(-2, m, 1).transpose(-1, -2)
-
-
-def inverse(gamma):
-    """g(Γ): six steps towards the pseudo-inverse of Γ. Rows and columns of zeros stay zero."""
-    norms = gamma.sum(-2).amax(-1) * gamma.sum(-1).amax(-1)  # ‖Γ‖₁·‖Γ‖_∞: Γ has no negative entry
-    z = gamma.transpose(-1, -2) / norms[..., None, None]
-    eye = torch.eye(gamma.shape[-1], dtype=gamma.dtype)
-    for _ in range(6):
-        x = gamma @ z
-        z = z @ (13 * eye - x @ (15 * eye - x @ (7 * eye - x))) / 4
-    return z
-
-
-def nystrom(q, k, v, n, m):
-    """o_t = β · g(Γ) · (Δ V) with the newest m landmarks closed at t; exact until one closes. q, k, v: […, T, d]
-
-    β is formed for each frame and Γ for each closing. Δ is not formed: its row for frame t and landmark j is e_ji, i in
-    W_t, over their sum z_tj. So o_t = Σ_{i in W_t} (Σ_j w_tj / z_tj · e_ji) v_i with w = β · g(Γ): matrix products.
-    """
-    T, root = q.shape[-2], math.sqrt(q.shape[-1])
-    cuts = segments(T, n, m)
-    if not cuts or m >= n:
-        return exact(q, k, v, n)
-    start = cuts[0][1]                                                    # the first frame with a landmark
-    S, last = len(cuts), torch.tensor([last for _, last in cuts])
-    of_frame = torch.searchsorted(last, torch.arange(start, T), right=True) - 1  # the newest closed segment
-    mean = q.new_zeros(S, T)
-    for s, (first, end) in enumerate(cuts):
-        mean[s, first:end + 1] = 1 / (end + 1 - first)
-    lq, lk = mean @ q, mean @ k                                           # q̃, k̃ of all segments, […, S, d]
-
-    closed = torch.arange(S)[:, None] - m + 1 + torch.arange(m)           # [S, m]: which segments; negative: none
-    exists = (closed >= 0)[:, None]
-    gamma = softmax(newest(lq, m) @ newest(lk, m).transpose(-1, -2) / root, exists) * exists.transpose(-1, -2)
-    beta = (q[..., start:, None, :] * newest(lk, m)[..., of_frame, :, :]).sum(-1)
-    beta = softmax(beta / root, exists[of_frame, 0])                      # […, T, m]
-    w = (beta[..., :, None] * inverse(gamma)[..., of_frame, :, :]).sum(-2)
-    w = q.new_zeros(*w.shape[:-1], S + m).scatter(-1, (closed[of_frame] % (S + m)).expand(w.shape), w)[..., :S]
-
-    logits = lq @ k.transpose(-1, -2) / root                              # […, S, T]
-    e = (logits - logits.amax(-1, keepdim=True)).clamp_min(-40).exp()     # not less: z must not be 0
-    in_window = window_mask(T, n)[start:].to(q.dtype)
-    z = in_window @ e.transpose(-1, -2)                                   # […, T, S]
-    out = (w / z @ e * in_window) @ v
-    return torch.cat((exact(q[..., :start, :], k[..., :start, :], v[..., :start, :], n), out), -2)
-
-
-# ---- the model: names of modules are names of tensors in the file --------------------------------
-
-class Block(nn.Module):
-    """One encoder layer around continual Nyström attention."""
-
-    def __init__(self, c):
-        super().__init__()
-        E = c["model_dim"]
-        self.c = c
-        self.q, self.k, self.v, self.o = (nn.Linear(E, E) for _ in range(4))
-        self.norm1, self.norm2 = nn.LayerNorm(E), nn.LayerNorm(E)
-        self.ff1, self.ff2 = nn.Linear(E, c["hidden_dim"]), nn.Linear(c["hidden_dim"], E)
-
-    def attention(self, x):
-        heads = lambda y: y.unflatten(-1, (self.c["heads"], -1)).transpose(-2, -3)
-        y = nystrom(heads(self.q(x)), heads(self.k(x)), heads(self.v(x)), self.c["window"], self.c["landmarks"])
-        return self.o(y.transpose(-2, -3).flatten(-2))
-
-    def forward(self, x):
-        feed = lambda y: self.ff2(F.gelu(self.ff1(y)))
-        if self.c["norm"] == "pre":
-            h = x + self.attention(self.norm1(x))
-            return h + feed(self.norm2(h))
-        h = self.norm1(x + self.attention(x))
-        return self.norm2(h + feed(h))
-
-
-class Encoder(nn.Module):
-    """Frames [B, T, input_dim] -> logits [B, T, labels]; frame t sees frames up to t."""
-
-    def __init__(self, c):
-        super().__init__()
-        E = c["model_dim"]
-        self.embed = nn.Linear(c["input_dim"], E)
-        if c["positions"]:
-            self.pe = nn.Embedding(c["positions"], E)
-            nn.init.normal_(self.pe.weight, std=0.2)
-        self.blocks = nn.ModuleList(Block(c) for _ in range(c["layers"]))
-        self.norm, self.head = nn.LayerNorm(E), nn.Linear(E, len(c["labels"]))
-
-    def forward(self, frames):
-        x = self.embed(frames)
-        if hasattr(self, "pe"):
-            x = x + self.pe(torch.arange(x.shape[-2]) % self.pe.num_embeddings)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x))
-
-
-# ---- the model file ------------------------------------------------------------------------------
-
-def description(c, training):
-    """What the file says about its tensors."""
-    layer = {"method": "nystrom", "landmarks": c["landmarks"], "landmark_policy": "means", "refresh": "immediate",
-             "inverse_scale": "matrix", "head_merge": "concat", "retroactive": False}
-    shared = {key: c[key] for key in ("input_dim", "model_dim", "heads", "window", "positions", "norm", "labels",
-                                      "frontend")}
-    return {"version": 1, **shared, "residual_tap": "newest", "activation": "gelu", "head": "softmax",
-            "layers": [layer] * c["layers"], "training": training}
-
-
-def write_model(path, c, tensors, training):
-    """A safetensors file: the header's length, the header, the tensors."""
-    header, body = {"__metadata__": {"attnd": json.dumps(description(c, training), ensure_ascii=False)}}, b""
-    for name, tensor in sorted(tensors.items()):
-        data = tensor.detach().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [len(body), len(body) + len(data)]}
-        body += data
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path + ".part", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + body)
-    os.replace(path + ".part", path)
-
-
-def read_model(path):
-    """Configuration and tensors of a file that write_model wrote."""
-    try:
-        with open(path, "rb") as file:
-            header = json.loads(file.read(min(struct.unpack("<Q", file.read(8))[0], 1 << 20)))
-            body = bytearray(file.read())
-        about = json.loads(header.pop("__metadata__")["attnd"])
-        tensors = {name: torch.frombuffer(body, dtype=torch.float32, offset=entry["data_offsets"][0],
-                                          count=math.prod(entry["shape"])).view(entry["shape"])
-                   for name, entry in header.items()}
-        c = {**about, "landmarks": about["layers"][0]["landmarks"], "layers": len(about["layers"]),
-             "hidden_dim": len(tensors["blocks.0.ff1.bias"])}
-        if description(c, about["training"]) != about:
-            raise ValueError("not a model that this program makes")
-    except (OSError, struct.error, ValueError, KeyError) as error:
-        sys.exit(f"train.py: cannot read the model {path}: {error}")
-    return c, tensors
-
-
-def fold(tensors, mean, std):
-    """Tensors for frames as they come, from tensors for frames with mean 0 and deviation 1."""
-    weight = tensors["embed.weight"].double() / std
-    bias = tensors["embed.bias"].double() - weight @ mean
-    return {**tensors, "embed.weight": weight.float(), "embed.bias": bias.float()}
-
-
-def unfold(tensors, mean, std):
-    """The other way."""
-    bias = tensors["embed.bias"].double() + tensors["embed.weight"].double() @ mean
-    weight = tensors["embed.weight"].double() * std
-    return {**tensors, "embed.weight": weight.float(), "embed.bias": bias.float()}
-
-
-# ---- frames of recordings ------------------------------------------------------------------------
-
-def recordings(folder):
-    """[(label, path)] of DIR/label/*.wav."""
-    if not os.path.isdir(folder):
-        sys.exit(f"train.py: no such folder: {folder}")
-    found = [(label, os.path.join(folder, label, name))
-             for label in sorted(os.listdir(folder)) if os.path.isdir(os.path.join(folder, label))
-             for name in sorted(os.listdir(os.path.join(folder, label))) if name.lower().endswith(".wav")]
-    if not found:
-        sys.exit(f"train.py: {folder} has no recordings; expected {os.path.join(folder, '<label>', '*.wav')}")
-    return found
-
-
-def one_file(job):
-    """The frames of one recording, from the cache or from the front-end."""
-    path, command, model, cache, key = job
-    with open(path, "rb") as file:
-        cached = os.path.join(cache, hashlib.sha256(key + file.read()).hexdigest() + ".npy")
-    if not os.path.exists(cached):
-        part = f"{cached[:-4]}.{os.getpid()}-{threading.get_ident()}.npy"  # equal recordings may be at work together
-        done = subprocess.run([*command, "-m", model, path, part], stderr=subprocess.PIPE)
-        if done.returncode:
-            raise ValueError(f"{path}: {done.stderr.decode(errors='replace').strip() or 'the front-end failed'}")
-        os.replace(part, cached)
-    return np.load(cached)
-
-
-def features(files, c, args):
-    """[(label number, frames [T, input_dim])] of [(label, path)]."""
-    os.makedirs(args.cache, exist_ok=True)
-    key = json.dumps(c["frontend"], sort_keys=True).encode()
-    with tempfile.TemporaryDirectory() as folder, multiprocessing.pool.ThreadPool(args.jobs) as pool:
-        model = os.path.join(folder, "untrained.safetensors")  # tells attnctl which front-end
-        write_model(model, c, Encoder(c).state_dict(), {})
-        jobs = [(path, shlex.split(args.features), model, args.cache, key) for _, path in files]
-        try:
-            frames = pool.map(one_file, jobs)
-        except FileNotFoundError as error:
-            sys.exit(f"train.py: cannot run '{args.features}' ({error}); build attnd, or name attnctl by --features")
-        except (ValueError, OSError) as error:
-            sys.exit(f"train.py: {error}")
-    short = [path for (_, path), x in zip(files, frames) if len(x) < 2]
-    if short:
-        print(f"left out, shorter than two frames: {', '.join(short)}", file=sys.stderr)
-    return [(c["labels"].index(label), torch.from_numpy(x)) for (label, _), x in zip(files, frames) if len(x) >= 2]
-
-
-def split(files, labels):
-    """Every sixth file of a label is held out."""
-    train, test = [], []
-    for label in labels:
-        of_label = [file for file in files if file[0] == label]
-        if len(of_label) < 6:
-            sys.exit(f"train.py: {len(of_label)} recordings of '{label}': give six, to hold one out, or --test DIR")
-        test += of_label[5::6]
-        train += [file for file in of_label if file not in set(of_label[5::6])]
-    return train, test
+    def show(done, total):
+        terminal = sys.stderr.isatty()
+        if done < total and (time.monotonic() - began < 2 or (not terminal and done * 5 // total == shown[0])):
+            return
+        shown[0] = done * 5 // total
+        if terminal:
+            print(f"\r{what}: {done} of {total} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done < total:
+            say(f"{what}: {done} of {total}")
+    return show
 
 
 # ---- training ------------------------------------------------------------------------------------
 
-def amplify(frames, rng, gain_db, tilt_db):
-    """The frames of the same recording, louder or softer, and tilted from its lowest to its highest band.
+class Average:
+    """The mean of the newest weights, which judges better than the last ones."""
 
-    Exact, since mel bands of magnitudes grow as the samples do; digital silence stays so.
-    """
-    decibel = rng.uniform(-gain_db, gain_db) + rng.uniform(-tilt_db, tilt_db) * np.linspace(-0.5, 0.5, 64)
-    gain = torch.from_numpy(np.tile(10 ** (decibel / 20), frames.shape[-1] // 64).astype(np.float32))
-    return ((frames.exp() - LOG_OFFSET).clamp_min(0) * gain + LOG_OFFSET).log()
+    def __init__(self, model, keep):
+        self.keep, self.steps = keep, 0
+        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
-
-def sequence(clips, rng, c, args):
-    """Cuts of clips of changing labels: frames [T, input_dim], labels [T], weights [T]."""
-    fps = frame_rate(c)
-    frames, labels, weights, size, label = [], [], [], 0, None
-    while size < args.length:
-        label = rng.choice([i for i in range(len(clips)) if i != label])
-        clip = clips[label][rng.integers(len(clips[label]))]
-        n = min(len(clip), int(fps * rng.uniform(0.8, 6)) + 1, args.length - size)
-        at = rng.integers(len(clip) - n + 1)
-        frames.append(amplify(clip[at:at + n], rng, args.gain, args.tilt))
-        labels.append(torch.full((n,), int(label)))
-        weights.append((torch.arange(n) >= fps * SETTLE_S if size else torch.ones(n)).float())
-        size += n
-    return torch.cat(frames), torch.cat(labels), torch.cat(weights)
+    def add(self, model):
+        self.steps += 1
+        keep = min(self.keep, self.steps / (self.steps + 10))
+        for name, tensor in model.state_dict().items():
+            self.tensors[name].mul_(keep).add_(tensor, alpha=1 - keep)
 
 
-def frame_rate(c):
-    return RATE / HOP / c["frontend"]["stride"]
+def loss_of(logits, truth):
+    """Binary cross-entropy where the truth is known, each label's yes and no smoothed a little."""
+    known = (truth != dataset.UNKNOWN).float()
+    target = truth.clamp_min(0).float() * 0.96 + 0.02
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (losses * known).sum() / known.sum().clamp_min(1)
 
 
-def train(model, clips, mean, std, c, args):
-    """clips: a list of frames for each label."""
-    rng = np.random.default_rng(args.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.01)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, args.steps, pct_start=0.1)
-    began, shown = time.monotonic(), 0.0
-    for step in range(1, args.steps + 1):
-        frames, labels, weights = map(torch.stack, zip(*(sequence(clips, rng, c, args) for _ in range(args.batch))))
-        logits = model((frames - mean) / std)
-        losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=0.02)
-        loss = (losses * weights.flatten()).sum() / weights.sum()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        plan.step()
-        shown += loss.item()
-        if step % 100 == 0:
+def merit(result):
+    """What the best model is best at: seconds right and areas, half and half."""
+    areas = [area for area in result["auc"].values() if not math.isnan(area)]
+    return (result["balanced"] + (sum(areas) / len(areas) if areas else 0)) / 2
+
+
+def fit(model, draw, held_out, c, args, scale):
+    """Trains on what draw(steps) gives; returns (tensors of the best, its report). Ctrl-C ends it early."""
+    mean, std = scale
+    evaluator = Encoder(c)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=args.decay)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, args.steps, pct_start=0.15)
+    average, best, result, best_step, shown = Average(model, 0.995), None, None, 0, []
+
+    def look():
+        evaluator.load_state_dict(model_file.fold(average.tensors, mean, std))
+        return judge.report(judge.run(evaluator, held_out, c), held_out, c)
+
+    began = time.monotonic()
+    try:
+        for step in range(1, args.steps + 1):
+            model.train()
+            frames, truth = draw(step)
+            loss = loss_of(model((frames - mean.float()) / std.float()), truth)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            plan.step()
+            average.add(model)
+            shown.append(loss.item())
+            if step % args.every and step < args.steps:
+                continue
+            found = look()
             seconds = time.monotonic() - began
-            print(f"step {step} of {args.steps}: loss {shown / 100:.4f}, {seconds:.0f} s", file=sys.stderr)
-            shown = 0.0
+            better = result is None or merit(found) > merit(result)
+            say(f"step {step} of {args.steps}: loss {np.mean(shown):.4f}, held out {100 * found['balanced']:.1f} % right"
+                f"{' (best so far)' if better else ''}, {seconds / step:.2f} s a step, "
+                f"{(args.steps - step) * seconds / step / 60:.0f} min left")
+            shown = []
+            if better:
+                best, result, best_step = {name: tensor.clone() for name, tensor in average.tensors.items()}, found, step
+            elif step - best_step >= args.patience * args.every and step > args.steps // 2:
+                say(f"no better since step {best_step}: enough")
+                break
+    except KeyboardInterrupt:
+        if average.steps == 0:
+            raise
+        say(f"\nended by Ctrl-C after {average.steps} steps")
+        if best is None:
+            best, result = average.tensors, look()
+    return best, result
 
 
-# ---- the report ----------------------------------------------------------------------------------
+def scale_of(clips, c):
+    """Mean and deviation of the frames' values, double [input_dim]."""
+    parts = [judge.frames_of(clip.variants[0], c)[::5] for clip in clips]
+    total = sum(map(len, parts))
+    mean = sum(part.sum(0, dtype=np.float64) for part in parts) / total
+    std = np.sqrt(sum(((part - mean) ** 2).sum(0) for part in parts) / total) + 1e-3
+    return torch.from_numpy(mean), torch.from_numpy(std)
 
-@torch.no_grad()
-def judge(model, clips, c, seed):
-    """Stream the clips one after the other, twelve to a stream, shuffled; (label, scores [T, labels]) of each."""
-    order = np.random.default_rng(seed).permutation(len(clips))
+
+def train(train_clips, held_out, c, args, start=None):
+    """(tensors, report, c with events) of a model for train_clips, judged and calibrated by held_out."""
+    torch.manual_seed(args.seed)
+    scale = scale_of(train_clips, c)
+    model = Encoder({**c, "dropout": args.dropout})
+    if start:
+        model.load_state_dict(model_file.unfold(start, *scale))
+    draw = sampler.make(train_clips, c, args)
+    best, result = fit(model, draw, held_out, c, args, scale)
+    tensors = model_file.fold(best, *scale)
+    evaluator = Encoder(c)
+    evaluator.load_state_dict(tensors)
+    moved, on, off = judge.calibrate(judge.run(evaluator, held_out, c), held_out, c)
+    tensors["head.bias"] = tensors["head.bias"] + torch.from_numpy(moved).float()
+    c = {**c, "events": {"frames": max(1, round(0.5 * judge.frame_rate(c))) if c.get("frontend") else 1, "on": on, "off": off}}
+    return tensors, {**result, "shift": [round(float(x), 2) for x in moved]}, c
+
+
+# ---- what is trained with ------------------------------------------------------------------------
+
+def summary(items, labels):
+    """Labels, recordings and sources, before anything takes time."""
+    by_label = collections.defaultdict(list)
+    for item in items:
+        by_label[item.label].append(item)
+    width = max(map(len, [*by_label, "label"])) + 2
+    say(f"{'label':<{width}}{'recordings':>11}{'folders or sources':>20}")
+    for label in sorted(by_label):
+        mine = by_label[label]
+        note = "" if label == dataset.NOTHING or set(label.split("+")) <= set(labels) else "   left out: not among --labels"
+        say(f"{label:<{width}}{len(mine):>11}{len({item.source for item in mine}):>20}{note}")
+
+
+def labels_of(items, given):
+    found = sorted({part for item in items if item.label != dataset.NOTHING for part in item.label.split("+")})
+    labels = given or found
+    if len(labels) < 2:
+        dataset.fail(f"there is one label only, '{labels[0]}': there is nothing to tell apart" if labels else "there is no label")
+    missing = sorted(set(labels) - set(found))
+    if missing:
+        dataset.fail(f"there are no recordings of {', '.join(missing)}; there are {', '.join(found)}")
+    return labels
+
+
+def seconds_of(clips, labels):
+    """Seconds in which each label is true, in words."""
+    totals = sum((clip.truths[0] == 1).sum(0) for clip in clips) / 100
+    return ", ".join(f"{label} {total:.0f} s" for label, total in zip(labels, np.atleast_1d(totals)))
+
+
+def load(sources, labels, args, variants):
+    items = dataset.items(sources, args.column, args.every_licence)
+    items = [item._replace(label=dataset.NOTHING) if item.label in args.negatives else item for item in items]
+    return items, lambda labels: dataset.load(
+        [item for item in items if item.label == dataset.NOTHING or set(item.label.split("+")) <= set(labels)], labels,
+        lambda item: variants, args.most_s, args.cache, args.jobs, progress("analysing"))
+
+
+def split(clips, by_fold=None):
+    """(to learn from, held out): a fold, or every sixth recording of a label, spread over its folders."""
+    if by_fold is not None:
+        return [clip for clip in clips if clip.fold != by_fold], [clip for clip in clips if clip.fold == by_fold]
+    seen, learn, test = collections.Counter(), [], []
+    for clip in clips:
+        seen[clip.label] += 1
+        (test if seen[clip.label] % 6 == 0 else learn).append(clip)
+    return learn, test
+
+
+def numbered(clips, count):
+    """The clips with folds 1 to count, where a folder gave them none: recordings of one subfolder stay together."""
+    groups, result = {}, []
+    for clip in clips:
+        several = os.sep in clip.source
+        group = (clip.label, clip.source if several else clip.name)
+        number = groups.setdefault(group, sum(1 for label, _ in groups if label == clip.label) % count + 1)
+        result.append(clip._replace(fold=number))
+    return result
+
+
+def check_both_sides(learn, test, labels):
+    for side, clips in (("to learn from", learn), ("held out", test)):
+        if not clips:
+            dataset.fail(f"no recording is {side}: give six of each label, or --test DIR")
+        true = sum((clip.truths[0] == 1).sum(0) for clip in clips)
+        missing = [label for label, n in zip(labels, true) if n == 0]
+        if missing and side == "to learn from":
+            dataset.fail(f"nothing {side} has the label {', '.join(missing)}: give six recordings of each label, or --test DIR")
+        if missing:
+            say(f"nothing {side} has the label {', '.join(missing)}: it is learned, but not judged")
+
+
+# ---- what is asked for ---------------------------------------------------------------------------
+
+def features_folder(args):
+    return len(args.sources) == 1 and os.path.isdir(args.sources[0]) and bool(dataset.feature_names(args.sources[0]))
+
+
+def configuration(args, labels, width=None):
+    frontend = {"type": "vggish", "hops": args.hops, "stride": args.stride} if width is None else None
+    return {"input_dim": width or 64 * args.hops, "model_dim": args.width, "heads": args.heads, "window": args.window,
+            "positions": args.positions, "norm": args.norm, "landmarks": args.landmarks, "layers": args.layers,
+            "hidden_dim": args.hidden, "labels": labels, "frontend": frontend, "head": "sigmoid", "events": None}
+
+
+def prepare(args):
+    """(clips, test clips or None, configuration, start or None)"""
+    c, start = model_file.read_model(args.start or args.judged) if args.start or args.judged else (None, None)
+    given = c["labels"] if c else args.labels
+    variants = 0 if args.judged else args.variants
+    if features_folder(args):
+        clips, labels, width = dataset.feature_clips(args.sources[0], given)
+        test = None
+    else:
+        items, loader = load(args.sources, given, args, variants)
+        labels, width = labels_of(items, given) if not args.judged else given, None
+        summary(items, labels)
+        clips = loader(labels)
+        test = load([args.test], labels, args, 0)[1](labels) if args.test else None
+    if not clips:
+        dataset.fail("nothing of it can be read")
+    if c and width is not None and c["input_dim"] != width:
+        dataset.fail(f"the model takes frames of {c['input_dim']} values, the features have {width}")
+    return clips, test, c or configuration(args, labels, width), start
+
+
+def unit(c):
+    return "seconds" if c.get("frontend") else "frames"
+
+
+def by_folds(clips, c, args):
+    """A model for each fold, trained without it; the report of all."""
+    numbers = sorted({clip.fold for clip in clips} - {0, -1})
+    if not numbers:
+        clips, numbers = numbered(clips, args.folds), list(range(1, args.folds + 1))
     results = []
-    for first in range(0, len(order), 12):
-        chosen = [clips[i] for i in order[first:first + 12]]
-        scores = model(torch.cat([frames for _, frames in chosen])[None])[0].softmax(-1)
-        results += zip([label for label, _ in chosen], scores.split([len(frames) for _, frames in chosen]))
-    return results
+    for number in numbers[:args.folds] if args.folds else numbers:
+        learn, test = split(clips, number)
+        check_both_sides(learn, test, c["labels"])
+        say(f"\nfold {number}: {len(learn)} recordings to learn from, {len(test)} held out")
+        _, result, _ = train(learn, test, c, args)
+        say(judge.show(result, c["labels"], unit(c)))
+        results.append(result)
+    return judge.merge(results)
 
 
-def by_second(scores, c):
-    """[seconds, labels]: mean scores of the frames that end in each second of a clip."""
-    hops, stride = c["frontend"]["hops"], c["frontend"]["stride"]
-    ends = ((torch.arange(len(scores)) * stride + hops - 1) * HOP + ANALYSIS - 1) // RATE
-    return torch.stack([scores[ends == second].mean(0) for second in ends.unique()])
+def judge_file(args):
+    clips, _, c, tensors = prepare(args)
+    if args.fold:
+        clips = split(clips, args.fold)[1]
+    model = Encoder(c)
+    model.load_state_dict(tensors)
+    result = judge.report(judge.run(model, clips, c), clips, c)
+    print(judge.show(result, c["labels"], unit(c)))
+    if args.table:
+        print("\n" + table.compare(c, tensors, clips, args))
+    return result
 
 
-def report(results, c):
-    """What goes to the terminal, and into the file."""
-    size = len(c["labels"])
-    confusion, settled, delays = np.zeros((size, size), int), [0, 0], []
-    for label, scores in results:
-        heard = by_second(scores, c).argmax(-1)
-        for second in heard:
-            confusion[label, second] += 1
-        settled = [settled[0] + int((heard[1:] == label).sum()), settled[1] + len(heard) - 1]
-        right = (scores.argmax(-1) == label).nonzero()
-        delays.append(float(right[0]) / frame_rate(c) if len(right) else len(scores) / frame_rate(c))
-    median, late = np.sort(delays)[[len(delays) // 2, len(delays) * 95 // 100]]
-    return {"seconds": int(confusion.sum()), "accuracy": round(float(np.trace(confusion) / confusion.sum()), 4),
-            "accuracy_without_first_seconds": round(settled[0] / max(1, settled[1]), 4),
-            "first_right_s": {"median": round(float(median), 2), "p95": round(float(late), 2)},
-            "confusion": confusion.tolist()}
-
-
-def print_report(result, labels):
-    print(f"held out: {result['seconds']} seconds, {100 * result['accuracy']:.2f} % right "
-          f"({100 * result['accuracy_without_first_seconds']:.2f} % without the first second of each recording)")
-    delay = result["first_right_s"]
-    print(f"from the start to the first right frame: median {delay['median']} s, 95 % within {delay['p95']} s")
-    width = max(map(len, labels)) + 2
-    print("\nrows: truth; columns: heard\n" + " " * width + "".join(f"{label:>{width}}" for label in labels))
-    for label, row in zip(labels, result["confusion"]):
-        print(f"{label:<{width}}" + "".join(f"{count:>{width}}" for count in row))
+def train_file(args):
+    clips, test, c, start = prepare(args)
+    if c.get("frontend"):
+        say(f"heard in them: {seconds_of(clips, c['labels'])}")
+    cross = by_folds(clips, c, args) if args.folds else None
+    if cross:
+        print(judge.show(cross, c["labels"], unit(c)))
+        if not args.output:
+            return cross
+    if args.fold:
+        learn, held_out = split(clips, args.fold)
+    elif test is not None:
+        learn, held_out = clips, test
+    elif any(clip.fold == -1 for clip in clips):
+        learn, held_out = split(clips, -1)
+    else:
+        learn, held_out = split(clips)
+    check_both_sides(learn, held_out, c["labels"])
+    tensors, result, c = train(learn, held_out, c, args, start)
+    print(judge.show(result, c["labels"], unit(c)))
+    if args.output:
+        training = {"by": "train.py", "steps": args.steps, "batch": args.batch, "length": args.length, "seed": args.seed,
+                    "torch": torch.__version__, "held_out": result, **({"folds": cross} if cross else {})}
+        model_file.write_model(args.output, c, tensors, training)
+        print(f"\n{args.output}: {os.path.getsize(args.output)} bytes")
+    if args.table:
+        print("\n" + table.compare(c, tensors, held_out, args))
+    return result
 
 
 # ---- command line --------------------------------------------------------------------------------
 
+NUMBERS = (("hops", 4, "log-mel hops a frame"), ("stride", 4, "hops from frame to frame"), ("width", 96, "model width E"),
+           ("heads", 4, "heads H"), ("hidden", 192, "width of the feed-forward"), ("window", 60, "window n, frames"),
+           ("landmarks", 0, "landmarks m of Nyström attention; 0: exact attention"), ("layers", 2, "layers"),
+           ("positions", 0, "positional rows, 0 for none"), ("steps", 3000, "training steps at most"),
+           ("every", 200, "steps from one judgement to the next"), ("patience", 6, "judgements without a better one"),
+           ("batch", 8, "sequences a step"), ("length", 256, "frames a sequence"), ("seed", 1, "random seed"),
+           ("variants", 2, "variants of each recording, through other rooms and microphones; 0: no augmentation of samples"),
+           ("threads", 1, "threads of torch"), ("jobs", 2, "recordings analysed at a time"))
+MAY_BE_ZERO = ("landmarks", "positions", "seed", "variants")
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("folder", metavar="DIR", help="recordings: DIR/<label>/*.wav")
+    add("sources", nargs="+", metavar="DIR", help="recordings: DIR/<label>/…, or a table of collect.py")
     add("-o", "--output", metavar="FILE", help="the model to write, NAME.safetensors")
     add("--from", metavar="MODEL", dest="start", help="start from MODEL and its architecture")
-    add("--judge", metavar="MODEL", help="do not train: report how MODEL does on DIR")
+    add("--judge", metavar="MODEL", dest="judged", help="do not train: report how MODEL does on DIR")
     add("--test", metavar="DIR", help="held-out recordings, in the same layout")
-    add("--features", metavar="CMD", default="attnctl features",
-        help="front-end, run as CMD -m MODEL IN.wav OUT.npy (%(default)s)")
-    add("--cache", metavar="DIR", help="where frames are kept (~/.cache/attnd)",
+    add("--folds", type=int, metavar="N", help="judge by N folds, those of the table if it has them")
+    add("--fold", type=int, metavar="K", help="hold out fold K of the table")
+    add("--labels", type=lambda text: text.split(","), metavar="A,B", help="the labels, in this order (default: all)")
+    add("--negatives", type=lambda text: text.split(","), default=[], metavar="A,B", help="labels that count as none of the others")
+    add("--column", default="label", metavar="NAME", help="column of a table that has the labels (%(default)s)")
+    add("--every-licence", action="store_true", help="of a table, also what may not be given away in a model")
+    add("--table", action="store_true", help="accuracy, time a frame and state: exact attention, and several numbers of landmarks")
+    add("--report", metavar="FILE", help="write the figures as JSON, too")
+    add("--cache", metavar="DIR", help="where analysed recordings are kept (~/.cache/attnd)",
         default=os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "attnd"))
-    for name, value, what in (("hops", 4, "log-mel hops a frame"), ("stride", 4, "hops from frame to frame"),
-                              ("width", 96, "model width E"), ("heads", 4, "heads H"),
-                              ("hidden", 192, "width of the feed-forward"),
-                              ("window", 60, "window n, frames"), ("landmarks", 6, "landmarks m"),
-                              ("layers", 2, "layers"),
-                              ("positions", 0, "positional rows, 0 for none"), ("steps", 3000, "training steps"),
-                              ("batch", 8, "sequences a step"), ("length", 256, "frames a sequence"),
-                              ("seed", 1, "random seed"),
-                              ("threads", 1, "threads of torch"), ("jobs", 2, "front-ends at a time")):
+    for name, value, what in NUMBERS:
         add("--" + name, type=int, default=value, metavar="N", help=f"{what} (%(default)s)")
     add("--norm", choices=("pre", "post"), default="pre", help="layer norms before or after (%(default)s)")
     add("--rate", type=float, default=2e-3, metavar="R", help="highest learning rate (%(default)s)")
-    add("--gain", type=float, default=4, metavar="DB", help="random gain of each cut (%(default)s)")
+    add("--decay", type=float, default=0.02, metavar="R", help="weight decay (%(default)s)")
+    add("--dropout", type=float, default=0.1, metavar="P", help="dropout (%(default)s)")
+    add("--gain", type=float, default=10, metavar="DB", help="random gain of each cut (%(default)s)")
     add("--tilt", type=float, default=6, metavar="DB", help="random tilt of each cut (%(default)s)")
+    add("--mix", type=float, default=0.5, metavar="P", help="share of the cuts with another sound beneath (%(default)s)")
+    add("--most-s", type=float, default=30, metavar="S", help="seconds of a recording at most (%(default)s)")
     args = parser.parse_args()
-    if not args.output and not args.judge:
+    if not (args.output or args.judged or args.folds or args.fold):
         parser.error("say where the model goes: -o FILE")
-    for name in ("hops", "stride", "width", "heads", "hidden", "window", "landmarks", "layers", "steps", "batch",
-                 "length", "threads", "jobs"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} starts at 1")
+    for name, _, _ in NUMBERS:
+        if getattr(args, name) < (0 if name in MAY_BE_ZERO else 1):
+            parser.error(f"--{name} starts at {0 if name in MAY_BE_ZERO else 1}")
     if args.width % args.heads:
         parser.error(f"--width {args.width} is not a multiple of --heads {args.heads}")
+    if args.folds is not None and args.folds < 2:
+        parser.error("--folds starts at 2")
     return args
 
 
-def configuration(args, labels):
-    return {"input_dim": 64 * args.hops, "model_dim": args.width, "heads": args.heads, "window": args.window,
-            "positions": args.positions, "norm": args.norm, "landmarks": args.landmarks, "layers": args.layers,
-            "hidden_dim": args.hidden, "labels": labels,
-            "frontend": {"type": "vggish", "hops": args.hops, "stride": args.stride}}
-
-
-def judge_file(args):
-    """The report on an existing model."""
-    c, tensors = read_model(args.judge)
-    files = recordings(args.folder)
-    check_labels(files, c["labels"], args.folder)
-    model = Encoder(c)
-    model.load_state_dict(tensors)
-    print_report(report(judge(model, features(files, c, args), c, args.seed), c), c["labels"])
-
-
-def check_labels(files, labels, folder):
-    unknown = {label for label, _ in files} - set(labels)
-    if unknown:
-        sys.exit(f"train.py: {folder} has labels that the model lacks: {', '.join(sorted(unknown))}")
-
-
-def train_file(args):
-    """Train, report, write."""
-    files = recordings(args.folder)
-    labels = sorted({label for label, _ in files})
-    if len(labels) < 2:
-        sys.exit(f"train.py: {args.folder} has one label only, '{labels[0]}': there is nothing to tell apart")
-    train_files, test_files = (files, recordings(args.test)) if args.test else split(files, labels)
-    check_labels(test_files, labels, args.test)
-
-    c, start = read_model(args.start) if args.start else (configuration(args, labels), None)
-    if c["labels"] != labels:
-        sys.exit(f"train.py: {args.start} has the labels {', '.join(c['labels'])}; {args.folder}: {', '.join(labels)}")
-    model = Encoder(c)
-    examples, held_out = features(train_files, c, args), features(test_files, c, args)
-    total = sum(len(frames) for _, frames in examples)
-    mean = sum(frames.double().sum(0) for _, frames in examples) / total
-    std = (sum(((frames - mean) ** 2).sum(0) for _, frames in examples) / total).sqrt() + 1e-3
-    clips = [[frames for label, frames in examples if label == i] for i in range(len(labels))]
-    if start:
-        model.load_state_dict(unfold(start, mean, std))
-    train(model, clips, mean.float(), std.float(), c, args)
-
-    model.load_state_dict(fold(model.state_dict(), mean, std))
-    result = report(judge(model, held_out, c, args.seed), c)
-    training = {"by": "train.py", "seconds": round(total / frame_rate(c)), "steps": args.steps, "batch": args.batch,
-                "length": args.length, "seed": args.seed, "torch": torch.__version__, "held_out": result}
-    write_model(args.output, c, model.state_dict(), training)
-    print_report(result, labels)
-    print(f"\n{args.output}: {os.path.getsize(args.output)} bytes")
+def try_output(path):
+    """Whether the model can be written, before anything takes time."""
+    try:
+        with tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(path))):
+            pass
+        if os.path.isdir(path):
+            raise IsADirectoryError(f"{path} is a folder")
+    except OSError as error:
+        dataset.fail(f"{path} cannot be written: {error}")
 
 
 def main():
     args = arguments()
+    if args.output:
+        try_output(args.output)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    if args.judge:
-        judge_file(args)
-    else:
-        train_file(args)
+    result = judge_file(args) if args.judged else train_file(args)
+    if args.report:
+        with open(args.report, "w", encoding="utf-8") as file:
+            json.dump(result, file)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"train.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\ntrain.py: ended before there was a model")

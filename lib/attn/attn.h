@@ -236,6 +236,7 @@ struct attn_info {
     size_t saved_bytes;         /**< size of what attn_save writes */
     enum attn_variant variant;  /**< the kernels in use, never ATTN_VARIANT_BEST */
     uint32_t output_rows;       /**< 1; n of a retroactive raw attention */
+    const char *events;         /**< when scores become events, as JSON text (attnd-model(7)), or NULL */
 };
 
 /** Fills *info, as much of it as info->size says. Returns 0, or ATTN_E_OPTIONS where the size is none that any version had. Any

@@ -27,7 +27,8 @@ class Info(ctypes.Structure):
                 ("window", ctypes.c_uint32), ("layers", ctypes.c_uint32), ("replay_frames", ctypes.c_uint32),
                 ("warming_frames", ctypes.c_uint32), ("state_bytes", SIZE), ("scratch_bytes", SIZE),
                 ("n_labels", ctypes.c_uint32), ("labels", ctypes.c_void_p), ("frontend", ctypes.c_char_p),
-                ("hash", ctypes.c_uint64), ("saved_bytes", SIZE), ("variant", ctypes.c_int), ("output_rows", ctypes.c_uint32)]
+                ("hash", ctypes.c_uint64), ("saved_bytes", SIZE), ("variant", ctypes.c_int), ("output_rows", ctypes.c_uint32),
+                ("events", ctypes.c_char_p)]
 
 
 class Frame(ctypes.Structure):

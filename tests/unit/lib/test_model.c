@@ -134,6 +134,33 @@ static const struct {
      "unknown field frontend.rate"},
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 2, \"stride\": 1}, \"labels\"",
      "frontend gives frames of 64 * 2 = 128 values, but input_dim is 3"},
+    {"\"labels\"", "\"events\": null, \"labels\"", NULL},
+    {"\"labels\"", "\"events\": 7, \"labels\"", 
+     "events is neither an object nor null"},
+    {"\"labels\"", "\"events\": {}, \"labels\"", 
+     "events.frames is missing"},
+    {"\"labels\"", "\"events\": {\"frames\": 0, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+     "events.frames is 0"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4]}, \"labels\"", NULL},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [1, 0.5], \"off\": [1, 0.5]}, \"labels\"", NULL},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+     "events.on and events.off are not lists of one number for each of 2 labels"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5]}, \"labels\"", 
+     "events.on and events.off are not lists of one number"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": 0.5, \"off\": 0.4}, \"labels\"", 
+     "events.on and events.off are not lists of one number"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 1.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+     "events.on[1] is not a number above 0 and at most 1"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0], \"off\": [0.4, 0.4]}, \"labels\"", 
+     "events.on[1] is not a number above 0"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, \"a\"], \"off\": [0.4, 0.4]}, \"labels\"", 
+     "events.on[1] is not a number above 0"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.6, 0.4]}, \"labels\"", 
+     "events.off[0] is not a number above 0 and at most 0.5"},
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4], \"mean\": 1}, \"labels\"", 
+     "unknown field events.mean"},
+    {", \"labels\": [\"yes\", \"no\"]", ", \"events\": {\"frames\": 1, \"on\": [], \"off\": []}",
+     "events is there, but the model has no labels"},
 };
 
 START_TEST(judges_a_configuration)
@@ -354,6 +381,8 @@ START_TEST(describes_the_model)
     draft_replace(&draft, "\"input_dim\": 3", "\"input_dim\": 128");
     draft_reshape(draft_find(&draft, "embed.weight"), SHAPE(4, 128));
     draft_replace(&draft, "\"labels\"", "\"frontend\": {\"stride\": 1, \"hops\": 2, \"type\": \"vggish\"}, \"labels\"");
+    draft_replace(&draft, "\"labels\"",
+                  "\"events\": {\"frames\": 12, \"on\": [0.55, 0.3], \"off\": [0.31, 0.2]}, \"labels\"");
     draft_replace(&draft, "\"no\"", "\"n\\u00f6\"");
     ck_assert_msg(parse(&draft, &encoder, &why) == 0, "refused: %s", why.text);
     attn_encoder_info(encoder, &info);
@@ -370,6 +399,7 @@ START_TEST(describes_the_model)
     ck_assert_str_eq(info.labels[0], "yes");
     ck_assert_str_eq(info.labels[1], "nö");
     ck_assert_str_eq(info.frontend, "{\"stride\":1,\"hops\":2,\"type\":\"vggish\"}");
+    ck_assert_str_eq(info.events, "{\"frames\":12,\"on\":[0.55,0.3],\"off\":[0.31,0.2]}");
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_SCORES), 2);
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_LOGITS), 2);
     ck_assert_uint_eq(attn_encoder_output_dim(encoder, ATTN_EMBEDDING), 4);

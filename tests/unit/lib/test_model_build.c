@@ -77,6 +77,7 @@ START_TEST(needs_nothing_of_the_source_afterwards)
     ck_assert_uint_eq(info.n_labels, 2);
     ck_assert_str_eq(info.labels[1], "no");
     ck_assert_ptr_null(info.frontend);
+    ck_assert_ptr_null(info.events);
     void *state = aligned_alloc(ATTN_ALIGN, info.state_bytes), *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
     struct attn_encoder_frame frame = {.state = state, .input = input, .output = scores};
     attn_encoder_reset(encoder, state);
