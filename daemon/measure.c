@@ -17,6 +17,10 @@
 #include <time.h>
 #include <uv.h>
 
+/* A multiply-add takes less than that, in whatever shape: in a window of a few frames other things take the time. */
+#define MOST_RATE_NS 2.0
+
+#define LEAST_FRAMES  4 /* of a window, whatever they take: the first one meets memory that is new */
 #define REPEATS       9
 #define REPEAT_FRAMES 64   /* so that a clock's step is nothing beside it; fewer where they take long */
 #define REPEAT_SHARE  0.02 /* of the limit, at most */
@@ -129,6 +133,12 @@ static double growth_to(double full, const struct sum *half, const struct sum *a
     return slope > 0 && missing > 0 ? 1 + slope * missing / second : 1;
 }
 
+/* What a multiply-add takes: as in these frames, but not so much that it is what a frame takes besides. */
+static double rate_ns(double frame_ns, double work)
+{
+    return work > 0 && frame_ns / work < MOST_RATE_NS ? frame_ns / work : MOST_RATE_NS;
+}
+
 /* Fills the window of the first state, and returns what a frame takes in the end; and *worst, how much more work than
  * the mean one of these frames was. A frame that closes a segment of landmarks may be worth a hundred others; where the
  * time does not fill the window, such a one may not have been met, and what the library allows for is taken. */
@@ -136,8 +146,9 @@ static double fill(struct bench *bench, double *worst)
 {
     struct sum halves[2] = {{0}}, all = {0};
     double most_work = 0;
-    double full = (double)plan_facts(bench->plan)->warming_frames + 1, next = 1, longest_ns = 0;
-    while (all.n < full && !is_over(bench, 0.5)) {
+    const struct plan_facts *facts = plan_facts(bench->plan);
+    double full = (double)facts->warming_frames + 1, next = 1, longest_ns = 0;
+    while (all.n < full && (all.n < LEAST_FRAMES || !is_over(bench, 0.5))) {
         uint64_t begun_ns = uv_hrtime();
         push(bench, 1);
         double took_ns = (double)(uv_hrtime() - begun_ns);
@@ -153,15 +164,16 @@ static double fill(struct bench *bench, double *worst)
             next *= 2;
         }
     }
-    double frame_ns = longest_ns + 1; /* not 0 on any clock */
+    double late_ns = longest_ns + 1, work = all.work; /* not 0 on any clock */
     if (all.n >= 2) {
         bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
-        frame_ns = ((all.ns - halves[0].ns) / (all.n - halves[0].n) + 1) * bench->growth;
+        late_ns = (all.ns - halves[0].ns) / (all.n - halves[0].n) + 1;
+        work = (all.work - halves[0].work) / (all.n - halves[0].n);
     }
     *worst = all.work > 0 ? most_work * all.n / all.work : 1;
-    if (all.n < full && all.work > 0)
-        *worst = (double)plan_facts(bench->plan)->most_work * (all.n < 2 ? longest_ns : all.ns) / all.work / frame_ns;
-    return frame_ns;
+    if (all.n < full)
+        *worst = (late_ns + (double)facts->most_work * rate_ns(late_ns, work)) / (late_ns * bench->growth);
+    return late_ns * bench->growth;
 }
 
 static int by_value(const void *a, const void *b)

@@ -265,11 +265,10 @@ static int check_frame(const struct opening *opening, struct attnp_error *error)
     double worst_ms = model_worst_ns(opening->model) / 1e6;
     if (worst_ms <= (double)most_ms)
         return 0;
-    return attnp_fail(
-        error, ATTNP_LIMIT_EXCEEDED,
-        "a frame may take %.1f ms here, and the limit is %ju ms, since others wait meanwhile; use a smaller "
-        "window or fewer landmarks%s, or raise frame_ms in [limits]",
-        worst_ms, (uintmax_t)most_ms, opening->request.has_attention ? ", or refresh spread" : "");
+    return attnp_fail(error, ATTNP_LIMIT_EXCEEDED,
+                      "a frame may take %.1f ms here, and the limit is %ju ms; use a smaller "
+                      "window or fewer landmarks%s, or raise frame_ms in [limits]",
+                      worst_ms, (uintmax_t)most_ms, opening->request.has_attention ? ", or refresh spread" : "");
 }
 
 /* Takes what a stream needs of its user and its shard, before memory is made for it. */
