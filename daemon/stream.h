@@ -126,8 +126,8 @@ uint32_t stream_waiting(const struct stream *stream);
  * have none of their own. Requires that in each one waits. */
 void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch);
 
-/* The same of one stream in two steps, between which any thread may push the frame (plan_push): what is to be pushed,
- * at this position; and then its answer. Meanwhile nothing else happens to the stream's frames that wait. */
+/* stream_step of one stream in two steps, between which any thread may push the frame (plan_push): what is to be
+ * pushed, at this position; and then its answer. Meanwhile nothing else happens to the stream's frames that wait. */
 struct plan_frame stream_begin_step(const struct stream *stream, uint64_t *position);
 struct answer *stream_end_step(struct stream *stream, const struct plan_frame *frame, uint64_t position);
 
