@@ -39,14 +39,16 @@ static void forget_paths(struct output *output)
     output->new_path = output->path = NULL;
 }
 
-/* Gives the file the owner and the permissions of the one that it replaces, or those of a new file. */
+/* Gives the file the owner, the group and the permissions of the one that it replaces, as far as the caller may; or
+ * those of a new file. What a group was allowed, no other group is: it has what all others have. */
 static void set_mode(int descriptor, const struct stat *old)
 {
-    mode_t mask = umask(0);
+    mode_t mask = umask(0), mode = old != NULL ? old->st_mode & 0777 : 0666 & ~mask;
     umask(mask);
-    if (old != NULL && fchown(descriptor, old->st_uid, old->st_gid) < 0)
-        errno = 0; /* the file is the caller's own then */
-    fchmod(descriptor, old != NULL ? old->st_mode & 0777 : 0666 & ~mask);
+    if (old != NULL && fchown(descriptor, old->st_uid, old->st_gid) < 0 &&
+        fchown(descriptor, (uid_t)-1, old->st_gid) < 0)
+        mode = (mode & ~(mode_t)S_IRWXG) | (mode & S_IRWXO) << 3;
+    fchmod(descriptor, mode);
 }
 
 /* A new file beside the place. Returns a descriptor, or -1 with errno. `old`: the file there; NULL: none. */

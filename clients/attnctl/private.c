@@ -192,14 +192,22 @@ static void wait_a_little(int tries)
     poll(NULL, 0, tries < 5 ? 1 << tries : 20);
 }
 
+/* Whether the daemon has ended. Its number may be another process's from then on, which no signal's handler is to end. */
+static bool reap(struct private_daemon *daemon)
+{
+    ending_hold();
+    if (daemon->pid > 0 && waitpid(daemon->pid, NULL, WNOHANG) != 0)
+        daemon->pid = 0;
+    ending_release();
+    return daemon->pid == 0;
+}
+
 /* The daemon listens before its models are loaded, so that one which then ends is noticed by its socket first. */
 static bool has_ended(struct private_daemon *daemon, bool is_ending)
 {
     for (int tries = 0; tries == 0 || (is_ending && tries < STOP_TRIES); tries++) {
-        if (waitpid(daemon->pid, NULL, WNOHANG) == daemon->pid) {
-            daemon->pid = 0;
+        if (reap(daemon))
             return true;
-        }
         if (is_ending)
             wait_a_little(tries);
     }
@@ -272,12 +280,11 @@ void private_stop(struct private_daemon *daemon)
 {
     if (daemon->lifeline >= 0)
         close(daemon->lifeline);
-    for (int tries = 0; daemon->pid > 0 && waitpid(daemon->pid, NULL, WNOHANG) == 0; tries++) {
+    for (int tries = 0; !reap(daemon); tries++) {
         if (tries >= STOP_TRIES)
             kill(daemon->pid, SIGKILL);
         wait_a_little(tries);
     }
-    daemon->pid = 0; /* a number that may be another process's from now on */
     if (daemon->log >= 0)
         close(daemon->log);
     if (daemon->door >= 0)
