@@ -117,6 +117,7 @@ static bool corrected(struct model *model, size_t most_together, uint64_t limit_
                 cost_us(model->cost), cost_us(cost));
     for (size_t i = 0; i < COST_SIZES; i++)
         cost_set(model->cost, i, atomic_load_explicit(&cost->ns[i], memory_order_relaxed));
+    cost_set_worst(model->cost, cost_worst_ns(cost) / cost_frame_ns(cost, 1));
     cost_release(cost);
     return true;
 }

@@ -240,12 +240,7 @@ static void measure(struct bench *bench, struct cost *cost, size_t n_states, siz
 
 int measure_plan(struct cost *cost, const struct plan *plan, size_t most_together, uint64_t limit_ns)
 {
-    struct bench bench = {.plan = plan,
-                          .begun_ns = uv_hrtime(),
-                          .begun_own_ns = own_ns(),
-                          .limit_ns = limit_ns,
-                          .n_states = 1,
-                          .growth = 1};
+    struct bench bench = {.plan = plan, .limit_ns = limit_ns, .n_states = 1, .growth = 1};
     size_t state_bytes = plan_facts(plan)->state_bytes + plan_facts(plan)->own_scratch_bytes;
     uint64_t most_bytes = STATE_BYTES_OF(limit_ns) < MOST_STATE_BYTES ? STATE_BYTES_OF(limit_ns) : MOST_STATE_BYTES;
     size_t n_wanted = most_together == 1 ? 1 : MOST_STATES;
@@ -255,6 +250,8 @@ int measure_plan(struct cost *cost, const struct plan *plan, size_t most_togethe
         return 0;
     }
     int status = prepare(&bench, n_states);
+    bench.begun_ns = uv_hrtime();
+    bench.begun_own_ns = own_ns();
     if (status == 0)
         measure(&bench, cost, n_states, most_together);
     finish(&bench);

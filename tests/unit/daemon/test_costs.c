@@ -331,10 +331,12 @@ START_TEST(a_doubtful_cost_is_measured_once)
     struct model *first = attention_of(12, 3), *again = attention_of(12, 3), *third = attention_of(12, 3);
     costs_learn(costs, first, COSTS_ATTENTION_NS);
     cost_set(first->cost, 0, COSTS_DOUBTFUL_NS);
+    cost_set_worst(first->cost, 1e6);
     costs_save(costs, 7890, true);
     begin_again();
     ck_assert_int_eq(costs_learn(costs, again, COSTS_ATTENTION_NS), 1);
     ck_assert_double_lt(cost_frame_ns(again->cost, 1), COSTS_DOUBTFUL_NS);
+    ck_assert_double_lt(cost_worst_ns(again->cost), 1000.0 * COSTS_DOUBTFUL_NS);
     cost_set(again->cost, 0, 5 * COSTS_DOUBTFUL_NS); /* what this run has found is believed */
     ck_assert_int_eq(costs_learn(costs, third, COSTS_ATTENTION_NS), 0);
     ck_assert_double_eq(cost_frame_ns(third->cost, 1), 5 * COSTS_DOUBTFUL_NS);
