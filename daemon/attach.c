@@ -196,5 +196,5 @@ void attach_arrive(struct shard *shard, const struct mail *mail)
         give_to_heir(shard, stream);
     else if (stream->held.by == NULL && stream->idle.list == IDLE_NOWHERE)
         idle_park(shard, stream, shard_now_us());
-    pending_run(shard, stream); /* what was asked for behind the attach came along */
+    ready_add(shard, stream); /* what was asked for behind the attach came along */
 }

@@ -26,7 +26,7 @@ static void end_first(struct away *away)
 }
 
 /* Work that nobody waits for any more is left out: the daemon is not to end later because of it. */
-static void start_next(struct share *share)
+static void run_next(struct share *share)
 {
     struct away *away;
     share_use(share);
@@ -46,7 +46,7 @@ static void come_back(struct away *away)
 {
     struct share *share = share_use(away->share);
     end_first(away);
-    start_next(share);
+    run_next(share);
     share_leave(share);
 }
 
@@ -82,7 +82,13 @@ int away_start(struct shard *shard)
         return status;
     }
     shard->away.done_poll.data = shard;
-    return uv_poll_start(&shard->away.done_poll, UV_READABLE, on_done);
+    status = uv_poll_start(&shard->away.done_poll, UV_READABLE, on_done);
+    if (status != 0) {
+        uv_close((uv_handle_t *)&shard->away.done_poll, NULL);
+        uv_run(&shard->loop, UV_RUN_NOWAIT);
+        close(shard->away.fd);
+    }
+    return status;
 }
 
 void away_close(struct shard *shard)
@@ -106,5 +112,5 @@ void away_send(struct away *away, struct shard *shard, struct share *share, cons
     away->is_running = false;
     STAILQ_INSERT_TAIL(&share->away, away, link);
     if (is_first)
-        start_next(share);
+        run_next(share);
 }

@@ -44,12 +44,12 @@ static void add_user(struct shard *shard, struct share *share)
 
 void batch_add(struct shard *shard, struct stream *stream)
 {
-    struct share *share = stream->held.by != NULL ? stream->held.by->share : shard->shares.parked;
     assert(shard_is_own_thread(shard));
     assert(stream->batch.answer == NULL); /* a batch ends before anything else happens to its streams */
     assert(!due_is(stream));              /* the request comes first */
     if (stream->batch.ready_in != NULL || lend_is_out(stream) || stream_waiting(stream) == 0)
         return;
+    struct share *share = connection_share(shard, &stream->held, stream->card.uid);
     if (TAILQ_EMPTY(&share->batch.ready))
         add_user(shard, share);
     TAILQ_INSERT_TAIL(&share->batch.ready, stream, batch.link);
@@ -58,7 +58,8 @@ void batch_add(struct shard *shard, struct stream *stream)
     shard_stay_busy(shard);
 }
 
-static void dequeue(struct shard *shard, struct stream *stream)
+/* The user is the caller's to leave. */
+static struct share *dequeue(struct shard *shard, struct stream *stream)
 {
     struct share *share = stream->batch.ready_in;
     assert(share != NULL && shard->batch.n_ready > 0);
@@ -67,6 +68,7 @@ static void dequeue(struct shard *shard, struct stream *stream)
         TAILQ_REMOVE(&shard->batch.users, share, batch.link);
     shard->batch.n_ready--;
     stream->batch.ready_in = NULL;
+    return share;
 }
 
 void batch_remove(struct shard *shard, struct stream *stream)
@@ -75,7 +77,7 @@ void batch_remove(struct shard *shard, struct stream *stream)
     assert(stream->batch.answer == NULL); /* no stream ends or moves while a batch has its frame */
     if (stream->batch.ready_in == NULL)
         return;
-    dequeue(shard, stream);
+    share_leave(dequeue(shard, stream));
     shard_stay_busy(shard);
 }
 
@@ -99,7 +101,7 @@ struct batch {
 /* Streams of one plan whose frames are computed together. */
 struct group {
     struct stream *streams[PLAN_MOST_AT_ONCE];
-    struct share *shares[PLAN_MOST_AT_ONCE]; /* their users' */
+    struct share *shares[PLAN_MOST_AT_ONCE]; /* their users', used */
     size_t n;
 };
 
@@ -141,17 +143,17 @@ static size_t room(const struct batch *batch, const struct stream *stream)
 static void take(struct shard *shard, const struct batch *batch, struct group *group, struct stream *stream)
 {
     struct connection *holder = stream->held.by;
-    struct share *share = stream->batch.ready_in;
     assert(stream_waiting(stream) > 0); /* nothing settles the frames of a stream that stands in the queue */
-    dequeue(shard, stream);
+    struct share *share = dequeue(shard, stream);
     if (holder != NULL && connection_is_full(holder)) {
         connection_hold_back(holder);
     } else if (deadline_settle(stream, batch->now_ns / 1000, (uint64_t)ahead_ns(shard, batch, group, stream))) {
-        group->shares[group->n] = share;
+        group->shares[group->n] = share_use(share);
         group->streams[group->n++] = stream;
     } else {
         due_add(shard, stream);
     }
+    share_leave(share);
 }
 
 /* What a gathering looks for, and how far. */
@@ -224,6 +226,7 @@ static void compute(struct shard *shard, struct batch *batch, const struct group
     for (size_t i = 0; i < group->n; i++) {
         struct stream *stream = group->streams[i];
         group->shares[i]->batch.computed_ns += each_ns;
+        share_leave(group->shares[i]);
         stream->batch.step_ns = each_ns;
         stream->batch.answer = answers[i];
         stream->batch.arrived_us = arrived_us[i];

@@ -48,7 +48,7 @@
     X(limits, waiting_requests, NUMBER, RELOAD, "65536", 1, 10000000, "requests that may wait for their turn behind frames") \
     X(limits, waiting_requests_per_user, NUMBER, RELOAD, "0", 0, 10000000, "those of one user; 0: all but a sixteenth") \
     X(limits, frame_ms, NUMBER, RELOAD, "20", 1, 60000, \
-      "milliseconds that the dearest frame of a stream may take, since others wait meanwhile") \
+      "milliseconds that the dearest frame of a stream may take: its user's other dear frames wait meanwhile") \
     X(limits, message_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, "bytes of the longest message") \
     X(limits, unsent_bytes, SIZE, RESTART, "1M", 4096, 1 << 30, \
       "bytes that may wait for one client to read; with more it is not served until it has read half of them") \

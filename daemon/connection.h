@@ -186,6 +186,10 @@ int connection_provide(struct connection *connection, const struct held *held, s
 void connection_hold(struct connection *connection, struct held *held);
 void connection_release(struct held *held);
 
+/* The user in whose time something of the stream is done, which the caller then uses: its holder's, or where nobody
+ * holds it its own, of this uid; the shard's `parked` where there is no memory for that. */
+struct share *connection_share(struct shard *shard, const struct held *held, uid_t uid);
+
 /* The asker's connection holds the stream, which is of this shard. */
 bool connection_is_holder(const struct held *held, const struct shard *shard, const struct asker *asker);
 

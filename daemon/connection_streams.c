@@ -79,6 +79,14 @@ void connection_release(struct held *held)
     held->by = NULL;
 }
 
+struct share *connection_share(struct shard *shard, const struct held *held, uid_t uid)
+{
+    if (held->by != NULL)
+        return share_use(held->by->share);
+    struct share *share = share_join(shard, uid);
+    return share != NULL ? share : share_use(shard->shares.parked);
+}
+
 bool connection_is_holder(const struct held *held, const struct shard *shard, const struct asker *asker)
 {
     return held->by != NULL && asker->shard == shard->index && asker->connection == held->by->id;

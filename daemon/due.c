@@ -27,6 +27,7 @@ bool due_add(struct shard *shard, struct stream *stream)
     if (!stream->due.is_listed)
         TAILQ_INSERT_TAIL(&shard->due.streams, stream, due.link);
     stream->due.is_listed = true;
+    shard_stay_busy(shard);
     return true;
 }
 
@@ -35,6 +36,7 @@ void due_remove(struct shard *shard, struct stream *stream)
     if (stream->due.is_listed)
         TAILQ_REMOVE(&shard->due.streams, stream, due.link);
     stream->due.is_listed = false;
+    shard_stay_busy(shard);
 }
 
 struct stream *due_take(struct shard *shard)

@@ -14,7 +14,7 @@ void due_start(struct shard *shard);
 /* Every frame that the stream's next pending request has to wait for is settled. */
 bool due_is(const struct stream *stream);
 
-/* Lists the stream where its next pending request is due, and returns whether that is so. */
+/* Lists the stream where its next pending request is due, and returns whether that is so. The loop goes on at once. */
 bool due_add(struct shard *shard, struct stream *stream);
 
 /* Takes the stream out of the list; one that is not listed is left alone. */

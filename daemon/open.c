@@ -29,9 +29,6 @@
 #include "daemon/release.h"
 #include "daemon/reply.h"
 
-/* Blocks up to this size are filled at once: about a tenth of a millisecond. */
-#define FILL_AT_ONCE_BYTES (1 << 20)
-
 /* A stream that is being opened: what is known so far. */
 struct opening {
     struct away away;
@@ -386,7 +383,7 @@ static int make_stream(struct opening *opening, struct connection *connection, s
     if (register_stream(opening, error) != 0)
         return -1;
     const struct stream *stream = opening->stream;
-    if (stream_block_bytes(stream->plan, stream->kind, opening->credit) > FILL_AT_ONCE_BYTES) {
+    if (stream_block_bytes(stream->plan, stream->kind, opening->credit) > AWAY_BYTES) {
         away_send(&opening->away, opening->shard, connection->share, &fill_kind);
         return 1;
     }
@@ -413,7 +410,7 @@ static void run_make_attention(struct away *away)
     opening->has_failed = false;
 }
 
-static void attention_made(struct away *away)
+static void model_is_there(struct away *away)
 {
     struct opening *opening = (struct opening *)away;
     struct connection *connection = who_asked(opening);
@@ -423,7 +420,20 @@ static void attention_made(struct away *away)
         finish_away(opening, status, &error);
 }
 
-static const struct away_kind attention_kind = {is_wanted, run_make_attention, attention_made};
+static const struct away_kind attention_kind = {is_wanted, run_make_attention, model_is_there};
+
+static void run_nothing(struct away *away)
+{
+    ((struct opening *)away)->has_failed = false;
+}
+
+static const struct away_kind turn_kind = {is_wanted, run_nothing, model_is_there};
+
+/* A large state takes its turn behind those of its user that are being given back: until then their memory is taken. */
+static bool takes_turn(const struct opening *opening, const struct connection *connection)
+{
+    return !STAILQ_EMPTY(&connection->share->away) && plan_facts(opening->model->plan)->state_bytes > AWAY_BYTES;
+}
 
 int open_request(struct connection *connection, const struct asker *asker, const msgpack_object *params,
                  struct attnp_error *error)
@@ -441,6 +451,11 @@ int open_request(struct connection *connection, const struct asker *asker, const
         return 0;
     }
     int status = find_model(opening, error);
+    if (status == 0 && takes_turn(opening, connection)) {
+        connection_wait(connection);
+        away_send(&opening->away, opening->shard, connection->share, &turn_kind);
+        return 0;
+    }
     if (status == 0)
         status = make_stream(opening, connection, error);
     if (status <= 0)

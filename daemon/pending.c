@@ -75,6 +75,20 @@ struct pending *pending_new(struct shard *shard, const struct stream *stream, co
     return pending;
 }
 
+/* Carries out the first request, which is due; the stream leaves the list of those. False: the stream is no longer of
+ * this shard. */
+static bool run_first(struct shard *shard, struct stream *stream)
+{
+    due_remove(shard, stream);
+    uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
+    struct pending *pending = take(stream);
+    assert(pending->at == stream->sequence.settled && stream->batch.answer == NULL); /* the batch is answered */
+    answers_name_unanswered(stream);
+    bool is_here = pending->kind->carry_out(shard, stream, &pending->asker) == PENDING_DONE;
+    free_pending(shard, uid, pending);
+    return is_here;
+}
+
 void pending_queue(struct shard *shard, struct stream *stream, struct pending *pending)
 {
     assert(shard_is_own_thread(shard) && stream->card.shard == shard->index);
@@ -83,7 +97,8 @@ void pending_queue(struct shard *shard, struct stream *stream, struct pending *p
     STAILQ_INSERT_TAIL(&stream->pending.requests, pending, link);
     stream->pending.n++;
     note_due(stream);
-    pending_run(shard, stream);
+    if (stream->pending.n == 1 && due_is(stream)) /* else those before it come first */
+        run_first(shard, stream);
 }
 
 void pending_add(struct shard *shard, struct stream *stream, const struct pending_kind *kind, const struct asker *asker)
@@ -93,38 +108,15 @@ void pending_add(struct shard *shard, struct stream *stream, const struct pendin
         pending_queue(shard, stream, pending);
 }
 
-/* Carries out the first request, which is due. False: the stream is no longer of this shard. */
-static bool run_first(struct shard *shard, struct stream *stream)
-{
-    uid_t uid = stream->card.uid; /* the stream may be another thread's afterwards */
-    struct pending *pending = take(stream);
-    assert(pending->at == stream->sequence.settled);
-    answers_name_unanswered(stream);
-    bool is_here = pending->kind->carry_out(shard, stream, &pending->asker) == PENDING_DONE;
-    free_pending(shard, uid, pending);
-    return is_here;
-}
-
-bool pending_run(struct shard *shard, struct stream *stream)
-{
-    bool is_here = true;
-    assert(stream->card.shard == shard->index && stream->batch.answer == NULL); /* the batch is answered */
-    while (is_here && due_is(stream))
-        is_here = run_first(shard, stream);
-    return is_here;
-}
-
-/* One request of the stream, which is charged to its holder's user. */
+/* One request of the stream, which is charged to its holder's user, or to its own. */
 static void run_due(struct shard *shard, struct stream *stream)
 {
-    struct share *share = stream->held.by != NULL ? share_use(stream->held.by->share) : NULL;
+    struct share *share = connection_share(shard, &stream->held, stream->card.uid);
     uint64_t begun_ns = uv_hrtime();
-    if (run_first(shard, stream) && !due_add(shard, stream))
+    if (run_first(shard, stream))
         ready_add(shard, stream);
-    if (share != NULL) {
-        share_charge(share, uv_hrtime() - begun_ns);
-        share_leave(share);
-    }
+    share_charge(share, uv_hrtime() - begun_ns);
+    share_leave(share);
 }
 
 void pending_run_due(struct shard *shard)

@@ -53,9 +53,6 @@ void pending_queue(struct shard *shard, struct stream *stream, struct pending *p
  * for it in one turn; the streams that are left stay listed. */
 void pending_run_due(struct shard *shard);
 
-/* Carries out what is due in one stream. False: the stream is no longer of this shard. */
-bool pending_run(struct shard *shard, struct stream *stream);
-
 /* The stream ends: the askers are told this error. */
 void pending_refuse_all(struct shard *shard, struct stream *stream, const struct attnp_error *error);
 

@@ -2,8 +2,10 @@
 /*
  * A frame is computed whole, and a batch of one frame that takes long keeps every other stream of the shard waiting for
  * as long. So what may take longer than SHARD_DEAR_US goes to another thread, which costs some tens of
- * microseconds more, and the groups that models gain by. Whether a stream is dear follows from its model alone, not
- * from what its newest frame took: a thread that did not run for a while makes any frame seem dear.
+ * microseconds more, and the groups that models gain by. Whether a stream is dear follows from what its model's dearest
+ * frame costs, which is learned from many, and not from what its newest frame took: a thread that did not run for a
+ * while makes any frame seem dear. Costs move all the same, so a stream may be dear when it queues up and cheap when its
+ * turn comes, and the other way round: it stays in the queue in which it stands.
  *
  * A dear frame is judged by its deadline when its turn comes, as in a batch; and the answer leaves when it is computed.
  */
@@ -25,6 +27,8 @@ struct dear {
     struct plan_frame frame;
     uint64_t position, arrived_us, took_ns;
     void *scratch; /* the stream's own, or NULL */
+    void *output;  /* where the output is computed: its place in the stream may still hold an answer that is asked for
+                      again; NULL: there is to be none */
     bool has_failed;
 };
 
@@ -68,7 +72,13 @@ static void answer_frame(struct shard *shard, struct stream *stream, struct dear
     answers_computed(stream, answer, dear->took_ns);
 }
 
-static void start_next(struct shard *shard, struct share *share);
+static void compute_next(struct shard *shard, struct share *share);
+
+static void free_dear(struct dear *dear)
+{
+    free(dear->output);
+    free(dear);
+}
 
 static void answer_dear(struct loan *loan, struct stream *stream)
 {
@@ -78,12 +88,10 @@ static void answer_dear(struct loan *loan, struct stream *stream)
     share->dear.is_away = false;
     if (stream != NULL) {
         answer_frame(shard, stream, dear);
-        if (!due_add(shard, stream))
-            ready_add(shard, stream);
+        ready_add(shard, stream);
     }
-    free(dear);
-    start_next(shard, share);
-    shard_stay_busy(shard);
+    free_dear(dear);
+    compute_next(shard, share);
 }
 
 static const struct loan_kind dear_kind = {push_dear, answer_dear, NULL};
@@ -96,6 +104,14 @@ static bool send_away(struct shard *shard, struct share *share, struct stream *s
         return false;
     dear->share = share;
     dear->frame = stream_begin_step(stream, &dear->position);
+    if (dear->frame.output != NULL) {
+        dear->output = aligned_alloc(PLAN_ALIGN, stream->output_stride);
+        if (dear->output == NULL) {
+            free_dear(dear);
+            return false;
+        }
+        dear->frame.output = dear->output;
+    }
     dear->arrived_us = stream_arrived_us(stream);
     dear->scratch = stream->scratch;
     share->dear.is_away = true;
@@ -105,14 +121,17 @@ static bool send_away(struct shard *shard, struct share *share, struct stream *s
 
 static void dequeue(struct stream *stream)
 {
-    TAILQ_REMOVE(&stream->ready.dear_in->dear.ready, stream, ready.link);
+    struct share *share = stream->ready.dear_in;
+    TAILQ_REMOVE(&share->dear.ready, stream, ready.link);
     stream->ready.dear_in = NULL;
+    share_leave(share);
 }
 
 /* The first stream of the user whose client reads and whose frame is worth it. */
-static void start_next(struct shard *shard, struct share *share)
+static void compute_next(struct shard *shard, struct share *share)
 {
     struct stream *stream;
+    share_use(share);
     while (!share->dear.is_away && (stream = TAILQ_FIRST(&share->dear.ready)) != NULL) {
         struct connection *holder = stream->held.by;
         dequeue(stream);
@@ -123,6 +142,7 @@ static void start_next(struct shard *shard, struct share *share)
         else if (!send_away(shard, share, stream))
             batch_add(shard, stream);
     }
+    share_leave(share);
 }
 
 static bool is_dear(const struct stream *stream)
@@ -133,17 +153,17 @@ static bool is_dear(const struct stream *stream)
 void ready_add(struct shard *shard, struct stream *stream)
 {
     assert(shard_is_own_thread(shard));
-    if (stream->batch.ready_in != NULL || !is_dear(stream)) {
+    if (stream->batch.ready_in != NULL || stream->ready.dear_in != NULL || lend_is_out(stream) ||
+        due_add(shard, stream) || stream_waiting(stream) == 0)
+        return;
+    if (!is_dear(stream)) {
         batch_add(shard, stream);
         return;
     }
-    assert(!due_is(stream)); /* the request comes first */
-    if (stream->ready.dear_in != NULL || lend_is_out(stream) || stream_waiting(stream) == 0)
-        return;
-    struct share *share = stream->held.by != NULL ? stream->held.by->share : shard->shares.parked;
+    struct share *share = connection_share(shard, &stream->held, stream->card.uid);
     stream->ready.dear_in = share;
     TAILQ_INSERT_TAIL(&share->dear.ready, stream, ready.link);
-    start_next(shard, share);
+    compute_next(shard, share);
 }
 
 void ready_remove(struct shard *shard, struct stream *stream)

@@ -7,7 +7,8 @@
 #include "daemon/shard.h"
 #include "daemon/stream.h"
 
-/* The stream may have a frame to compute: it queues up behind the others, if it does not stand there already. */
+/* The stream goes on with what comes next in it: where a request is due, that is listed (due.h); where a frame waits,
+ * the stream queues up behind the others, if it does not stand there already. */
 void ready_add(struct shard *shard, struct stream *stream);
 
 /* The stream leaves the queue in which it stands. */

@@ -146,11 +146,19 @@ void registry_remove(struct registry *registry, struct card *card)
 {
     pthread_mutex_lock(&registry->mutex);
     assert(by_number(registry, card->number) == card);
-    give_back(registry, card->uid, card->bytes);
+    give_back(registry, card->uid, card->bytes - card->parted_bytes);
     TAILQ_REMOVE(&registry->order, card, in_order);
     LIST_REMOVE(card, in_numbers);
     if (card->name[0] != '\0')
         LIST_REMOVE(card, in_names);
+    pthread_mutex_unlock(&registry->mutex);
+}
+
+void registry_part(struct registry *registry, struct card *card, uint64_t bytes)
+{
+    pthread_mutex_lock(&registry->mutex);
+    assert(card->bytes - card->parted_bytes >= bytes);
+    card->parted_bytes += bytes;
     pthread_mutex_unlock(&registry->mutex);
 }
 

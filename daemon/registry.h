@@ -44,6 +44,7 @@ struct card {
     atomic_uint_fast64_t parked_us; /* since when nobody holds it; 0: somebody does */
     TAILQ_ENTRY(card) in_order;     /* the rest is the registry's */
     LIST_ENTRY(card) in_numbers, in_names;
+    uint64_t parted_bytes; /* of `bytes`, those that are its caller's (registry_part) */
 };
 
 /* A copy of a card, for readers on any thread. */
@@ -77,6 +78,10 @@ int registry_check(struct registry *registry, uid_t uid, const char *name, size_
 int registry_add(struct registry *registry, struct card *card, unsigned shard, uint64_t connection,
                  struct attnp_error *error);
 void registry_remove(struct registry *registry, struct card *card);
+
+/* So many of the card's bytes are the caller's from here on, who gives them back to users.h when their memory is gone:
+ * registry_remove gives back the others. */
+void registry_part(struct registry *registry, struct card *card, uint64_t bytes);
 
 /* The card of a number, for its shard, which alone may use or remove it. NULL: there is none, or it belongs to another
  * shard, which *elsewhere (may be NULL) then tells; -1: none. */

@@ -14,9 +14,6 @@
 #include "daemon/away.h"
 #include "daemon/users.h"
 
-/* Less goes at once. */
-#define AT_ONCE_BYTES (1 << 20)
-
 struct leftover {
     struct away away;
     size_t n_bytes; /* of the block, this included */
@@ -49,7 +46,7 @@ static const struct away_kind release_kind = {NULL, give_pages_back, free_block}
 void release_block(struct shard *shard, uid_t uid, void *block, size_t n_bytes)
 {
     struct leftover *leftover = block;
-    struct share *share = leftover != NULL && n_bytes > AT_ONCE_BYTES ? share_join(shard, uid) : NULL;
+    struct share *share = leftover != NULL && n_bytes > AWAY_BYTES ? share_join(shard, uid) : NULL;
     if (share == NULL) {
         free(block);
         discharge(shard, uid, block != NULL ? n_bytes : 0);
@@ -65,7 +62,7 @@ void *release_take(struct shard *shard, struct stream *stream, size_t *n_bytes)
 {
     void *block = stream_take_block(stream, n_bytes);
     if (block != NULL)
-        users_charge_anyway(shard->shared->users, stream->card.uid, USERS_STATE_BYTES, *n_bytes);
+        registry_part(shard->shared->registry, &stream->card, *n_bytes);
     return block;
 }
 

@@ -7,9 +7,6 @@
 #include "daemon/ready.h"
 #include "daemon/reply.h"
 
-/* States up to this size are emptied at once: about a tenth of a millisecond. */
-#define AT_ONCE_BYTES (1 << 20)
-
 /* A state that another thread empties. */
 struct resetting {
     struct loan loan;
@@ -42,8 +39,7 @@ static void emptied(struct loan *loan, struct stream *stream)
         return;
     stream_was_reset(stream);
     answer(shard, stream, &asker);
-    if (pending_run(shard, stream))
-        ready_add(shard, stream);
+    ready_add(shard, stream);
 }
 
 static void tell_ended(struct loan *loan, const struct attnp_error *error)
@@ -71,7 +67,7 @@ static bool send_away(struct shard *shard, struct stream *stream, const struct a
 
 static enum pending_outcome carry_out(struct shard *shard, struct stream *stream, const struct asker *asker)
 {
-    if (plan_facts(stream->plan)->state_bytes > AT_ONCE_BYTES && send_away(shard, stream, asker))
+    if (plan_facts(stream->plan)->state_bytes > AWAY_BYTES && send_away(shard, stream, asker))
         return PENDING_DONE;
     plan_reset(stream->plan, stream->state);
     stream_was_reset(stream);

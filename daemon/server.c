@@ -21,8 +21,9 @@
  * load, operators' connections above the limit, spare. */
 #define OTHER_DESCRIPTORS(n_shards) (32 + USERS_OPERATOR_CONNECTIONS + 7 * (uint64_t)(n_shards))
 
-/* Threads for what takes long: as many users with such work do not wait for each other. */
-#define WORKERS 4
+/* Threads for what takes long. Each shard has one piece of a user's work done at a time, so one user takes as many
+ * threads as there are shards; so many more are left for others. */
+#define WORKERS_BESIDE 4
 
 #define STATUS_MS 5000
 #define SAVING_MS 180000
@@ -226,7 +227,7 @@ int server_start_shards(struct server *server)
     shared->started_us = shard_now_us();
     shared->shards = calloc(n, sizeof(*shared->shards));
     shared->traffic = traffic_book_new(n);
-    shared->workers = workers_new(WORKERS);
+    shared->workers = workers_new(n + WORKERS_BESIDE);
     if (shared->shards == NULL || shared->traffic == NULL || shared->workers == NULL) {
         log_error("no memory for %u shards", n);
         server_stop_shards(server);

@@ -42,7 +42,7 @@ struct shard_connections {
 /* share.c: what each user has of the shard's time for what clients send. */
 struct shard_shares {
     LIST_HEAD(shares, share) all;
-    struct share *parked; /* of streams that nobody holds; no user's, and not in the list */
+    struct share *parked; /* of streams that nobody holds, where there is no memory for their users'; not in the list */
 };
 
 TAILQ_HEAD(ready_shares, share);

@@ -161,17 +161,20 @@ uint32_t stream_waiting(const struct stream *stream)
 }
 
 /* The oldest waiting frame, and where its output goes. */
+static void *place_of_output(const struct stream *stream, uint64_t number)
+{
+    return stream->outputs + slot_of(stream, number) * stream->output_stride;
+}
+
 struct plan_frame stream_begin_step(const struct stream *stream, uint64_t *position)
 {
-    size_t slot = slot_of(stream, stream->sequence.settled);
     assert(stream_waiting(stream) > 0);
     *position = plan_position(stream->state);
     return (struct plan_frame){
         .state = stream->state,
         .frame = (const float *)(const void *)place_of_frame(stream, stream->sequence.settled),
         .kind = stream->kind,
-        .output =
-            stream->deadline.skip != NULL ? NULL : (float *)(void *)(stream->outputs + slot * stream->output_stride),
+        .output = stream->deadline.skip != NULL ? NULL : place_of_output(stream, stream->sequence.settled),
     };
 }
 
@@ -192,6 +195,8 @@ struct answer *stream_end_step(struct stream *stream, const struct plan_frame *f
     const char *skip = frame->not_finite ? stream_not_finite : stream->deadline.skip;
     size_t bad = frame->bad;
     struct answer *answer = settle(stream, bad != 0 ? ANSWER_BAD_FRAME : skip != NULL ? ANSWER_SKIPPED : ANSWER_OUTPUT);
+    if (frame->output != NULL && (void *)frame->output != place_of_output(stream, answer->number))
+        memcpy(place_of_output(stream, answer->number), frame->output, stream->output_bytes);
     answer->position = position;
     answer->reason = skip;
     counters_set(&stream->card.position, plan_position(stream->state));
@@ -238,7 +243,7 @@ struct answer *stream_answer(struct stream *stream, uint64_t number)
 const uint8_t *stream_output(const struct stream *stream, const struct answer *answer)
 {
     assert(answer->kind == ANSWER_OUTPUT); /* the slot of any other has an older output */
-    return stream->outputs + slot_of(stream, answer->number) * stream->output_stride;
+    return place_of_output(stream, answer->number);
 }
 
 uint64_t stream_arrived_us(const struct stream *stream)

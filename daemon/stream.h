@@ -127,7 +127,9 @@ uint32_t stream_waiting(const struct stream *stream);
 void stream_step(struct stream *const *streams, size_t n, struct answer **answers, void *scratch);
 
 /* stream_step of one stream in two steps, between which any thread may push the frame (plan_push): what is to be
- * pushed, at this position; and then its answer. Meanwhile nothing else happens to the stream's frames that wait. */
+ * pushed, at this position; and then its answer. Meanwhile no frame of the stream is settled. Kept answers may be
+ * repeated, and that of the oldest has its output where the new one is to be: who has them repeated meanwhile replaces
+ * `output` by a place of its own [output_stride], from which stream_end_step copies it. */
 struct plan_frame stream_begin_step(const struct stream *stream, uint64_t *position);
 struct answer *stream_end_step(struct stream *stream, const struct plan_frame *frame, uint64_t position);
 

@@ -4,8 +4,8 @@
 
 Everything is synthesised: speech by espeak-ng, flite and festival, music by fluidsynth (and a small chip synthesiser)
 from random pieces, noise, tones and silence by numpy (changing.py has the sounds that change); sox filters, reverberates and
-modulates. In music+speech both are true: a voice over music. The same arguments give the same sound. train and test share no voice, no dialect of espeak-ng, no instrument, no sound font and no random number;
-the noise recipes in NOISE_TEST_ONLY are heard in the test split alone.
+modulates. In music+speech both are true: a voice over music. The same arguments give the same sound. train and test share no voice,
+no dialect of espeak-ng, no instrument, no sound font and no random number; the noise recipes in NOISE_TEST_ONLY are heard in the test split alone.
 
 examples:
   generate.py sounds/train --split train --clips 700        4,200 clips, 9.3 hours of sound

@@ -370,6 +370,14 @@ void holder_wait_away(unsigned shard)
         holder_on_wait(false);
 }
 
+void holder_run_all(unsigned shard)
+{
+    do {
+        holder_run_dry(shard);
+        holder_wait_away(shard);
+    } while (holder_is_busy(shard));
+}
+
 const char *holder_heard(struct connection *holder)
 {
     heard_done(&heard);

@@ -105,6 +105,9 @@ void holder_wait(struct connection *holder);
 /* What is being done on other threads for users of this shard, until all of it is done. */
 void holder_wait_away(unsigned shard);
 
+/* All that can be done for this shard is done, here and on other threads. */
+void holder_run_all(unsigned shard);
+
 /* Told when such a wait begins and ends, for a test that has to know when the daemon's code runs; NULL: nobody is. */
 extern void (*holder_on_wait)(bool begins);
 

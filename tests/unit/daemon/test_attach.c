@@ -427,6 +427,7 @@ START_TEST(a_stream_moves_when_its_frames_are_computed_and_what_was_asked_behind
     ck_assert_uint_eq(seen().shard, 1);
     ck_assert_uint_eq(users_count(holder_shared.users, USER, USERS_WAITING_REQUESTS), 2);
     holder_open_mail(1);
+    turns(1, 1);
     holder_open_mail(0);
     ck_assert_str_eq(holder_heard(client), "superseded 1");
     ck_assert_str_eq(holder_heard(heir), "response 5; reset 1:2; reset 1:2");

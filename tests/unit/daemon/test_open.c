@@ -481,6 +481,24 @@ START_TEST(one_stream_of_a_user_is_opened_at_a_time)
 }
 END_TEST
 
+/* There is room for one, and that of the first is being given back when the second is asked for. */
+START_TEST(a_large_state_is_opened_behind_the_one_that_it_replaces)
+{
+    char most[32];
+    struct connection *next = _i == 0 ? client : holder_new(0, USER);
+    holder_large_model("large");
+    wish_open(client, 5, (struct wish){.model = "large"});
+    snprintf(most, sizeof(most), "%ju", (uintmax_t)users_total(holder_shared.users, USERS_STATE_BYTES));
+    holder_configure(CONFIG_limits_state_bytes, most);
+    holder_configure(CONFIG_limits_state_bytes_per_user, most);
+    struct card *card = registry_find(holder_shared.registry, 1, 0, NULL);
+    holder_ask_about(client, 6, ATTNP_M_CLOSE, stream_of_card(card));
+    ck_assert_str_eq(holder_heard(client), "response 5; response 6");
+    wish_open(next, 7, (struct wish){.model = "large"});
+    ck_assert_str_eq(holder_heard(next), "response 7");
+}
+END_TEST
+
 START_TEST(a_name_is_taken_while_its_stream_is_opened)
 {
     struct connection *second = holder_new((unsigned)_i, USER);
@@ -579,6 +597,7 @@ static Suite *open_suite(void)
     tcase_add_loop_test(tests, a_connection_that_is_ending_is_given_no_stream, 0, N_STEPS);
     tcase_add_loop_test(tests, the_daemon_may_end_while_a_stream_is_opened, 0, N_STEPS);
     tcase_add_loop_test(tests, one_stream_of_a_user_is_opened_at_a_time, 1, N_STEPS);
+    tcase_add_loop_test(tests, a_large_state_is_opened_behind_the_one_that_it_replaces, 0, 2);
     tcase_add_loop_test(tests, a_name_is_taken_while_its_stream_is_opened, 0, HOLDER_SHARDS);
     tcase_add_test(tests, of_two_attentions_with_one_name_the_second_is_refused);
     tcase_add_loop_test(tests, nothing_can_be_asked_of_a_stream_that_is_being_opened, 0, HOLDER_SHARDS);

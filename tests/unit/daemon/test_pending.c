@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/batch.h"
 #include "daemon/users.h"
 #include "tests/unit/daemon/holder.h"
 #include "tests/unit/run.h"
@@ -114,6 +115,27 @@ START_TEST(a_stream_with_a_request_between_its_frames_goes_on_by_itself)
     ck_assert_str_eq(holder_heard(client), "output 1:1=0.5 warming");
     turns(1);
     ck_assert_str_eq(holder_heard(client), "");
+}
+END_TEST
+
+/* It was due, and there was no time left for it in the turn: what comes next finds it so. */
+START_TEST(what_comes_while_a_request_is_due_stays_behind_it)
+{
+    struct stream *stream = holder_open(client, (struct holder_terms){.credit = 4});
+    holder_push(client, stream, 0, 1);
+    holder_ask_about(client, 5, ATTNP_M_RESET, stream);
+    batch_run(client->shard);
+    if (_i == 0) {
+        holder_push(client, stream, 1, 1);
+        holder_ask_about(client, 6, ATTNP_M_FINISH, stream);
+        holder_run_dry(0);
+        ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; response 5; output 1:1=1 warming; response 6");
+    } else {
+        holder_ask_about(client, 6, ATTNP_M_FINISH, stream);
+        holder_push(client, stream, 1, 1);
+        holder_run_dry(0);
+        ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; response 5; response 6; output 1:1=1 warming");
+    }
 }
 END_TEST
 
@@ -323,6 +345,7 @@ static Suite *pending_suite(void)
     tcase_add_test(tests, frames_on_both_sides_of_a_reset_have_the_bits_of_streams_of_their_own);
     tcase_add_test(tests, a_request_takes_effect_after_the_answers_of_the_whole_batch);
     tcase_add_test(tests, a_stream_with_a_request_between_its_frames_goes_on_by_itself);
+    tcase_add_loop_test(tests, what_comes_while_a_request_is_due_stays_behind_it, 0, 2);
     tcase_add_test(tests, several_requests_keep_their_order_and_their_places);
     tcase_add_test(tests, finish_counts_what_became_of_the_frames_before_it);
     tcase_add_test(tests, finish_counts_frames_that_were_dropped);

@@ -2,6 +2,7 @@
 /* Frames that are dear are computed away from the shard's thread. No frame here takes long: a model is said to be dear
  * by its cost. */
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 #include "daemon/answers.h"
@@ -40,22 +41,13 @@ static void set_up(void)
     stream = open_dear(client);
 }
 
-/* All that can be done is done, here and on other threads. */
-static void run_all(unsigned shard)
-{
-    do {
-        holder_run_dry(shard);
-        holder_wait_away(shard);
-    } while (holder_is_busy(shard));
-}
-
 START_TEST(a_dear_frame_is_computed_away_and_answered_in_order)
 {
     holder_push(client, stream, 0, 4);
     ck_assert(lend_is_out(stream));
     ck_assert(!holder_is_busy(0)); /* the loop sleeps meanwhile */
     ck_assert_str_eq(holder_heard(client), "");
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 1:1=0.5 warming; output 1:2=1; output 1:3=2");
     ck_assert_uint_eq(holder_traffic("dear").computed, 4);
     ck_assert_uint_gt(counters_get(&stream->card.computing_ns), 0);
@@ -71,7 +63,7 @@ START_TEST(a_model_whose_dearest_frame_is_dear_is_computed_away)
     struct stream *other = holder_open(client, (struct holder_terms){.model = model});
     holder_push(client, other, 0, 1);
     ck_assert_int_eq(lend_is_out(other), _i == 1);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 2:0=0 warming");
 }
 END_TEST
@@ -96,7 +88,7 @@ START_TEST(of_each_user_one_frame_is_computed_at_a_time)
     holder_push(client, second, 0, 1);
     holder_push(other, of_other, 0, 1);
     ck_assert(lend_is_out(stream) && !lend_is_out(second) && lend_is_out(of_other));
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 2:0=0 warming");
     ck_assert_str_eq(holder_heard(other), "output 3:0=0 warming");
 }
@@ -108,7 +100,7 @@ START_TEST(the_streams_of_a_user_take_turns)
     struct stream *second = open_dear(client);
     holder_push(client, stream, 0, 3);
     holder_push(client, second, 0, 2);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 2:0=0 warming; output 1:1=0.5 warming; "
                                            "output 2:1=0.5 warming; output 1:2=1");
 }
@@ -118,7 +110,7 @@ START_TEST(a_frame_that_is_not_finite_is_refused)
 {
     const float values[] = {1, NAN, 3};
     holder_push_values(client, stream, 0, values, 3);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=1 warming; error bad_frame 1:1; output 1:2=2 warming");
 }
 END_TEST
@@ -132,7 +124,7 @@ START_TEST(a_deadline_is_judged_when_the_turn_of_the_frame_comes)
     holder_arrive(late, 0, 1);
     holder_arrive(late, 1, 1);
     holder_arrive(late, 2, shard_now_us() + 3600000000);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; dropped 2:0+2 late; output 2:2=2 warming");
 }
 END_TEST
@@ -143,9 +135,75 @@ START_TEST(requests_keep_their_place_among_the_frames)
     holder_ask_about(client, 5, ATTNP_M_FINISH, stream);
     holder_ask_about(client, 6, ATTNP_M_RESET, stream);
     holder_push(client, stream, 2, 1);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 1:1=0.5 warming; response 5; response 6; "
                                            "output 1:2=2 warming");
+}
+END_TEST
+
+/* It came between the frame that the request waited for and the request. */
+START_TEST(a_push_does_not_overtake_a_request_that_is_due)
+{
+    static const enum attnp_method methods[] = {ATTNP_M_FINISH, ATTNP_M_RESET};
+    holder_push(client, stream, 0, 1);
+    holder_ask_about(client, 5, methods[_i], stream);
+    holder_wait_away(0);
+    holder_push(client, stream, 1, 1);
+    ck_assert(!lend_is_out(stream));
+    ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming");
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client), _i == 0 ? "response 5; output 1:1=0.5 warming"
+                                                   : "response 5; output 1:1=1 warming");
+}
+END_TEST
+
+/* What another thread computes into is not yet an answer, and what was there still is one. */
+START_TEST(the_oldest_kept_answer_is_repeated_as_it_was)
+{
+    struct stream *narrow = holder_open(client, (struct holder_terms){.model = dear, .credit = 2});
+    holder_push(client, narrow, 0, 2);
+    holder_run_all(0);
+    holder_heard(client);
+    holder_push(client, narrow, 2, 1);
+    while (atomic_load(&holder_shards[0].away.done.newest) == NULL) /* until it is computed */
+        sched_yield();
+    holder_push(client, narrow, 0, 2);
+    ck_assert_str_eq(holder_heard(client), "output 2:0=0 warming; output 2:1=0.5 warming");
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client), "output 2:2=1");
+    holder_push(client, narrow, 2, 1);
+    ck_assert_str_eq(holder_heard(client), "output 2:2=1");
+}
+END_TEST
+
+/* Costs are learned while streams wait: a stream stays where it stands, and goes on elsewhere. */
+START_TEST(a_stream_whose_frames_become_cheap_keeps_its_place)
+{
+    struct stream *second = open_dear(client);
+    holder_push(client, stream, 0, 1);
+    holder_push(client, second, 0, 1);
+    cost_set(dear->cost, 0, 1000);
+    holder_push(client, second, 1, 1);
+    holder_ask_about(client, 5, ATTNP_M_FINISH, second);
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client),
+                     "output 1:0=0 warming; output 2:0=0 warming; output 2:1=0.5 warming; response 5");
+    holder_push(client, second, 2, 1);
+    ck_assert(!lend_is_out(second));
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client), "output 2:2=1");
+}
+END_TEST
+
+START_TEST(a_stream_whose_frames_become_dear_keeps_its_place)
+{
+    cost_set(dear->cost, 0, 1000);
+    holder_push(client, stream, 0, 1);
+    cost_set(dear->cost, 0, SHARD_DEAR_US * 2e3);
+    holder_push(client, stream, 1, 1);
+    ck_assert(!lend_is_out(stream));
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming; output 1:1=0.5 warming");
 }
 END_TEST
 
@@ -154,7 +212,7 @@ START_TEST(a_close_ends_it)
     holder_push(client, stream, 0, 2);
     holder_ask_about(client, 5, ATTNP_M_CLOSE, stream);
     ck_assert_str_eq(holder_heard(client), "dropped 1:0+2 closed; response 5");
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "");
     holder_expect_no_stream();
 }
@@ -166,7 +224,7 @@ START_TEST(a_kill_ends_it)
     holder_push(client, stream, 0, 1);
     holder_ask_about(root, 6, ATTNP_M_KILL, stream);
     ck_assert_str_eq(holder_heard(client), "dropped 1:0+1 killed; ended 1 killed");
-    run_all(0);
+    holder_run_all(0);
     holder_expect_no_stream();
 }
 END_TEST
@@ -176,7 +234,7 @@ START_TEST(the_stream_of_a_connection_that_ends_goes_on_parked)
 {
     holder_push(client, stream, 0, 3);
     connection_break(client);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_uint_eq(stream_waiting(stream), 0);
     ck_assert(LIST_EMPTY(&holder_shards[0].shares.all));
     struct connection *next = holder_new((unsigned)_i, USER);
@@ -185,8 +243,27 @@ START_TEST(the_stream_of_a_connection_that_ends_goes_on_parked)
     holder_open_mail((unsigned)_i);
     ck_assert_str_eq(holder_heard(next), "response 6");
     holder_push(next, stream, 3, 1);
-    run_all((unsigned)_i);
+    holder_run_all((unsigned)_i);
     ck_assert_str_eq(holder_heard(next), "output 1:3=2");
+}
+END_TEST
+
+START_TEST(parked_streams_are_computed_in_the_time_of_their_users)
+{
+    struct connection *other = holder_new(0, USER + 1);
+    struct stream *second = open_dear(client), *first_of_other = open_dear(other), *of_other = open_dear(other);
+    holder_push(client, stream, 0, 1);
+    holder_push(client, second, 0, 1);
+    holder_push(other, first_of_other, 0, 1);
+    holder_push(other, of_other, 0, 1);
+    connection_break(client);
+    connection_break(other);
+    ck_assert_uint_eq(second->ready.dear_in->uid, USER);
+    ck_assert_uint_eq(of_other->ready.dear_in->uid, USER + 1);
+    holder_run_all(0);
+    ck_assert_uint_eq(stream_waiting(second), 0);
+    ck_assert_uint_eq(stream_waiting(of_other), 0);
+    ck_assert(LIST_EMPTY(&holder_shards[0].shares.all));
 }
 END_TEST
 
@@ -197,7 +274,7 @@ START_TEST(who_attaches_waits_for_the_frame)
     wish_attach(heir, 6, 1, stream->open.token);
     ck_assert_str_eq(holder_heard(client), "superseded 1");
     ck_assert_str_eq(holder_heard(heir), "");
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(heir), "response 6");
     ck_assert_uint_eq(heard_uint(&holder_messages()->messages[0], "next_frame"), 1);
 }
@@ -208,7 +285,7 @@ START_TEST(the_end_of_the_connection_ends_it_where_nothing_is_parked)
     holder_configure(CONFIG_timeouts_park_ms, "0");
     holder_push(client, stream, 0, 2);
     connection_break(client);
-    run_all(0);
+    holder_run_all(0);
     holder_expect_no_stream();
     ck_assert(LIST_EMPTY(&holder_shards[0].shares.all)); /* that of the work included */
 }
@@ -222,7 +299,7 @@ START_TEST(a_stream_does_not_expire_meanwhile)
     expiry_look(&holder_shards[0], shard_now_us() + ages_us);
     expiry_look(&holder_shards[0], shard_now_us() + 2 * ages_us);
     ck_assert_uint_eq(counters_get(&holder_shards[0].counters.expired), 0);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "idle 1 15000; output 1:0=0 warming");
 }
 END_TEST
@@ -237,8 +314,28 @@ START_TEST(nothing_is_computed_for_a_client_that_reads_nothing)
     ck_assert(!lend_is_out(stream));
     holder_heard(client);
     holder_relieve(client);
-    run_all(0);
+    holder_run_all(0);
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming");
+}
+END_TEST
+
+/* The frames that waited for the client to read are late by then, and a request is due behind them. */
+START_TEST(a_request_behind_what_is_dropped_does_not_wait_for_another_event)
+{
+    struct attnp_error error;
+    struct stream *late = holder_open(
+        client, (struct holder_terms){.model = dear, .deadline_ms = 100, .late = ATTNP_LATE_DROP_OLDEST});
+    attnp_fail(&error, ATTNP_INTERNAL, "to fill the outbox");
+    while (!connection_is_full(client))
+        reply_notify_error(client, &error);
+    holder_push(client, late, 0, 1);
+    holder_ask_about(client, 5, ATTNP_M_FINISH, late);
+    holder_arrive(late, 0, 1);
+    holder_heard(client);
+    holder_relieve(client);
+    ck_assert(holder_is_busy(0));
+    holder_run_all(0);
+    ck_assert_str_eq(holder_heard(client), "dropped 2:0+1 late; response 5");
 }
 END_TEST
 
@@ -265,13 +362,19 @@ static Suite *ready_suite(void)
     tcase_add_test(tests, a_frame_that_is_not_finite_is_refused);
     tcase_add_test(tests, a_deadline_is_judged_when_the_turn_of_the_frame_comes);
     tcase_add_test(tests, requests_keep_their_place_among_the_frames);
+    tcase_add_loop_test(tests, a_push_does_not_overtake_a_request_that_is_due, 0, 2);
+    tcase_add_test(tests, the_oldest_kept_answer_is_repeated_as_it_was);
+    tcase_add_test(tests, a_stream_whose_frames_become_cheap_keeps_its_place);
+    tcase_add_test(tests, a_stream_whose_frames_become_dear_keeps_its_place);
     tcase_add_test(tests, a_close_ends_it);
     tcase_add_test(tests, a_kill_ends_it);
     tcase_add_loop_test(tests, the_stream_of_a_connection_that_ends_goes_on_parked, 0, HOLDER_SHARDS);
+    tcase_add_test(tests, parked_streams_are_computed_in_the_time_of_their_users);
     tcase_add_test(tests, who_attaches_waits_for_the_frame);
     tcase_add_test(tests, the_end_of_the_connection_ends_it_where_nothing_is_parked);
     tcase_add_test(tests, a_stream_does_not_expire_meanwhile);
     tcase_add_test(tests, nothing_is_computed_for_a_client_that_reads_nothing);
+    tcase_add_test(tests, a_request_behind_what_is_dropped_does_not_wait_for_another_event);
     tcase_add_test(tests, the_daemon_may_end_meanwhile);
     suite_add_tcase(suite, tests);
     return suite;

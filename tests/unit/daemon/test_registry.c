@@ -141,6 +141,19 @@ START_TEST(lists_come_in_pages_by_rising_number)
 }
 END_TEST
 
+START_TEST(bytes_that_are_parted_outlive_the_card)
+{
+    struct card one = card_of(1, "a", 400);
+    ck_assert_int_eq(registry_add(registry, &one, 0, 1, &error), 0);
+    registry_part(registry, &one, 300);
+    ck_assert_uint_eq(users_count(users, 1, USERS_STATE_BYTES), 400);
+    registry_remove(registry, &one);
+    ck_assert_uint_eq(users_count(users, 1, USERS_STATE_BYTES), 300);
+    ck_assert_uint_eq(users_count(users, 1, USERS_STREAMS), 0);
+    users_discharge(users, 1, USERS_STATE_BYTES, 300);
+}
+END_TEST
+
 /* As an add would be answered: but nothing is registered, and nothing charged. */
 START_TEST(a_check_answers_like_an_add_and_takes_nothing)
 {
@@ -214,6 +227,7 @@ static Suite *registry_suite(void)
     tcase_add_test(tests, numbers_rise_and_are_never_used_again);
     tcase_add_test(tests, a_name_is_unique_for_one_user_only);
     tcase_add_test(tests, no_more_streams_and_bytes_than_allowed);
+    tcase_add_test(tests, bytes_that_are_parted_outlive_the_card);
     tcase_add_test(tests, a_stream_is_seen_by_its_user_and_by_operators);
     tcase_add_test(tests, lists_come_in_pages_by_rising_number);
     tcase_add_test(tests, a_check_answers_like_an_add_and_takes_nothing);
