@@ -25,7 +25,12 @@ int attn_model_file_build(struct attn_encoder **encoder, struct attn_model_file 
         .n_tensors = file->tensors.n_tensors,
         .hash = attn_hash(ATTN_HASH_START, bytes, n_bytes),
     };
-    return attn_encoder_build(encoder, &source, variant, why);
+    error = attn_encoder_build(encoder, &source, variant, why);
+    if (error == 0 && (error = attn_digest_check(&file->json.digest, *encoder, why)) < 0) {
+        attn_encoder_free(*encoder);
+        *encoder = NULL;
+    }
+    return error;
 }
 
 void attn_model_file_done(struct attn_model_file *file)

@@ -223,8 +223,9 @@ static int check_thresholds(const json_t *on, const json_t *off, uint32_t n_labe
     return 0;
 }
 
-/* {"frames": k, "on": [...], "off": [...]}: an event of label i begins where the mean of its newest k scores reaches on[i], and
- * ends where the mean falls below off[i]. Scores of the identity head have no range, so that events need another. */
+/* {"frames": k, "on": [...], "off": [...]}: an event of label i begins where the mean of its newest k scores reaches
+ * on[i], and ends where the mean falls below off[i]. Scores of the identity head have no range, so that events need
+ * another. */
 static int read_events(struct attn_model_json *json, struct attn_reason *why)
 {
     static const char *const known[] = {"frames", "on", "off", NULL};
@@ -241,19 +242,54 @@ static int read_events(struct attn_model_json *json, struct attn_reason *why)
     if (json->config.n_labels == 0 || json->config.head == ATTN_HEAD_IDENTITY)
         return attn_refuse(why, ATTN_E_MODEL,
                            "configuration: events is there, but the model has no labels, or its head is identity");
-    int error = check_thresholds(json_object_get(events, "on"), json_object_get(events, "off"), json->config.n_labels, why);
+    int error =
+        check_thresholds(json_object_get(events, "on"), json_object_get(events, "off"), json->config.n_labels, why);
     if (error < 0)
         return error;
     json->config.events = json->events = json_dumps(events, JSON_COMPACT | JSON_REAL_PRECISION(6));
     return json->events != NULL ? 0 : attn_refuse(why, ATTN_E_MEMORY, "no memory for the events");
 }
 
+/* How many scores there are is the head's business. */
+static int read_scores(struct attn_model_json *json, const json_t *scores, struct attn_reason *why)
+{
+    size_t n = json_array_size(scores);
+    if (!json_is_array(scores) || n == 0 || n > ATTN_MAX_WIDTH)
+        return attn_refuse(why, ATTN_E_MODEL, "configuration: digest.scores is not a list of 1 to %d numbers",
+                           ATTN_MAX_WIDTH);
+    json->scores = malloc(n * sizeof(*json->scores));
+    if (json->scores == NULL)
+        return attn_refuse(why, ATTN_E_MEMORY, "no memory for the digest");
+    for (size_t i = 0; i < n; i++) {
+        if (!json_is_number(json_array_get(scores, i)))
+            return attn_refuse(why, ATTN_E_MODEL, "configuration: digest.scores[%zu] is not a number", i);
+        json->scores[i] = json_number_value(json_array_get(scores, i));
+    }
+    json->digest.scores = json->scores;
+    json->digest.n_scores = (uint32_t)n;
+    return 0;
+}
+
+/* {"frames": n, "scores": [...]}: what digest.h asks for. */
+static int read_digest(struct attn_model_json *json, struct attn_reason *why)
+{
+    static const char *const known[] = {"frames", "scores", NULL};
+    json_t *digest = json_object_get(json->json, "digest");
+    if (digest == NULL || json_is_null(digest))
+        return 0;
+    if (!json_is_object(digest))
+        return attn_refuse(why, ATTN_E_MODEL, "configuration: digest is neither an object nor null");
+    struct fields fields = {.where = "digest."};
+    open_fields(&fields, digest, known, why);
+    json->digest.frames = read_number(&fields, "frames", 1, ATTN_MAX_DIGEST_FRAMES, REQUIRED);
+    return fields.error < 0 ? fields.error : read_scores(json, json_object_get(digest, "scores"), why);
+}
+
 static int read_model(struct attn_model_json *json, struct attn_reason *why)
 {
-    static const char *const known[] = {"version",   "input_dim",    "model_dim", "heads",      "window",
-                                        "positions", "residual_tap", "norm",      "activation", "head",
-                                        "layers",    "labels",       "frontend",  "events",     "training",
-                                        NULL};
+    static const char *const known[] = {"version",      "input_dim", "model_dim",  "heads",    "window", "positions",
+                                        "residual_tap", "norm",      "activation", "head",     "layers", "labels",
+                                        "frontend",     "events",    "digest",     "training", NULL};
     static const char *const taps[3] = {"newest", "oldest"};
     static const char *const norms[3] = {"post", "pre"};
     static const char *const activations[3] = {"gelu", "relu"};
@@ -289,7 +325,8 @@ int attn_model_json_init(struct attn_model_json *json, const char *text, struct 
         return error;
     if ((error = read_frontend(json, why)) < 0)
         return error;
-    return read_events(json, why);
+    error = read_events(json, why);
+    return error < 0 ? error : read_digest(json, why);
 }
 
 void attn_model_json_done(struct attn_model_json *json)
@@ -299,5 +336,6 @@ void attn_model_json_done(struct attn_model_json *json)
     free(json->labels);
     free(json->frontend);
     free(json->events);
+    free(json->scores);
     memset(json, 0, sizeof(*json));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attn/attn.h"
+#include "digest.h"
 #include "model_config.h"
 
 struct json_t;
@@ -14,6 +15,8 @@ struct attn_model_json {
     const char **labels;
     char *frontend;
     char *events;
+    struct attn_digest digest;
+    double *scores; /* of the digest */
 };
 
 /* Reads the JSON text. *json is the caller's, to be emptied with done also after an error.

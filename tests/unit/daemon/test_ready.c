@@ -152,8 +152,8 @@ START_TEST(a_push_does_not_overtake_a_request_that_is_due)
     ck_assert(!lend_is_out(stream));
     ck_assert_str_eq(holder_heard(client), "output 1:0=0 warming");
     holder_run_all(0);
-    ck_assert_str_eq(holder_heard(client), _i == 0 ? "response 5; output 1:1=0.5 warming"
-                                                   : "response 5; output 1:1=1 warming");
+    ck_assert_str_eq(holder_heard(client),
+                     _i == 0 ? "response 5; output 1:1=0.5 warming" : "response 5; output 1:1=1 warming");
 }
 END_TEST
 
@@ -323,8 +323,8 @@ END_TEST
 START_TEST(a_request_behind_what_is_dropped_does_not_wait_for_another_event)
 {
     struct attnp_error error;
-    struct stream *late = holder_open(
-        client, (struct holder_terms){.model = dear, .deadline_ms = 100, .late = ATTNP_LATE_DROP_OLDEST});
+    struct stream *late =
+        holder_open(client, (struct holder_terms){.model = dear, .deadline_ms = 100, .late = ATTNP_LATE_DROP_OLDEST});
     attnp_fail(&error, ATTNP_INTERNAL, "to fill the outbox");
     while (!connection_is_full(client))
         reply_notify_error(client, &error);

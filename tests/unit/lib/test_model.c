@@ -135,30 +135,40 @@ static const struct {
     {"\"labels\"", "\"frontend\": {\"type\": \"vggish\", \"hops\": 2, \"stride\": 1}, \"labels\"",
      "frontend gives frames of 64 * 2 = 128 values, but input_dim is 3"},
     {"\"labels\"", "\"events\": null, \"labels\"", NULL},
-    {"\"labels\"", "\"events\": 7, \"labels\"", 
-     "events is neither an object nor null"},
-    {"\"labels\"", "\"events\": {}, \"labels\"", 
-     "events.frames is missing"},
-    {"\"labels\"", "\"events\": {\"frames\": 0, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": 7, \"labels\"", "events is neither an object nor null"},
+    {"\"labels\"", "\"events\": {}, \"labels\"", "events.frames is missing"},
+    {"\"labels\"", "\"events\": {\"frames\": 0, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4]}, \"labels\"",
      "events.frames is 0"},
     {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4]}, \"labels\"", NULL},
     {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [1, 0.5], \"off\": [1, 0.5]}, \"labels\"", NULL},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5], \"off\": [0.4, 0.4]}, \"labels\"",
      "events.on and events.off are not lists of one number for each of 2 labels"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5]}, \"labels\"",
      "events.on and events.off are not lists of one number"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": 0.5, \"off\": 0.4}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": 0.5, \"off\": 0.4}, \"labels\"",
      "events.on and events.off are not lists of one number"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 1.5], \"off\": [0.4, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 1.5], \"off\": [0.4, 0.4]}, \"labels\"",
      "events.on[1] is not a number above 0 and at most 1"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0], \"off\": [0.4, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0], \"off\": [0.4, 0.4]}, \"labels\"",
      "events.on[1] is not a number above 0"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, \"a\"], \"off\": [0.4, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, \"a\"], \"off\": [0.4, 0.4]}, \"labels\"",
      "events.on[1] is not a number above 0"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.6, 0.4]}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.6, 0.4]}, \"labels\"",
      "events.off[0] is not a number above 0 and at most 0.5"},
-    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4], \"mean\": 1}, \"labels\"", 
+    {"\"labels\"", "\"events\": {\"frames\": 3, \"on\": [0.5, 0.5], \"off\": [0.4, 0.4], \"mean\": 1}, \"labels\"",
      "unknown field events.mean"},
+    {"\"labels\"", "\"digest\": null, \"labels\"", NULL},
+    {"\"labels\"", "\"digest\": [1], \"labels\"", "digest is neither an object nor null"},
+    {"\"labels\"", "\"digest\": {\"scores\": [0.5, 0.5]}, \"labels\"", "digest.frames is missing"},
+    {"\"labels\"", "\"digest\": {\"frames\": 4097, \"scores\": [0.5, 0.5]}, \"labels\"", "digest.frames is 4097"},
+    {"\"labels\"", "\"digest\": {\"frames\": 1}, \"labels\"", "digest.scores is not a list of 1 to"},
+    {"\"labels\"", "\"digest\": {\"frames\": 1, \"scores\": []}, \"labels\"", "digest.scores is not a list of 1 to"},
+    {"\"labels\"", "\"digest\": {\"frames\": 1, \"scores\": [0.5, \"x\"]}, \"labels\"",
+     "digest.scores[1] is not a number"},
+    {"\"labels\"", "\"digest\": {\"frames\": 1, \"scores\": [0.5]}, \"labels\"",
+     "1 scores are said, and the model has 2"},
+    {"\"labels\"", "\"digest\": {\"frames\": 1, \"scores\": [0.5, 0.5], \"of\": 1}, \"labels\"",
+     "unknown field digest.of"},
     {", \"labels\": [\"yes\", \"no\"]", ", \"events\": {\"frames\": 1, \"on\": [], \"off\": []}",
      "events is there, but the model has no labels"},
 };
@@ -172,6 +182,88 @@ START_TEST(judges_a_configuration)
         accept(&draft);
     else
         refuse(&draft, ATTN_E_MODEL, changes[_i].says);
+    draft_done(&draft);
+}
+END_TEST
+
+/* The scores of the draft after N_DIGEST frames of attnd-model(7), DIGEST, computed here frame by frame. */
+#define N_DIGEST 9
+
+/* A draft whose every weight tells in its scores. */
+static void init_telling(struct draft *draft)
+{
+    draft_init(draft);
+    draft_replace(draft, "softmax", "identity");
+}
+
+static void digest_scores(double scores[2])
+{
+    struct draft draft;
+    struct attn_encoder *encoder;
+    struct attn_reason why;
+    struct attn_info info;
+    uint32_t random = 1;
+    float output[2] = {0};
+    init_telling(&draft);
+    ck_assert_int_eq(parse(&draft, &encoder, &why), 0);
+    draft_done(&draft);
+    attn_encoder_info(encoder, &info);
+    void *state = aligned_alloc(ATTN_ALIGN, info.state_bytes), *scratch = aligned_alloc(ATTN_ALIGN, info.scratch_bytes);
+    attn_encoder_reset(encoder, state);
+    for (uint64_t t = 0; t < N_DIGEST; t++) {
+        float numbers[4];
+        for (int i = 0; i < 4; i++) {
+            random = random * 1664525 + 1013904223;
+            numbers[i] = (float)(random >> 8) / 8388608 - 1;
+        }
+        const float input[] = {3 * numbers[0] + 2 * numbers[1], 3 * numbers[0] + 2 * numbers[2],
+                               3 * numbers[0] + 2 * numbers[3]};
+        struct attn_encoder_frame frame = {
+            .state = state, .when = {.t = t}, .input = input, .kind = ATTN_SCORES, .output = output};
+        attn_encoder_step(encoder, &frame, 1, scratch);
+    }
+    scores[0] = output[0];
+    scores[1] = output[1];
+    free(state);
+    free(scratch);
+    attn_encoder_free(encoder);
+}
+
+static void write_digest(struct draft *draft, int frames, const double scores[2])
+{
+    char text[200];
+    snprintf(text, sizeof(text), "\"digest\": {\"frames\": %d, \"scores\": [%.9g, %.9g]}, \"labels\"", frames,
+             scores[0], scores[1]);
+    draft_replace(draft, "\"labels\"", text);
+}
+
+START_TEST(a_digest_is_computed_again)
+{
+    double scores[2];
+    struct draft draft;
+    digest_scores(scores);
+    init_telling(&draft);
+    write_digest(&draft, N_DIGEST, scores);
+    accept(&draft);
+    draft_find(&draft, "blocks.0.v.weight")->values[0] += 5;
+    refuse(&draft, ATTN_E_MODEL, "digest: after 9 frames score");
+    draft_done(&draft);
+}
+END_TEST
+
+/* Another norm, another activation, and other frames. */
+START_TEST(a_digest_of_other_equations_is_refused)
+{
+    double scores[2];
+    struct draft draft;
+    digest_scores(scores);
+    init_telling(&draft);
+    if (_i == 0)
+        draft_replace(&draft, "post", "pre");
+    if (_i == 1)
+        draft_replace(&draft, "gelu", "relu");
+    write_digest(&draft, _i == 2 ? N_DIGEST - 1 : N_DIGEST, scores);
+    refuse(&draft, ATTN_E_MODEL, "trained with other equations");
     draft_done(&draft);
 }
 END_TEST
@@ -521,6 +613,8 @@ static Suite *model(void)
     Suite *suite = suite_create("model");
     TCase *tcase = tcase_create("models");
     tcase_add_loop_test(tcase, judges_a_configuration, 0, sizeof(changes) / sizeof(changes[0]));
+    tcase_add_test(tcase, a_digest_is_computed_again);
+    tcase_add_loop_test(tcase, a_digest_of_other_equations_is_refused, 0, 3);
     tcase_add_loop_test(tcase, judges_how_layers_stand_on_each_other, 0, sizeof(stacks) / sizeof(stacks[0]));
     tcase_add_test(tcase, names_each_tensor_that_is_missing);
     tcase_add_test(tcase, names_each_tensor_of_a_wrong_shape);
