@@ -4,8 +4,8 @@
  * as long. So what may take longer than SHARD_DEAR_US goes to another thread, which costs some tens of
  * microseconds more, and the groups that models gain by. Whether a stream is dear follows from what its model's dearest
  * frame costs, which is learned from many, and not from what its newest frame took: a thread that did not run for a
- * while makes any frame seem dear. Costs move all the same, so a stream may be dear when it queues up and cheap when its
- * turn comes, and the other way round: it stays in the queue in which it stands.
+ * while makes any frame seem dear. Costs move all the same, so a stream may be dear when it queues up and cheap when
+ * its turn comes, and the other way round: it stays in the queue in which it stands.
  *
  * A dear frame is judged by its deadline when its turn comes, as in a batch; and the answer leaves when it is computed.
  */

@@ -192,7 +192,8 @@ static void wait_a_little(int tries)
     poll(NULL, 0, tries < 5 ? 1 << tries : 20);
 }
 
-/* Whether the daemon has ended. Its number may be another process's from then on, which no signal's handler is to end. */
+/* Whether the daemon has ended. Its number may be another process's from then on, which no signal's handler is to end.
+ */
 static bool reap(struct private_daemon *daemon)
 {
     ending_hold();

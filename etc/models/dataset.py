@@ -21,8 +21,8 @@ NOTHING = "-"           # a label for what is none of the labels
 CACHE_VERSION = b"3"
 AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64", ".snd", ".voc")
 
-Clip = collections.namedtuple("Clip", "name label source fold variants truths level")
-Item = collections.namedtuple("Item", "path name label source fold")
+Clip = collections.namedtuple("Clip", "name label source fold is_free variants truths level")
+Item = collections.namedtuple("Item", "path name label source fold is_free")  # is_free: a model that learned it may be given away
 
 
 def fail(text):
@@ -40,7 +40,7 @@ def folder_items(folder):
             for name in sorted(names):
                 if name.lower().endswith(AUDIO):
                     path = os.path.join(place, name)
-                    found.append(Item(path, os.path.relpath(path, folder), label, os.path.relpath(place, folder), 0))
+                    found.append(Item(path, os.path.relpath(path, folder), label, os.path.relpath(place, folder), 0, True))
                 else:
                     others += 1
     if not found:
@@ -49,22 +49,21 @@ def folder_items(folder):
     return found
 
 
-def table_items(path, column, every_licence):
+def table_items(path, column):
     """Items of a table that collect.py wrote."""
     rows = folds.read_rows(path)
     if column not in rows[0]:
         fail(f"{path} has no column {column}; it has {', '.join(rows[0])}")
-    return [Item(row["file"], row["name"], row[column], row["source"], int(row["fold"])) for row in rows
-            if every_licence or row["bundled"] == "yes"]
+    return [Item(row["file"], row["name"], row[column], row["source"], int(row["fold"]), row["bundled"] == "yes") for row in rows]
 
 
-def items(sources, column, every_licence):
+def items(sources, column):
     found = []
     for source in sources:
         if os.path.isdir(source):
             found += folder_items(source)
         elif source.endswith(".tsv") and os.path.exists(source):
-            found += table_items(source, column, every_licence)
+            found += table_items(source, column)
         else:
             fail(f"{source} is neither a folder nor a table of collect.py")
     return found
@@ -155,7 +154,7 @@ def load(found, labels, variants, most_s, cache, jobs, progress):
             bad.append(mine[0])
             continue
         mine = [pair for pair in mine if not isinstance(pair, str)]
-        clips.append(Clip(item.name, item.label, item.source, item.fold, [x for x, _ in mine],
+        clips.append(Clip(item.name, item.label, item.source, item.fold, item.is_free, [x for x, _ in mine],
                           [truth_of(flags, item.label, labels) for _, flags in mine], level_of(*mine[0])))
     for problem in bad:
         print(f"left out: {problem}", file=sys.stderr)
@@ -201,5 +200,5 @@ def feature_clips(folder, labels_given):
         truth = np.full((len(y), len(labels)), UNKNOWN, np.int8)
         truth[y != 0] = (y[y != 0][:, None] == np.array(numbers)).astype(np.int8)
         base = os.path.basename(name)
-        clips.append(Clip(base, "features", base.split("_exp")[0], -1 if base.startswith("val_") else 0, [x], [truth], 0.0))
+        clips.append(Clip(base, "features", base.split("_exp")[0], -1 if base.startswith("val_") else 0, True, [x], [truth], 0.0))
     return clips, labels, width

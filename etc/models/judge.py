@@ -11,6 +11,7 @@ import dataset
 import sound
 
 LEAST_S = 0.3  # of a second that has to be labelled
+MOST_SOURCES = 60  # of more, only the report has each
 
 
 def frame_rate(c):
@@ -122,6 +123,19 @@ def balanced(counts):
     return float((np.diag(counts)[occurs] / counts.sum(1)[occurs]).mean()) if occurs.any() else float("nan")
 
 
+def by_source(pairs, clips, names):
+    """{label: {source: [right seconds, seconds]}}"""
+    found = {}
+    for (scores, truth), clip in zip(pairs, clips):
+        counts = confusion(scores, truth)
+        for i, row in enumerate(counts):
+            if row.sum():
+                place = found.setdefault(names[i], {}).setdefault(clip.source, [0, 0])
+                place[0] += int(row[i])
+                place[1] += int(row.sum())
+    return found
+
+
 def report(logits, clips, c):
     """Everything that is said about a model on these clips."""
     pairs = [by_second(x, clip.truths[0], c) for x, clip in zip(logits, clips)]
@@ -142,8 +156,20 @@ def report(logits, clips, c):
     return {"seconds": int(counts.sum()), "accuracy": round(float(np.trace(counts) / max(1, counts.sum())), 4),
             "balanced": round(balanced(counts), 4),
             "auc": {name: round(float(area(scores[:, i], truth[:, i])), 4) for i, name in enumerate(names)},
+            "sources": by_source(pairs, clips, names),
             "clips": clips_counted, "clip_accuracy": round(right / clips_counted, 4) if clips_counted else None,
             "first_right_s": round(float(np.median(delays)), 2) if delays else None, "confusion": counts.tolist()}
+
+
+def merged_sources(tables):
+    found = {}
+    for table in tables:
+        for label, sources in table.items():
+            for source, (right, seconds) in sources.items():
+                place = found.setdefault(label, {}).setdefault(source, [0, 0])
+                place[0] += right
+                place[1] += seconds
+    return found
 
 
 def merge(results):
@@ -155,6 +181,7 @@ def merge(results):
     return {"seconds": int(counts.sum()), "accuracy": round(float(np.trace(counts) / max(1, counts.sum())), 4),
             "balanced": round(balanced(counts), 4),
             "auc": {name: round(float(np.nanmean([result["auc"][name] for result in results])), 4) for name in results[0]["auc"]},
+            "sources": merged_sources([result["sources"] for result in results]),
             "clips": clips, "clip_accuracy": round(right / clips, 4) if clips else None,
             "first_right_s": round(mean("first_right_s"), 2), "confusion": counts.tolist()}
 
@@ -173,6 +200,11 @@ def show(result, labels, unit="seconds"):
         right = f"{100 * row[labels.index(label)] / sum(row):.1f} %" if sum(row) else "-"
         lines.append(f"{label:<{width}}" + "".join(f"{count:>{width}}" for count in row)
                      + f"{right:>9}{result['auc'][label]:>8.3f}")
+    if unit == "seconds" and 1 < sum(map(len, result["sources"].values())) <= MOST_SOURCES:
+        lines.append("\nright, by label and source:")
+        lines += [f"{label:<{width}}" + ", ".join(f"{source} {100 * right / n:.0f} % of {n} s" for source, (right, n) in
+                                                  sorted(sources.items(), key=lambda pair: -pair[1][1]))
+                  for label, sources in result["sources"].items()]
     return "\n".join(lines)
 
 

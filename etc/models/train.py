@@ -207,21 +207,27 @@ def seconds_of(clips, labels):
 
 
 def load(sources, labels, args, variants):
-    items = dataset.items(sources, args.column, args.every_licence)
+    items = dataset.items(sources, args.column)
     items = [item._replace(label=dataset.NOTHING) if item.label in args.negatives else item for item in items]
     return items, lambda labels: dataset.load(
         [item for item in items if item.label == dataset.NOTHING or set(item.label.split("+")) <= set(labels)], labels,
-        lambda item: variants, args.most_s, args.cache, args.jobs, progress("analysing"))
+        lambda item: variants if item.is_free or args.every_licence else 0, args.most_s, args.cache, args.jobs, progress("analysing"))
 
 
-def split(clips, by_fold=None):
-    """(to learn from, held out): a fold, or every sixth recording of a label, spread over its folders."""
+def split(clips, args, by_fold=None):
+    """(to learn from, held out): a fold, or every sixth recording of a label, spread over its folders.
+
+    What may not be given away in a model is not learned, and may be held out: a model is judged by it all the same."""
     if by_fold is not None:
-        return [clip for clip in clips if clip.fold != by_fold], [clip for clip in clips if clip.fold == by_fold]
+        return ([clip for clip in clips if clip.fold != by_fold and (clip.is_free or args.every_licence)],
+                [clip for clip in clips if clip.fold == by_fold])
     seen, learn, test = collections.Counter(), [], []
     for clip in clips:
         seen[clip.label] += 1
-        (test if seen[clip.label] % 6 == 0 else learn).append(clip)
+        if seen[clip.label] % 6 == 0:
+            test.append(clip)
+        elif clip.is_free or args.every_licence:
+            learn.append(clip)
     return learn, test
 
 
@@ -279,6 +285,8 @@ def prepare(args):
         dataset.fail("nothing of it can be read")
     if c and width is not None and c["input_dim"] != width:
         dataset.fail(f"the model takes frames of {c['input_dim']} values, the features have {width}")
+    if args.start:
+        c = {**c, "head": "sigmoid"}  # a model of one label at a time learns to hear several
     return clips, test, c or configuration(args, labels, width), start
 
 
@@ -286,17 +294,17 @@ def unit(c):
     return "seconds" if c.get("frontend") else "frames"
 
 
-def by_folds(clips, c, args):
+def by_folds(clips, c, args, start=None):
     """A model for each fold, trained without it; the report of all."""
     numbers = sorted({clip.fold for clip in clips} - {0, -1})
     if not numbers:
         clips, numbers = numbered(clips, args.folds), list(range(1, args.folds + 1))
     results = []
     for number in numbers[:args.folds] if args.folds else numbers:
-        learn, test = split(clips, number)
+        learn, test = split(clips, args, number)
         check_both_sides(learn, test, c["labels"])
         say(f"\nfold {number}: {len(learn)} recordings to learn from, {len(test)} held out")
-        _, result, _ = train(learn, test, c, args)
+        _, result, _ = train(learn, test, c, args, start)
         say(judge.show(result, c["labels"], unit(c)))
         results.append(result)
     return judge.merge(results)
@@ -305,7 +313,7 @@ def by_folds(clips, c, args):
 def judge_file(args):
     clips, _, c, tensors = prepare(args)
     if args.fold:
-        clips = split(clips, args.fold)[1]
+        clips = split(clips, args, args.fold)[1]
     model = Encoder(c)
     model.load_state_dict(tensors)
     result = judge.report(judge.run(model, clips, c), clips, c)
@@ -319,19 +327,19 @@ def train_file(args):
     clips, test, c, start = prepare(args)
     if c.get("frontend"):
         say(f"heard in them: {seconds_of(clips, c['labels'])}")
-    cross = by_folds(clips, c, args) if args.folds else None
+    cross = by_folds(clips, c, args, start) if args.folds else None
     if cross:
         print(judge.show(cross, c["labels"], unit(c)))
         if not args.output:
             return cross
     if args.fold:
-        learn, held_out = split(clips, args.fold)
+        learn, held_out = split(clips, args, args.fold)
     elif test is not None:
-        learn, held_out = clips, test
+        learn, held_out = [clip for clip in clips if clip.is_free or args.every_licence], test
     elif any(clip.fold == -1 for clip in clips):
-        learn, held_out = split(clips, -1)
+        learn, held_out = split(clips, args, -1)
     else:
-        learn, held_out = split(clips)
+        learn, held_out = split(clips, args)
     check_both_sides(learn, held_out, c["labels"])
     tensors, result, c = train(learn, held_out, c, args, start)
     print(judge.show(result, c["labels"], unit(c)))
@@ -371,7 +379,7 @@ def arguments():
     add("--labels", type=lambda text: text.split(","), metavar="A,B", help="the labels, in this order (default: all)")
     add("--negatives", type=lambda text: text.split(","), default=[], metavar="A,B", help="labels that count as none of the others")
     add("--column", default="label", metavar="NAME", help="column of a table that has the labels (%(default)s)")
-    add("--every-licence", action="store_true", help="of a table, also what may not be given away in a model")
+    add("--every-licence", action="store_true", help="of a table, learn also what may not be given away in a model")
     add("--table", action="store_true", help="accuracy, time a frame and state: exact attention, and several numbers of landmarks")
     add("--report", metavar="FILE", help="write the figures as JSON, too")
     add("--cache", metavar="DIR", help="where analysed recordings are kept (~/.cache/attnd)",
