@@ -204,8 +204,10 @@ static void ready(uv_poll_t *poll, int status, int events)
     struct accept *accept = poll->data;
     int why = 0;
     (void)status, (void)events;
-    for (int i = 0; i < MOST_AT_ONCE && why == 0; i++)
+    for (int i = 0; i < MOST_AT_ONCE && why == 0; i++) {
         why = accept_next(accept);
+        shard_give_way(accept->shared);
+    }
     if (why != 0 && why != EAGAIN)
         pause_accepting(accept, why);
 }

@@ -467,9 +467,10 @@ void connection_begin_turn(struct shard *shard)
     struct share *share, *next;
     shard->connections.n_turns++;
     share_begin_turn(shard);
-    for (share = LIST_FIRST(&shard->shares.all); share != NULL; share = next) {
-        next = LIST_NEXT(share, link); /* the last connection of a user may end */
+    for (share = share_first(shard); share != NULL; share = next) { /* users may come to an end meanwhile */
         resume(share);
+        next = share_next(share);
+        share_leave(share);
     }
     shard_stay_busy(shard);
 }

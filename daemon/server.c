@@ -215,6 +215,11 @@ static int start_shard(struct shared *shared)
     return status;
 }
 
+static void give_way(const void *shared)
+{
+    shard_give_way(shared);
+}
+
 int server_start_shards(struct server *server)
 {
     struct shared *shared = &server->shared;
@@ -227,7 +232,7 @@ int server_start_shards(struct server *server)
     shared->started_us = shard_now_us();
     shared->shards = calloc(n, sizeof(*shared->shards));
     shared->traffic = traffic_book_new(n);
-    shared->workers = workers_new(n + WORKERS_BESIDE);
+    shared->workers = workers_new(n + WORKERS_BESIDE, give_way, shared);
     if (shared->shards == NULL || shared->traffic == NULL || shared->workers == NULL) {
         log_error("no memory for %u shards", n);
         server_stop_shards(server);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A shard: one thread with its loop, its connections and their streams. Shards share nothing but `struct shared`. This
- * file is what other modules use of a shard: its mailbox, its scratch memory, its being busy. What they keep in a shard
- * is in shard_parts.h; the thread and its turn are in loop.h. The module knows no connection and no stream.
- * Functions and fields belong to the shard's thread unless they say otherwise. */
+ * file is what other modules use of a shard: its mailbox, its scratch memory, its being busy, its going first. What
+ * they keep in a shard is in shard_parts.h; the thread and its turn are in loop.h. The module knows no connection and
+ * no stream. Functions and fields belong to the shard's thread unless they say otherwise. */
 #pragma once
 
 #include <stdatomic.h>
@@ -55,8 +55,12 @@ struct shard {
     struct shared *shared;
     unsigned index;
     uv_loop_t loop;
-    uv_async_t wake; /* wakes the loop; loop.c says what happens then */
-    uv_idle_t busy;  /* active while there is something to do, so that the poll does not block */
+    uv_async_t wake;        /* wakes the loop; loop.c says what happens then */
+    uv_idle_t busy;         /* active while there is something to do, so that the poll does not block */
+    uv_prepare_t polls;     /* before each poll */
+    uv_check_t has_polled;  /* after it */
+    atomic_bool is_polling; /* for shard_give_way */
+    int poll_fd;            /* readable while the poll has something to return with */
     struct mailbox mailbox;
     void *scratch; /* of the largest plan so far, aligned to PLAN_ALIGN */
     size_t scratch_bytes;
@@ -103,6 +107,11 @@ int shard_reserve_scratch(struct shard *shard, size_t n_bytes);
 /* Lets the next poll return at once where frames, requests, paused connections or mails wait, and block where none
  * does. */
 void shard_stay_busy(struct shard *shard);
+
+/* Lets another thread have the caller's processor where a shard waits for one: it has something to do, and does not run
+ * yet. The kernel would look at that once a tick, up to 4 ms later, whatever the priorities are. Any thread but a
+ * shard's, in a signal handler too. True: it was let. */
+bool shard_give_way(const struct shared *shared);
 
 /* For asserts: the caller is the shard's thread, or there is none yet or any more. */
 bool shard_is_own_thread(const struct shard *shard);

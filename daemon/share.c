@@ -77,6 +77,18 @@ struct share *share_use(struct share *share)
     return share;
 }
 
+struct share *share_first(struct shard *shard)
+{
+    struct share *first = LIST_FIRST(&shard->shares.all);
+    return first != NULL ? share_use(first) : NULL;
+}
+
+struct share *share_next(struct share *share)
+{
+    struct share *next = LIST_NEXT(share, link);
+    return next != NULL ? share_use(next) : NULL;
+}
+
 void share_leave(struct share *share)
 {
     if (--share->n_users > 0)

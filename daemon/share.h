@@ -47,6 +47,10 @@ struct share *share_join(struct shard *shard, uid_t uid);
 struct share *share_use(struct share *share);
 void share_leave(struct share *share);
 
+/* The shard's users one after the other, each of which the caller uses; NULL: there is none, or no more. */
+struct share *share_first(struct shard *shard);
+struct share *share_next(struct share *share);
+
 /* Something may be done for the user in this turn. */
 static inline bool share_has_time(const struct share *share)
 {

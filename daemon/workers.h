@@ -13,8 +13,9 @@ struct job {
     void (*perform)(struct job *job); /* on one of the threads, once; the job is its giver's again from then on */
 };
 
-/* So many threads, made when there is a first job for them. NULL: no memory. */
-struct workers *workers_new(unsigned n_threads);
+/* So many threads, made when there is a first job for them. While they work, give_way(data) is called now and then, in
+ * a signal handler; it is to offer the processor to who comes first. NULL: no memory. */
+struct workers *workers_new(unsigned n_threads, void (*give_way)(const void *data), const void *data);
 
 /* Every job that was given has to be done. NULL is allowed. */
 void workers_free(struct workers *workers);

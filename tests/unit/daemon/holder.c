@@ -44,6 +44,11 @@ void holder_configure(enum config_key key, const char *value)
     ck_assert_msg(config_set(&holder_config, key, value, "test", why) == 0, "%s", why);
 }
 
+static void give_way(const void *shared)
+{
+    shard_give_way(shared);
+}
+
 void holder_set_up(void)
 {
     config_init(&holder_config);
@@ -55,7 +60,7 @@ void holder_set_up(void)
         .costs = costs_new(NULL),
         .users = users_new(&holder_config, DAEMON_UID, MEMORY_BYTES),
         .traffic = traffic_book_new(HOLDER_SHARDS),
-        .workers = workers_new(2),
+        .workers = workers_new(2, give_way, &holder_shared),
         .shards = holder_shards,
         .n_shards = HOLDER_SHARDS,
         .uid = DAEMON_UID,
