@@ -354,7 +354,7 @@ static bool is_settled(const struct connection *connection)
 
 /* A client that only shut down its writing half has the answers to what it sent before; one that closed its socket is
  * noticed by the first of them. */
-static void end_of_input(struct connection *connection, bool is_orderly)
+static void end_input(struct connection *connection, bool is_orderly)
 {
     bool is_owed = connection->phase == CONNECTION_ENDING || !is_settled(connection);
     if (!is_orderly || !is_owed) {
@@ -364,6 +364,17 @@ static void end_of_input(struct connection *connection, bool is_orderly)
     connection->is_finishing = true;
     stop_reading(connection);
     mark_dirty(connection);
+}
+
+/* Charged to the user: of thousands of connections that end together no more do so in one turn than there is time for.
+ */
+static void end_of_input(struct connection *connection, bool is_orderly)
+{
+    struct share *share = share_use(connection->share);
+    uint64_t begun_ns = uv_hrtime();
+    end_input(connection, is_orderly);
+    share_charge(share, uv_hrtime() - begun_ns);
+    share_leave(share);
 }
 
 static void bytes_came(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
