@@ -7,8 +7,9 @@
  * streams, 15 to 20 with a thousand.) A shard with few streams finds its frames cheaper than this, and learns it.
  *
  * Where the time does not fill the window, the work that the library counts tells how a step grows with the frames in
- * the window: it is continued in a straight line to the full window, and time in proportion. For a model this is too
- * much, as its weights take the same time at each frame; running puts it right.
+ * the window: it is continued in a straight line to the full window, and time in proportion, but for no more than a
+ * multiply-add can take. For a model this is too much, as its weights take the same time at each frame; running puts it
+ * right.
  */
 #include "daemon/measure.h"
 
@@ -20,13 +21,15 @@
 /* A multiply-add takes less than that, in whatever shape: in a window of a few frames other things take the time. */
 #define MOST_RATE_NS 2.0
 
-#define LEAST_FRAMES  4 /* of a window, whatever they take: the first one meets memory that is new */
+#define LEAST_FRAMES  4  /* of a window, whatever they take */
+#define RARE          16 /* times the mean work is what no usual frame has: one that closes a long segment */
 #define REPEATS       9
 #define REPEAT_FRAMES 64   /* so that a clock's step is nothing beside it; fewer where they take long */
 #define REPEAT_SHARE  0.02 /* of the limit, at most */
+#define LEAST_ALONE   16   /* frames of a repeat, of frames alone */
 
 /* Where other programs take the processor, measuring may last so many times its limit. */
-#define PATIENCE 3
+#define PATIENCE 30
 
 /* Memory that is new costs about half a nanosecond a byte to touch. Streams whose states take longer than the limit are
  * not measured alone, nor as many together. */
@@ -90,6 +93,9 @@ static int prepare(struct bench *bench, size_t n_states)
     bench->output = aligned_alloc(PLAN_ALIGN, aligned(n_outputs * sizeof(float)));
     if (bench->states == NULL || bench->scratch == NULL || bench->floats == NULL || bench->output == NULL)
         return -1;
+    memset(bench->states, 0, facts->state_bytes); /* memory that is new is met here, and not in the first window */
+    memset(bench->scratch, 0, facts->scratch_bytes + facts->own_scratch_bytes);
+    memset(bench->output, 0, n_outputs * sizeof(float));
     for (size_t i = 0; i < n_floats; i++) {
         random = random * 1664525 + 1013904223;
         bench->floats[i] = (float)(random >> 8) / (1 << 23) - 1;
@@ -120,17 +126,19 @@ static void push(struct bench *bench, size_t n)
     plan_push(bench->plan, frames, n, bench->scratch);
 }
 
-/* Frames, and what they took, summed from the first. */
+/* Frames, what they took and their work, summed from the first; and the usual ones of them. */
 struct sum {
-    double n, ns, work;
+    double n, ns, work, n_usual, usual_work;
 };
 
-/* From the mean work of two parts of the frames so far to that of a full window of `full` frames. */
-static double growth_to(double full, const struct sum *half, const struct sum *all)
+/* From the mean work of two parts of the frames so far: how much more that of a full window of `full` frames is than
+ * that of the second part. Which part happened to have a rare, dear frame says nothing about that. */
+static double missing_work(double full, const struct sum *half, const struct sum *all)
 {
-    double first = half->work / half->n, second = (all->work - half->work) / (all->n - half->n);
+    double first = half->usual_work / half->n_usual;
+    double second = (all->usual_work - half->usual_work) / (all->n_usual - half->n_usual);
     double slope = (second - first) / (all->n / 2), missing = full - (all->n + half->n) / 2;
-    return slope > 0 && missing > 0 ? 1 + slope * missing / second : 1;
+    return slope > 0 && missing > 0 ? slope * missing : 0;
 }
 
 /* What a multiply-add takes: as in these frames, but not so much that it is what a frame takes besides. */
@@ -147,14 +155,16 @@ static double fill(struct bench *bench, double *worst)
     struct sum halves[2] = {{0}}, all = {0};
     double most_work = 0;
     const struct plan_facts *facts = plan_facts(bench->plan);
-    double full = (double)facts->warming_frames + 1, next = 1, longest_ns = 0;
+    double full = (double)facts->warming_frames + 1, next = 1;
     while (all.n < full && (all.n < LEAST_FRAMES || !is_over(bench, 0.5))) {
-        uint64_t begun_ns = uv_hrtime();
+        uint64_t begun_ns = own_ns();
         push(bench, 1);
-        double took_ns = (double)(uv_hrtime() - begun_ns);
-        all.ns += took_ns < longest_ns ? took_ns : longest_ns; /* all but the longest, which was disturbed */
-        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+        all.ns += (double)(own_ns() - begun_ns);
         double work = (double)plan_last_work(state(bench, 0));
+        if (all.n < LEAST_FRAMES || work <= RARE * all.work / all.n) {
+            all.n_usual++;
+            all.usual_work += work;
+        }
         all.work += work;
         most_work = work > most_work ? work : most_work;
         all.n++;
@@ -164,12 +174,10 @@ static double fill(struct bench *bench, double *worst)
             next *= 2;
         }
     }
-    double late_ns = longest_ns + 1, work = all.work; /* not 0 on any clock */
-    if (all.n >= 2) {
-        bench->growth = all.n < full ? growth_to(full, &halves[0], &all) : 1;
-        late_ns = (all.ns - halves[0].ns) / (all.n - halves[0].n) + 1;
-        work = (all.work - halves[0].work) / (all.n - halves[0].n);
-    }
+    double late_ns = (all.ns - halves[0].ns) / (all.n - halves[0].n) + 1; /* not 0 on any clock */
+    double work = (all.work - halves[0].work) / (all.n - halves[0].n);
+    if (all.n >= 2 && all.n < full)
+        bench->growth = 1 + missing_work(full, &halves[0], &all) * rate_ns(late_ns, work) / late_ns;
     *worst = all.work > 0 ? most_work * all.n / all.work : 1;
     if (all.n < full)
         *worst = (late_ns + (double)facts->most_work * rate_ns(late_ns, work)) / (late_ns * bench->growth);
@@ -182,12 +190,18 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What a frame takes in groups of n. */
-static double time_groups(struct bench *bench, size_t n)
+/* Groups of n that one repeat has time for. */
+static size_t count_pushes(const struct bench *bench, size_t n)
 {
     double fitting = REPEAT_SHARE * (double)bench->limit_ns / bench->frame_ns;
     size_t n_pushes = (size_t)(fitting < REPEAT_FRAMES ? fitting : REPEAT_FRAMES) / n;
-    n_pushes = n_pushes > 0 ? n_pushes : 1;
+    return n_pushes > 0 ? n_pushes : 1;
+}
+
+/* What a frame takes in groups of n. */
+static double time_groups(struct bench *bench, size_t n)
+{
+    size_t n_pushes = count_pushes(bench, n);
     uint64_t begun_ns = own_ns();
     for (size_t i = 0; i < n_pushes; i++)
         push(bench, n);
@@ -216,7 +230,9 @@ static size_t count_sizes(const struct bench *bench, size_t most_together)
     return n;
 }
 
-/* The sizes take turns, so that none finds the caches as another has left them; of each the median. */
+/* The sizes take turns, so that none finds the caches as another has left them; of each the median. Of frames alone,
+ * where a repeat has time for a few only, the median may be without the dear ones, and what filling showed is better.
+ */
 static void measure(struct bench *bench, struct cost *cost, size_t n_states, size_t most_together)
 {
     double each_ns[COST_SIZES][REPEATS];
@@ -227,9 +243,11 @@ static void measure(struct bench *bench, struct cost *cost, size_t n_states, siz
     cost_set_worst(cost, worst);
     copy_states(bench, n_states);
     size_t n_sizes = count_sizes(bench, most_together);
+    size_t first = count_pushes(bench, 1) < LEAST_ALONE ? 1 : 0;
     for (size_t k = 0; k < n_sizes * REPEATS && !is_over(bench, 1); k++) {
         size_t i = k % n_sizes;
-        each_ns[i][n_repeats[i]++] = time_groups(bench, COST_SIZE(i));
+        if (i >= first)
+            each_ns[i][n_repeats[i]++] = time_groups(bench, COST_SIZE(i));
     }
     for (size_t i = 0; i < n_sizes; i++) {
         qsort(each_ns[i], n_repeats[i], sizeof(each_ns[i][0]), by_value);
